@@ -1,0 +1,17 @@
+// Package buildcfg holds what is fixed when Sealift is built: its version and
+// the path of its starter. The Makefile sets the variables with -ldflags -X;
+// nothing writes them afterwards. It imports nothing.
+package buildcfg
+
+// Set by the linker.
+var (
+	// Version is the release, such as 0.1.0 or 0.1.0-12-gabcdef.
+	Version = "0.1.0-dev"
+	// LibexecDir is the absolute directory that holds sealift-starter in an
+	// installed tree; empty in a tree that was built but not installed.
+	LibexecDir = ""
+)
+
+// StarterName is the file name of the starter, searched beside the CLI and in
+// LibexecDir and nowhere else.
+const StarterName = "sealift-starter"

@@ -1,0 +1,113 @@
+// Package plan is the contract between runtime/launch, which sends a Plan, and
+// the starter, which executes it: ordered operations, then one process.
+//
+// Input: values built by runtime/spec. Output: the wire form (Encode, Parse)
+// and the printed form (String), which carry the same lines. It imports the
+// standard library's lightest parts only and decides nothing.
+package plan
+
+// Plan is a container, ready to be made.
+type Plan struct {
+	// Clone is what launch asks of clone(2) when it starts the starter.
+	Clone Clone
+	// Image lists what the image server shows besides (or instead of) the
+	// image's own files. Only Mkdir, Mkfile, Write and Symlink occur. It is
+	// for launch; the starter never sees it.
+	Image []Op
+	// Ops are executed by the starter in order.
+	Ops []Op
+	// Process is what the starter runs when every Op has succeeded.
+	Process Process
+}
+
+// Clone names the namespaces of the starter and the ids inside them.
+type Clone struct {
+	User, Mount, PID, UTS, IPC, Net bool
+	UIDs, GIDs                      []IDMap
+}
+
+// IDMap is one line of /proc/PID/uid_map: Size ids from Inside on are the ids
+// from Outside on (user_namespaces(7)).
+type IDMap struct{ Inside, Outside, Size uint32 }
+
+// Verb says what an Op does.
+type Verb string
+
+// The verbs, with their arguments in order. A TARGET that starts with / is
+// resolved inside the container's root, following symbolic links only inside
+// it; one that starts with @ is a path in the session directory (@upper is
+// upper/ there). A SOURCE is a host path, opened before anything is mounted.
+// FLAGS are words joined by commas, or empty.
+const (
+	// Session DIR DATA: make every mount private to this namespace, mount a
+	// tmpfs with options DATA on the host directory DIR and use it as session
+	// directory; create @root, on which the container's root is mounted.
+	Session Verb = "session"
+	// Fuse TARGET FLAGS: open /dev/fuse, mount a read-only FUSE file system
+	// with default_permissions on TARGET and send the descriptor to launch.
+	// FLAGS: allow_other.
+	Fuse Verb = "fuse"
+	// Mount FSTYPE TARGET FLAGS DATA: mount(2) of a new file system. FLAGS:
+	// ro nosuid nodev noexec.
+	Mount Verb = "mount"
+	// Bind SOURCE TARGET FLAGS: recursive bind mount. FLAGS: ro nosuid nodev
+	// noexec, try (a missing SOURCE or TARGET is no error), session (SOURCE is
+	// a path in the session directory).
+	Bind Verb = "bind"
+	// Overlay TARGET LOWER UPPER WORK FLAGS: overlayfs with userxattr. LOWER:
+	// directories joined by colons, topmost first; UPPER and WORK may be empty
+	// (read-only). A directory that starts with @ is in the session directory,
+	// any other is a host path. FLAGS: ro nosuid nodev noexec.
+	Overlay Verb = "overlay"
+	// Mkdir TARGET MODE: make a directory; parents are made 0755; one that
+	// exists is left as it is. MODE is octal.
+	Mkdir Verb = "mkdir"
+	// Mkfile TARGET MODE: make an empty regular file unless something exists.
+	Mkfile Verb = "mkfile"
+	// Write TARGET MODE CONTENT: make a regular file with this content.
+	Write Verb = "write"
+	// Symlink TARGET TEXT: make TARGET a symbolic link to TEXT.
+	Symlink Verb = "symlink"
+	// Umount TARGET: detach the mount.
+	Umount Verb = "umount"
+	// Hostname NAME: sethostname(2).
+	Hostname Verb = "sethostname"
+	// Pivot: make @root the root directory and detach everything else.
+	Pivot Verb = "pivot"
+	// Dropcaps KEEP: clear the ambient and inheritable capability sets, drop
+	// every capability but KEEP (names joined by commas, or all) from the
+	// bounding, permitted and effective sets, and set no_new_privs.
+	Dropcaps Verb = "dropcaps"
+)
+
+// Op is one operation.
+type Op struct {
+	Verb Verb
+	Args []string
+}
+
+// Do returns the Op with this verb and these arguments.
+func Do(v Verb, args ...string) Op { return Op{v, args} }
+
+// Process is the payload.
+type Process struct {
+	// Init says that the starter stays as PID 1: it runs the payload as its
+	// child, forwards signals to it, reaps every orphan and exits with the
+	// payload's status (128+n for signal n). Otherwise it execs the payload.
+	Init bool
+	// Args is the command line; Args[0] is looked up in the PATH of Env inside
+	// the container when it has no slash.
+	Args []string
+	// Env is the whole environment, NAME=value.
+	Env []string
+	// Dirs are the candidates for the working directory; the first that can be
+	// entered is used. When none can, the starter fails with the first one's
+	// error.
+	Dirs []string
+	// Umask is the file mode creation mask, or -1 to keep the caller's.
+	Umask int
+	// CloseFDs closes every inherited descriptor above 2 but those in KeepFDs.
+	// Otherwise all of the caller's descriptors pass.
+	CloseFDs bool
+	KeepFDs  []int
+}

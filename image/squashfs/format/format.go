@@ -18,7 +18,7 @@ const (
 	MaxBlockSize  = 1 << 20
 	MaxName       = 256 // bytes of a directory entry's name (the kernel's SQUASHFS_NAME_LEN)
 	MaxSymlink    = 4095
-	MaxIDs        = 65536 // entries of the id table
+	MaxIDs        = 65535 // entries of the id table
 	MaxDirCount   = 256   // entries after one directory header
 	FragmentSize  = 16    // bytes of a fragment table entry
 	XattrIDSize   = 16    // bytes of an xattr id table entry

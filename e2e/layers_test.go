@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sealift/sealift/"
+
+// layers is the architecture: what each package may import of this module.
+// Everything may import buildcfg/hint but the starter. A package that is not
+// listed fails the test, so that a new one is placed on purpose.
+var layers = map[string][]string{
+	"buildcfg":      {},
+	"buildcfg/hint": {},
+	"starter":       {"starter/plan"},
+	"starter/plan":  {},
+
+	"image/tree":            {},
+	"image/squashfs/format": {},
+	"image/squashfs/codec":  {"image/squashfs/format"},
+	"image/squashfs":        {"image/squashfs/codec", "image/squashfs/format", "image/tree"},
+	"image/squashfs/writer": {"image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/tree"},
+	"image/sif":             {},
+	"image/sandbox":         {"image/tree"},
+	"image/output":          {},
+	"image/oci":             {"image/tree"},
+	"image/definition":      {},
+	"image":                 {"image/sandbox", "image/sif", "image/squashfs"},
+	"image/metadata":        {"buildcfg", "image", "image/definition", "image/tree"},
+	"image/build": {
+		"buildcfg", "image", "image/definition", "image/metadata", "image/oci", "image/output", "image/sandbox",
+		"image/sif", "image/squashfs", "image/squashfs/format", "image/squashfs/writer", "image/tree",
+	},
+
+	"runtime/host":    {},
+	"runtime/shell":   {},
+	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/plan"},
+	"runtime/spec":    {"image", "runtime/host", "runtime/shell", "starter/plan"},
+	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
+
+	"cmd/sealift": {
+		"buildcfg", "image", "image/build", "image/definition", "image/metadata", "image/oci", "image/output",
+		"runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
+	},
+	"e2e/bench":   {"e2e/fixture"},
+	"e2e/box":     {},
+	"e2e/fixture": {},
+}
+
+// owners names the only packages that may import each module.
+var owners = map[string][]string{
+	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
+	"github.com/google/go-containerregistry": {"image/oci"},
+	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci", "e2e/fixture"},
+	"github.com/opencontainers/image-spec":   {"image/oci", "image/build", "image/metadata"},
+	"github.com/pierrec/lz4":                 {"image/squashfs/codec"},
+	"github.com/spf13/cobra":                 {"cmd/sealift"},
+	"github.com/sylabs/sif":                  {"image/sif"},
+	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
+	"golang.org/x/sys": {
+		"cmd/sealift", "e2e/box", "image", "image/output", "image/sandbox",
+		"runtime/host", "runtime/imagefs", "runtime/launch", "starter",
+	},
+	"mvdan.cc/sh": {"runtime/shell", "e2e/box"},
+}
+
+// TestLayers enforces the arrows of ARCHITECTURE.md. It parses the sources
+// itself because the test cache would not see a change behind `go list`.
+func TestLayers(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		allowed, known := layers[pkg]
+		if !known {
+			t.Errorf("package %s has no place in the layers", pkg)
+		}
+		if n := len(imports); n > 20 && pkg != "cmd/sealift" {
+			t.Errorf("package %s imports %d others; the budget is 20", pkg, n)
+		}
+		for _, imp := range slices.Sorted(maps.Keys(imports)) {
+			if own, ok := strings.CutPrefix(imp, module); ok {
+				free := own == "buildcfg/hint" && pkg != "starter"
+				if !free && !slices.Contains(allowed, own) {
+					t.Errorf("%s may not import %s (%s)", pkg, own, imports[imp])
+				}
+			} else if strings.Contains(strings.Split(imp, "/")[0], ".") && !mayImport(pkg, imp) {
+				t.Errorf("%s may not import %s (%s)", pkg, imp, imports[imp])
+			}
+		}
+	}
+}
+
+func mayImport(pkg, imp string) bool {
+	for mod, pkgs := range owners {
+		if imp == mod || strings.HasPrefix(imp, mod+"/") {
+			return slices.Contains(pkgs, pkg)
+		}
+	}
+	return false
+}
+
+// packages returns each package of the module with its imports, tests left
+// out, and a file that has the import.
+func packages(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	found := map[string]map[string]string{}
+	err := fs.WalkDir(os.DirFS(".."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", name), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(name)
+		if found[pkg] == nil {
+			found[pkg] = map[string]string{}
+		}
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			found[pkg][imp] = name
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 10 {
+		t.Fatalf("only %d packages found", len(found))
+	}
+	return found
+}

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what the tests need. It changes the machine only as root: Debian
+# packages, a user for the rootless tests, and the usual mode of /dev/fuse.
+set -eu
+
+packages="attr bubblewrap busybox-static charliecloud libcap2-bin mmdebstrap squashfs-tools
+squashfs-tools-ng squashfuse strace uidmap util-linux xz-utils zstd"
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "setup: not root, so nothing is installed; tests that miss a tool say so"
+	exit 0
+fi
+missing=""
+for p in $packages; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+	apt-get update -qq
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+id sealift-test >/dev/null 2>&1 || useradd --create-home --uid 1501 sealift-test
+# Some machines restrict the device to root; 0666 is what distributions ship.
+[ ! -c /dev/fuse ] || chmod 0666 /dev/fuse

@@ -124,7 +124,9 @@ func (p *parser) continuation(text string) error {
 	text, commented := cutComment(text)
 	text, p.continued = strings.CutSuffix(text, `\`)
 	p.continued = p.continued && !commented
-	p.value = append(p.value, strings.Fields(text)...)
+	if text = strings.TrimSpace(text); text != "" {
+		p.value = append(p.value, text)
+	}
 	if p.continued {
 		return nil
 	}

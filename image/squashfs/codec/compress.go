@@ -38,10 +38,16 @@ func NewCompressor(id uint16, level int) (func() (Compressor, error), error) {
 	switch id {
 	case format.Gzip:
 		level, err := checkLevel("gzip", level, DefaultGzipLevel, 9)
-		return func() (Compressor, error) { return newGzip(level) }, err
+		if err != nil {
+			return nil, err
+		}
+		return func() (Compressor, error) { return newGzip(level) }, nil
 	case format.Zstd:
 		level, err := checkLevel("zstd", level, DefaultZstdLevel, 22)
-		return func() (Compressor, error) { return newZstd(level) }, err
+		if err != nil {
+			return nil, err
+		}
+		return func() (Compressor, error) { return newZstd(level) }, nil
 	}
 	return nil, fmt.Errorf("squashfs: compression %d: %w", id, ErrCannotCompress)
 }

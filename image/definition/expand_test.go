@@ -1,0 +1,101 @@
+package definition
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+func TestExpand(t *testing.T) {
+	const text = "Bootstrap: oci\nFrom: {{BASE}}\n%arguments\n BASE=a:{{ TAG }}\n X = 1\n Y={{ X }}{{X}}\n%post\n" +
+		" # {{ NOT }}\n echo {{ Y }} {{.Go}} {{ a b }}\nBootstrap: oci\nFrom: {{ X }}\n%arguments\n X=two\n"
+	r := mustParse(t, text)
+	got, err := r.Expand(map[string]string{"TAG": "{{ X }}"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := got.Stages[0].Header("from")
+	post, _ := got.Stages[0].Section("post")
+	second, _ := got.Stages[1].Header("from")
+	if base.Value != "a:{{ X }}" || post.Body != " # {{ NOT }}\n echo 11 {{.Go}} {{ a b }}\n" || second.Value != "two" {
+		t.Errorf("expanded:\n%s", dump(got))
+	}
+	if r.Text != text {
+		t.Error("the raw recipe changed")
+	}
+	got, err = r.Expand(map[string]string{"TAG": "t", "X": "9"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if post, _ := got.Stages[0].Section("post"); !strings.Contains(post.Body, "echo 99 ") {
+		t.Errorf("an argument does not beat the default: %q", post.Body)
+	}
+}
+
+func TestExpandErrors(t *testing.T) {
+	double := "%arguments\n A0=xxxxxxxxxxxxxxxx\n"
+	for i := range 25 {
+		double += " A" + string(rune('b'+i)) + "={{ A" + string(rune("0bcdefghijklmnopqrstuvwxyz"[i])) + " }}{{ A" + string(rune("0bcdefghijklmnopqrstuvwxyz"[i])) + " }}\n"
+	}
+	for _, c := range []struct {
+		name, text string
+		args       map[string]string
+		want, hint string
+	}{
+		{"undefined", "%post\n\n echo {{ V }}\n", nil, "x.def:4: undefined argument {{ V }}", "give V a default in %arguments"},
+		{"undefined in a header", "From: {{ V }}\n", nil, "x.def:2: undefined argument {{ V }}", ""},
+		{"used before it is defined", "%arguments\n A={{ B }}\n B=1\n", nil, "x.def:3: undefined argument {{ B }}", ""},
+		{"unused", "%post\n", map[string]string{"V": "1"}, "x.def: build argument V is not used", "allow unused"},
+		{"no equals sign", "%arguments\n A\n", nil, `x.def:3: "A"; expected "name=default"`, ""},
+		{"bad name", "%arguments\n A-B=1\n", nil, `x.def:3: "A-B=1"; expected`, ""},
+		{"line break", "From: {{ V }}\n", map[string]string{"V": "a\n%post"}, "build argument V holds a line break", ""},
+		{"adds a section", "%post\n{{ V }}\n", map[string]string{"V": "%test"}, "x.def: a build argument adds a header or section", ""},
+		{"adds a stage", "%post\n{{ V }}\n", map[string]string{"V": "Bootstrap: oci"}, "x.def: a build argument adds a header or section", ""},
+		{"adds an unknown section", "%post\n{{ V }}\n", map[string]string{"V": "%x"}, "with build arguments: x.def:3:1: unknown section", ""},
+		{"doubling defaults", double, nil, "grow", ""},
+		{"large", "%post\n" + strings.Repeat("{{ V }}\n", 1000), map[string]string{"V": strings.Repeat("x", 2000)}, "grows over 1048576 bytes", ""},
+		{"large line", "%post\n" + strings.Repeat("{{ V }}", 1000), map[string]string{"V": strings.Repeat("x", 2000)}, "grows over 1048576 bytes", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := mustParse(t, "Bootstrap: oci\n"+c.text).Expand(c.args, false)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint.Of(err), c.hint) {
+				t.Errorf("error %v, hint %q; want %s", err, hint.Of(err), c.want)
+			}
+		})
+	}
+}
+
+func TestExpandAllowsUnused(t *testing.T) {
+	if _, err := mustParse(t, "Bootstrap: oci\n").Expand(map[string]string{"V": "1"}, true); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzParse checks that nothing panics, and that a parsed text parses again
+// to the same recipe.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("Bootstrap: oci\nFrom: a \\\n b\n%files from x\n 'a' \"b\\\"\n%labels\n a b\n%post -c x\n#!/bin/sh\n{{ A }}\n"), "v")
+	f.Add([]byte("\ufeffbootstrap: a\r\n%arguments\nA=1\n%post\n%post\nBOOTSTRAP:x"), "%test")
+	f.Fuzz(func(t *testing.T, text []byte, value string) {
+		r, err := Parse("f", text)
+		if err != nil {
+			return
+		}
+		again, err := Parse("f", []byte(r.Text))
+		if err != nil || dump(again) != dump(r) {
+			t.Fatalf("not stable: %v", err)
+		}
+		for i := range r.Stages {
+			for _, s := range r.Stages[i].Sections {
+				_, _, _ = r.Files(s)
+				_ = s.Labels()
+				_, _, _ = r.Script(&r.Stages[i], s.Name)
+			}
+		}
+		x, err := r.Expand(map[string]string{"A": value}, true)
+		if err == nil && len(x.Stages) != len(r.Stages) {
+			t.Fatalf("%d stages became %d", len(r.Stages), len(x.Stages))
+		}
+	})
+}

@@ -1,0 +1,171 @@
+package sif
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sylabs/sif/v2/pkg/sif"
+)
+
+// launchLine lets the kernel run an executable image.
+const launchLine = "#!/usr/bin/env run-singularity\n"
+
+// superSize is the length of a SquashFS superblock in bytes.
+const superSize = 96
+
+// The names of the JSON objects that other programs look for.
+const (
+	InspectMetadata = "inspect-metadata.json"
+	OCIConfig       = "oci-config.json"
+)
+
+// NamedObject is an object of type JSON; its name has at most 128 bytes.
+type NamedObject struct {
+	Name string
+	Data []byte
+}
+
+// Contents is everything that goes into an image besides its file system.
+type Contents struct {
+	// Arch is the Go name of the architecture.
+	Arch string
+	// Deffile is the definition file; nil leaves the object out.
+	Deffile []byte
+	// JSON objects are written inspect-metadata.json and oci-config.json
+	// first, then by name.
+	JSON []NamedObject
+	// Time is the creation time of the image and of each object, to the
+	// second.
+	Time time.Time
+	// Reproducible sets the image's UUID to zero instead of a random one.
+	Reproducible bool
+}
+
+// Create writes an image to f, which must be empty and open for reading and
+// writing. Partition is called once: it writes a SquashFS image to w from start
+// to end, with zeros for the superblock, and returns the superblock's 96
+// bytes. The file ends with the partition, so its bytes are written to their
+// final place. The objects are in group 1.
+func Create(f *os.File, c Contents, partition func(w io.Writer) (superblock []byte, err error)) error {
+	if err := create(f, c, partition); err != nil {
+		return fmt.Errorf("write SIF image: %w", err)
+	}
+	return nil
+}
+
+func create(f *os.File, c Contents, partition func(w io.Writer) ([]byte, error)) error {
+	if st, err := f.Stat(); err != nil || st.Size() != 0 {
+		return errors.Join(err, errors.New("the file is not empty"))
+	}
+	inputs, err := c.inputs()
+	if err != nil {
+		return err
+	}
+	p := &producer{f: f, partition: partition}
+	in, err := sif.NewDescriptorInput(sif.DataPartition, p,
+		sif.OptPartitionMetadata(sif.FsSquash, sif.PartPrimSys, c.Arch))
+	if err != nil {
+		return err
+	}
+	opts := []sif.CreateOpt{
+		sif.OptCreateWithLaunchScript(launchLine),
+		sif.OptCreateWithTime(c.Time),
+		sif.OptCreateWithDescriptors(append(inputs, in)...),
+		sif.OptCreateWithCloseOnUnload(false),
+	}
+	if c.Reproducible {
+		opts = append(opts, sif.OptCreateWithID("00000000-0000-0000-0000-000000000000"))
+	}
+	img, err := sif.CreateContainer(f, opts...)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(p.superblock, p.offset); err != nil {
+		return err
+	}
+	return img.UnloadContainer()
+}
+
+// inputs describes the objects before the partition.
+func (c *Contents) inputs() ([]sif.DescriptorInput, error) {
+	var inputs []sif.DescriptorInput
+	if c.Deffile != nil {
+		in, err := sif.NewDescriptorInput(sif.DataDeffile, bytes.NewReader(c.Deffile))
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	for _, o := range slices.SortedFunc(slices.Values(c.JSON), compareJSON) {
+		in, err := sif.NewDescriptorInput(sif.DataGenericJSON, bytes.NewReader(o.Data), sif.OptObjectName(o.Name))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Name, err)
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+func compareJSON(a, b NamedObject) int {
+	return cmp.Or(cmp.Compare(rankJSON(a.Name), rankJSON(b.Name)), cmp.Compare(a.Name, b.Name))
+}
+
+func rankJSON(name string) int {
+	switch name {
+	case InspectMetadata:
+		return 0
+	case OCIConfig:
+		return 1
+	}
+	return 2
+}
+
+// producer is the partition as the library wants it, a reader. io.Copy prefers
+// WriteTo, so the bytes flow from the SquashFS writer to the file without a
+// pipe or a goroutine between.
+type producer struct {
+	f          *os.File
+	partition  func(w io.Writer) ([]byte, error)
+	offset     int64
+	superblock []byte
+}
+
+// Read fails: the partition is written, not read.
+func (p *producer) Read([]byte) (int, error) {
+	return 0, errors.New("the SIF library did not use WriteTo")
+}
+
+// WriteTo writes the partition to w, which is p.f at the place for it.
+func (p *producer) WriteTo(w io.Writer) (int64, error) {
+	var err error
+	if p.offset, err = p.f.Seek(0, io.SeekCurrent); err != nil {
+		return 0, err
+	}
+	count := &counter{w: w}
+	p.superblock, err = p.partition(count)
+	if err != nil {
+		return count.n, err
+	}
+	if len(p.superblock) != superSize || count.n < superSize {
+		return count.n, fmt.Errorf("a superblock of %d bytes for a partition of %d", len(p.superblock), count.n)
+	}
+	return count.n, nil
+}
+
+// counter counts what passes to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,164 @@
+package sif
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// Sizes and limits of the format; all numbers in it are little-endian.
+const (
+	headerSize     = 128
+	descriptorSize = 585
+	maxDescriptors = 65536
+
+	// MagicOffset and Magic are where and how a SIF file is recognised; the
+	// 32 bytes before are the launch line.
+	MagicOffset = 32
+	Magic       = "SIF_MAGIC\x00"
+	version     = "01\x00"
+)
+
+// header is what the global header says about the rest of the file.
+type header struct {
+	id                     [16]byte
+	free, total            int64
+	tableOffset, tableSize int64
+	dataOffset, dataSize   int64
+	tableEnd, fileEnd      int64
+}
+
+// parseHeader reads the first headerSize bytes of a file of the given size and
+// checks every field against that size.
+func parseHeader(b []byte, size int64) (*header, error) {
+	if string(b[MagicOffset:MagicOffset+len(Magic)]) != Magic {
+		return nil, errors.New("no SIF magic at byte 32")
+	}
+	if v := b[42:45]; string(v) != version {
+		return nil, fmt.Errorf("SIF version %q is not 01", bytes.TrimRight(v, "\x00"))
+	}
+	n := func(off int) int64 { return int64(binary.LittleEndian.Uint64(b[off:])) }
+	h := &header{
+		id: [16]byte(b[48:64]), free: n(80), total: n(88),
+		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(120), fileEnd: size,
+	}
+	if h.total < 0 || h.total > min(maxDescriptors, size/descriptorSize) {
+		return nil, fmt.Errorf("%d descriptors do not fit in a file of %d bytes", h.total, size)
+	}
+	if h.free < 0 || h.free > h.total {
+		return nil, fmt.Errorf("%d of %d descriptors cannot be free", h.free, h.total)
+	}
+	if h.tableSize != h.total*descriptorSize {
+		return nil, fmt.Errorf("the table of %d descriptors cannot have %d bytes", h.total, h.tableSize)
+	}
+	var ok bool
+	if h.tableEnd, ok = end(h.tableOffset, h.tableSize); !ok || h.tableOffset < headerSize {
+		return nil, fmt.Errorf("the descriptor table cannot be at byte %d", h.tableOffset)
+	}
+	if h.tableEnd > size {
+		return nil, truncated("the descriptor table", h.tableEnd, size)
+	}
+	dataEnd, ok := end(h.dataOffset, h.dataSize)
+	if !ok || h.dataOffset < h.tableEnd {
+		return nil, fmt.Errorf("the data section cannot be %d bytes at byte %d", h.dataSize, h.dataOffset)
+	}
+	if dataEnd > size {
+		return nil, truncated("the data section", dataEnd, size)
+	}
+	return h, nil
+}
+
+// readObjects reads the descriptor table that h describes and checks it.
+func (h *header) readObjects(r io.ReaderAt) ([]Object, error) {
+	table := make([]byte, h.tableSize) // no longer than the file
+	if _, err := io.ReadFull(io.NewSectionReader(r, h.tableOffset, h.tableSize), table); err != nil {
+		return nil, fmt.Errorf("read the descriptor table: %w", err)
+	}
+	var objects []Object
+	ids := make(map[uint32]bool)
+	for i := 0; len(table) > 0; i++ {
+		d := table[:descriptorSize]
+		table = table[descriptorSize:]
+		if d[4] == 0 {
+			continue
+		}
+		o, err := h.parseDescriptor(d)
+		if err != nil {
+			return nil, fmt.Errorf("descriptor %d: %w", i, err)
+		}
+		if ids[o.ID] {
+			return nil, fmt.Errorf("descriptor %d: a second object has the id %d", i, o.ID)
+		}
+		ids[o.ID] = true
+		objects = append(objects, o)
+	}
+	if h.total-h.free != int64(len(objects)) {
+		return nil, fmt.Errorf("%d descriptors are in use, the header says %d", len(objects), h.total-h.free)
+	}
+	return objects, checkOverlap(objects)
+}
+
+// parseDescriptor reads one descriptor in use.
+func (h *header) parseDescriptor(d []byte) (Object, error) {
+	le := binary.LittleEndian
+	n := func(off int) int64 { return int64(le.Uint64(d[off:])) }
+	o := Object{
+		Type: Type(le.Uint32(d)), ID: le.Uint32(d[5:]),
+		Group: le.Uint32(d[9:]) &^ groupMask, Link: le.Uint32(d[13:]) &^ groupMask,
+		LinksGroup: le.Uint32(d[13:])&groupMask == groupMask,
+		Offset:     n(17), Size: n(25), Created: n(41), Modified: n(49),
+		Name: text(d[73:201]), extra: [extraSize]byte(d[201:]),
+	}
+	last, ok := end(o.Offset, o.Size)
+	switch padded := n(33); {
+	case d[4] != 1:
+		return o, fmt.Errorf("the flag in-use is %d, not 0 or 1", d[4])
+	case o.ID == 0:
+		return o, errors.New("its id is 0")
+	case !ok || o.Offset < h.tableEnd:
+		return o, fmt.Errorf("%v cannot be %d bytes at byte %d", o, o.Size, o.Offset)
+	case last > h.fileEnd:
+		return o, truncated(o.String(), last, h.fileEnd)
+	case padded < 0 || padded > h.fileEnd:
+		return o, fmt.Errorf("%v cannot be %d bytes with padding", o, padded)
+	}
+	return o, nil
+}
+
+// checkOverlap fails when two objects share bytes: one could then be signed as
+// this and read as that.
+func checkOverlap(objects []Object) error {
+	byOffset := slices.SortedFunc(slices.Values(objects), func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Size, b.Size))
+	})
+	for i := range byOffset {
+		if i == 0 {
+			continue
+		}
+		if a, b := byOffset[i-1], byOffset[i]; a.Offset+a.Size > b.Offset {
+			return fmt.Errorf("%v and %v overlap", a, b)
+		}
+	}
+	return nil
+}
+
+// end returns offset + size unless one is negative or the sum overflows.
+func end(offset, size int64) (int64, bool) {
+	sum := offset + size
+	return sum, offset >= 0 && size >= 0 && sum >= 0
+}
+
+func truncated(what string, end, size int64) error {
+	return hint.Wrap(fmt.Errorf("truncated: %s ends at byte %d, the file has %d", what, end, size),
+		"copy or download the image again")
+}
+
+// text is a string padded with NULs.
+func text(b []byte) string { return strings.TrimRight(string(b), "\x00") }

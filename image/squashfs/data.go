@@ -1,0 +1,239 @@
+package squashfs
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/sealift/sealift/image/squashfs/format"
+)
+
+// block is room for one block of data and how much of it is used.
+type block struct {
+	room   []byte // as long as the image's block size
+	n      int
+	shared atomic.Bool // given to a caller who does not say when it is done
+}
+
+func (b *block) data() []byte { return b.room[:b.n] }
+
+func (b *block) cost() int64 { return int64(cap(b.room)) + 128 }
+
+func (r *Reader) getFree() *block {
+	if b, ok := r.free.Get().(*block); ok {
+		return b
+	}
+	return &block{room: make([]byte, r.super.BlockSize)}
+}
+
+// putFree takes back a block no one uses any more.
+func (r *Reader) putFree(b *block) {
+	if !b.shared.Load() {
+		b.n = 0
+		r.free.Put(b)
+	}
+}
+
+// ReadAt reads a regular file's bytes as an io.ReaderAt does.
+func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
+	switch {
+	case !ino.IsRegular():
+		return 0, fmt.Errorf("squashfs: inode %d is not a regular file", ino.Number)
+	case off < 0:
+		return 0, fmt.Errorf("squashfs: read at offset %d", off)
+	case uint64(off) >= ino.Size:
+		return 0, io.EOF
+	}
+	short := uint64(len(p)) > ino.Size-uint64(off)
+	if short {
+		p = p[:ino.Size-uint64(off)]
+	}
+	for n < len(p) {
+		k, err := r.readBlock(ino, p[n:], off+int64(n))
+		n += k
+		if err != nil {
+			return n, fmt.Errorf("file inode %d at %d: %w", ino.Number, off+int64(n), err)
+		}
+	}
+	if short {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// readBlock fills p as far as the block or fragment that holds byte off of the
+// file reaches. off must lie inside the file.
+func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {
+	size := int64(r.super.BlockSize)
+	index, from := off/size, int(off%size)
+	length := int(min(size, int64(ino.Size)-index*size))
+	p = p[:min(len(p), length-from)]
+	if index >= int64(len(ino.Blocks)) {
+		return r.readTail(ino, p, from, length)
+	}
+	word := ino.Blocks[index]
+	if word == 0 {
+		clear(p)
+		return len(p), nil
+	}
+	at := format.Fragment{Start: ino.blockStart(index), Size: word}
+	if word&format.BlockUncompressed != 0 {
+		if got := int(word &^ format.BlockUncompressed); got != length {
+			return 0, corrupt("block at %d has %d bytes, not %d", at.Start, got, length)
+		}
+		return r.readPlain(p, at.Start+uint64(from))
+	}
+	if len(p) == length {
+		return r.readWhole(p, at)
+	}
+	e, err := r.cached(at)
+	if err != nil {
+		return 0, err
+	}
+	defer r.blocks.release(e)
+	if e.value.n != length {
+		return 0, corrupt("block at %d has %d bytes, not %d", at.Start, e.value.n, length)
+	}
+	return copy(p, e.value.data()[from:]), nil
+}
+
+// readTail fills p from byte from of the file's tail of length bytes, which
+// lies in a fragment.
+func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
+	at, err := r.FragmentEntry(ino.Fragment)
+	if err != nil {
+		return 0, err
+	}
+	first := uint64(ino.FragOff)
+	if at.Size&format.BlockUncompressed != 0 {
+		stored := uint64(at.Size &^ format.BlockUncompressed)
+		if !within(first, uint64(length), stored) {
+			return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, stored)
+		}
+		return r.readPlain(p, at.Start+first+uint64(from))
+	}
+	e, err := r.cached(at)
+	if err != nil {
+		return 0, fmt.Errorf("fragment %d: %w", ino.Fragment, err)
+	}
+	defer r.blocks.release(e)
+	if !within(first, uint64(length), uint64(e.value.n)) {
+		return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, e.value.n)
+	}
+	return copy(p, e.value.data()[int(first)+from:]), nil
+}
+
+// readPlain fills p from bytes stored uncompressed. Those stay out of the
+// cache: the kernel keeps them already.
+func (r *Reader) readPlain(p []byte, off uint64) (int, error) {
+	if err := r.readAt(p, off); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// readWhole fills p with a whole compressed block, from the cache or else
+// decoded in place.
+func (r *Reader) readWhole(p []byte, at format.Fragment) (int, error) {
+	var n int
+	if e := r.blocks.acquire(at); e != nil {
+		defer r.blocks.release(e)
+		n = copy(p, e.value.data())
+		if e.value.n > len(p) {
+			n = e.value.n
+		}
+	} else {
+		var err error
+		if n, err = r.decode(p, at); err != nil {
+			return 0, err
+		}
+	}
+	if n != len(p) {
+		return 0, corrupt("block at %d has %d bytes, not %d", at.Start, n, len(p))
+	}
+	return n, nil
+}
+
+// cached returns the decoded block or fragment at, to be released.
+func (r *Reader) cached(at format.Fragment) (*entry[format.Fragment, *block], error) {
+	return r.blocks.get(at, func() (*block, error) {
+		b := r.getFree()
+		var err error
+		if b.n, err = r.decode(b.room, at); err != nil {
+			r.putFree(b)
+			return nil, err
+		}
+		return b, nil
+	})
+}
+
+// decode reads the block or fragment at into p and returns its length.
+func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
+	n, compressed, err := format.StoredLen(at.Size, r.super.BlockSize)
+	if err != nil {
+		return 0, corrupt("block at %d: %w", at.Start, err)
+	}
+	if !compressed {
+		if int(n) > len(p) {
+			return 0, corrupt("block at %d has %d bytes, more than %d", at.Start, n, len(p))
+		}
+		return r.readPlain(p[:n], at.Start)
+	}
+	stored, ok := r.stored.Get().(*block)
+	if !ok {
+		stored = &block{room: make([]byte, r.super.BlockSize)}
+	}
+	defer r.stored.Put(stored)
+	src := stored.room[:n]
+	if err := r.readAt(src, at.Start); err != nil {
+		return 0, err
+	}
+	m, err := r.codec.Decompress(p, src)
+	if err != nil {
+		return 0, corrupt("block of %d bytes at %d: %w", n, at.Start, err)
+	}
+	return m, nil
+}
+
+// RawBlock returns the bytes of a data block or fragment as they are stored,
+// given its offset in the image and its length word.
+func (r *Reader) RawBlock(start uint64, word uint32) ([]byte, error) {
+	n, _, err := format.StoredLen(word, r.super.BlockSize)
+	if err != nil {
+		return nil, corrupt("block at %d: %w", start, err)
+	}
+	b := make([]byte, n)
+	return b, r.readAt(b, start)
+}
+
+// FragmentEntry returns entry i of the fragment table.
+func (r *Reader) FragmentEntry(i uint32) (format.Fragment, error) {
+	b, err := r.entry(&r.fragments, i)
+	if err != nil {
+		return format.Fragment{}, err
+	}
+	f, err := format.ParseFragment(b, r.super.BlockSize)
+	if err != nil {
+		return f, corrupt("fragment %d: %w", i, err)
+	}
+	if n := f.Size &^ format.BlockUncompressed; !within(f.Start, uint64(n), r.super.BytesUsed) {
+		return f, corrupt("fragment %d of %d bytes at %d lies beyond its end", i, n, f.Start)
+	}
+	return f, nil
+}
+
+// FragmentData returns fragment i decoded. The bytes are shared and must not
+// be modified.
+func (r *Reader) FragmentData(i uint32) ([]byte, error) {
+	at, err := r.FragmentEntry(i)
+	if err != nil {
+		return nil, err
+	}
+	e, err := r.cached(at)
+	if err != nil {
+		return nil, fmt.Errorf("fragment %d: %w", i, err)
+	}
+	e.value.shared.Store(true)
+	r.blocks.release(e)
+	return e.value.data(), nil
+}

@@ -1,0 +1,134 @@
+// Package host finds out what the machine and the caller allow, once, before a
+// container is planned.
+//
+// Input: the environment and working directory of the process, given by main.
+// Output: Facts, a struct of plain values that tests build by hand. It is the
+// only package that reads /proc and /etc of the host. It must stay cheap (it
+// is on the start-up path), changes nothing, and decides nothing: what follows
+// from the facts is runtime/spec's matter.
+package host
+
+import (
+	"io/fs"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// Inputs is what only main may read.
+type Inputs struct {
+	// Environ is the environment, NAME=value.
+	Environ []string
+	// Cwd is the absolute working directory, or empty when it has none.
+	Cwd string
+	// SubIDs asks for the subordinate ids too; they cost two more files.
+	SubIDs bool
+}
+
+// Facts describes the caller and the machine.
+type Facts struct {
+	UID, GID uint32
+	// Groups are the supplementary groups, as getgroups(2) returns them.
+	Groups []uint32
+	// User is the caller's account.
+	User User
+	// GroupNames names GID and those of Groups whose names are known.
+	GroupNames map[uint32]string
+	// Admin says that CAP_SYS_ADMIN is effective: the caller may mount
+	// without a user namespace of its own.
+	Admin bool
+	// Umask is the caller's file mode creation mask.
+	Umask int
+	// Cwd is the caller's working directory, or empty.
+	Cwd string
+	// Environ is the caller's environment, NAME=value.
+	Environ []string
+
+	// Hostname and Kernel are what uname(2) says: 6.18.0-1-amd64.
+	Hostname, Kernel string
+	// Arch is the machine's architecture by Go's name: amd64, arm64.
+	Arch string
+	// UserNS says that the kernel's switches allow the caller to create a user
+	// namespace. A security module may still refuse.
+	UserNS bool
+	// ProcMasked says that the kernel would refuse a procfs in a new PID
+	// namespace, because something hides parts of the visible one.
+	ProcMasked bool
+	// Fuse says that /dev/fuse exists and the caller may open it.
+	Fuse bool
+	// SubUIDs and SubGIDs are the caller's subordinate ids (subuid(5)).
+	SubUIDs, SubGIDs []Range
+	// NewUIDMap and NewGIDMap are the paths of the programs that may map
+	// them (newuidmap(1)), or empty.
+	NewUIDMap, NewGIDMap string
+	// SessionDir is a directory that a tmpfs can be mounted on, in a private
+	// mount namespace.
+	SessionDir string
+	// Root is the host's file tree, rooted at /. It has StatFS and ReadLinkFS.
+	Root fs.FS
+}
+
+// User is a line of passwd(5).
+type User struct{ Name, Gecos, Home, Shell string }
+
+// Range is Count subordinate ids from First on.
+type Range struct{ First, Count uint32 }
+
+// Probe collects the facts. It fails only where no container could be started
+// either: /proc is not mounted. An unknown account is no failure.
+func Probe(in Inputs) (*Facts, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return nil, hint.Wrap(err, "mount proc on /proc")
+	}
+	s := parseStatus(string(status))
+	f := &Facts{
+		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Groups: s.groups, Umask: s.umask, Admin: s.admin,
+		Cwd: in.Cwd, Environ: in.Environ,
+		Arch: runtime.GOARCH,
+		Fuse: unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == nil,
+		Root: os.DirFS("/"),
+	}
+	f.Hostname, f.Kernel = uname()
+	f.UserNS = userNamespaces()
+	f.ProcMasked = !f.Admin && procMasked(read("/proc/self/mountinfo"))
+	f.SessionDir = firstDir("/tmp", "/var/tmp", "/run", "/mnt", "/srv", "/proc")
+	f.identify(in.Environ)
+	if in.SubIDs {
+		f.subordinate()
+	}
+	return f, nil
+}
+
+// read returns the content of a file, or nothing: files of /proc and /etc that
+// are missing or closed to the caller tell as much as empty ones.
+func read(name string) string {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func uname() (hostname, release string) {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "", ""
+	}
+	return unix.ByteSliceToString(u.Nodename[:]), unix.ByteSliceToString(u.Release[:])
+}
+
+// firstDir returns the first of names that is a directory, or /.
+func firstDir(names ...string) string {
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Lstat(name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			return name
+		}
+	}
+	return "/"
+}

@@ -1,0 +1,122 @@
+package host
+
+import (
+	"context"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// getentTime bounds the wait for a directory service that does not answer.
+const getentTime = 3 * time.Second
+
+// getentPaths are where the C library's own name lookup is asked for accounts
+// that live in LDAP or sssd. A static program cannot load NSS modules itself.
+var getentPaths = []string{"/usr/bin/getent", "/bin/getent"}
+
+// identify fills in User and GroupNames. Files are read first; getent is
+// started only for what they do not have.
+func (f *Facts) identify(environ []string) {
+	user, known := findUser(read("/etc/passwd"), f.UID)
+	gids := append([]uint32{f.GID}, f.Groups...)
+	f.GroupNames = groupNames(read("/etc/group"), gids)
+	if !known {
+		user, known = findUser(getent("passwd", itoa(f.UID)), f.UID)
+	}
+	if _, named := f.GroupNames[f.GID]; !named {
+		f.nameGroups(gids)
+	}
+	f.User = user
+	if !known {
+		f.User = userFromEnv(environ)
+	}
+}
+
+// nameGroups asks getent for every group that has no name yet.
+func (f *Facts) nameGroups(gids []uint32) {
+	var missing []string
+	for _, gid := range gids {
+		if _, named := f.GroupNames[gid]; !named {
+			missing = append(missing, itoa(gid))
+		}
+	}
+	for gid, name := range groupNames(getent("group", missing...), gids) {
+		f.GroupNames[gid] = name
+	}
+}
+
+// getent returns what the first getent that can be started says about keys. It
+// answers unknown keys with a status and nothing on its output.
+func getent(database string, keys ...string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), getentTime)
+	defer cancel()
+	for _, path := range getentPaths {
+		cmd := exec.CommandContext(ctx, path, append([]string{database}, keys...)...)
+		cmd.Env = []string{}
+		cmd.WaitDelay = time.Second
+		out, err := cmd.Output()
+		if err == nil || cmd.ProcessState != nil {
+			return string(out)
+		}
+	}
+	return ""
+}
+
+// findUser returns the account of uid in text, lines of passwd(5).
+func findUser(text string, uid uint32) (User, bool) {
+	id := itoa(uid)
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimRight(line, "\n"), ":")
+		if len(f) == 7 && f[2] == id && f[0] != "" {
+			return User{Name: f[0], Gecos: f[4], Home: f[5], Shell: f[6]}, true
+		}
+	}
+	return User{}, false
+}
+
+// groupNames returns the names of gids in text, lines of group(5).
+func groupNames(text string, gids []uint32) map[uint32]string {
+	names := map[uint32]string{}
+	for line := range strings.Lines(text) {
+		f := strings.SplitN(line, ":", 4)
+		if len(f) < 4 || f[0] == "" {
+			continue
+		}
+		gid, err := strconv.ParseUint(f[2], 10, 32)
+		if err != nil || !slices.Contains(gids, uint32(gid)) {
+			continue
+		}
+		if _, have := names[uint32(gid)]; !have {
+			names[uint32(gid)] = f[0]
+		}
+	}
+	return names
+}
+
+// userFromEnv is what can be known about an account that no database has.
+func userFromEnv(environ []string) User {
+	var u User
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		switch name {
+		case "USER":
+			u.Name = value
+		case "LOGNAME":
+			if u.Name == "" {
+				u.Name = value
+			}
+		case "HOME":
+			u.Home = value
+		case "SHELL":
+			u.Shell = value
+		}
+	}
+	if strings.ContainsAny(u.Name+u.Home+u.Shell, ":\n") {
+		return User{} // would forge fields or lines in a passwd file
+	}
+	return u
+}
+
+func itoa(id uint32) string { return strconv.FormatUint(uint64(id), 10) }

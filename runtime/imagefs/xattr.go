@@ -1,0 +1,89 @@
+package imagefs
+
+import (
+	"strings"
+	"syscall"
+
+	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/tree"
+)
+
+// doXattr answers GETXATTR and LISTXATTR: with the length of the answer when
+// the size given is 0, with the answer, or with ERANGE when it is too long
+// (getxattr(2), listxattr(2)). ENOSYS, when the image has none at all, keeps
+// the kernel from asking for the capabilities of each program it starts.
+func (s *Server) doXattr(q request, p []byte) (int, error) {
+	if !s.r.HasXattrs() {
+		return 0, syscall.ENOSYS
+	}
+	if len(q.body) < getxattrInSize {
+		return 0, syscall.EINVAL
+	}
+	size := le.Uint32(q.body)
+	n, err := s.node(q.node)
+	if err != nil {
+		return 0, err
+	}
+	attrs, err := s.xattrs(n)
+	if err != nil {
+		return 0, err
+	}
+	p = p[:min(uint64(size), uint64(len(p)))]
+	var used int
+	if q.op == opListxattr {
+		used = listNames(p, attrs, q.uid == 0)
+	} else if used, err = getValue(p, attrs, q.body[getxattrInSize:]); err != nil {
+		return 0, err
+	}
+	switch {
+	case size == 0:
+		p = p[:8]
+		clear(p)
+		le.PutUint32(p, uint32(used))
+		return len(p), nil
+	case used > len(p):
+		return 0, syscall.ERANGE
+	}
+	return used, nil
+}
+
+// xattrs returns the attributes of n. A synthesised inode has none.
+func (s *Server) xattrs(n node) ([]tree.Xattr, error) {
+	if n.ino == nil || n.ino.Xattr == format.NoXattr {
+		return nil, nil
+	}
+	return s.r.Xattrs(n.ino)
+}
+
+// getValue copies the value of the attribute named at the start of body to p,
+// and returns its length, which may be more than p takes.
+func getValue(p []byte, attrs []tree.Xattr, body []byte) (int, error) {
+	name, ok := cString(body)
+	if !ok {
+		return 0, syscall.EINVAL
+	}
+	for _, a := range attrs {
+		if a.Name == name {
+			copy(p, a.Value)
+			return len(a.Value), nil
+		}
+	}
+	return 0, syscall.ENODATA
+}
+
+// listNames writes the names, each ended by a NUL, to p, and returns their
+// length, which may be more than p takes. Names in trusted are for the
+// superuser (xattr(7)).
+func listNames(p []byte, attrs []tree.Xattr, superuser bool) int {
+	used := 0
+	for _, a := range attrs {
+		if !superuser && strings.HasPrefix(a.Name, "trusted.") {
+			continue
+		}
+		for _, part := range [...]string{a.Name, "\x00"} {
+			copy(p[min(used, len(p)):], part)
+			used += len(part)
+		}
+	}
+	return used
+}

@@ -1,0 +1,162 @@
+// Package shell evaluates the simple shell scripts that set an image's
+// environment, in this process.
+//
+// Input: variables, script text, and a view of the container's files. Output:
+// the variables afterwards. It understands the part of the POSIX shell
+// language (XCU 2) in which dash, bash and busybox agree and which needs no
+// process: assignments, export, unset, if, case, for, test, and the plain
+// parameter expansions. At anything else it stops with ErrNeedsContainer, and
+// the caller has the image's own /bin/sh do the work inside the container.
+// Scripts are untrusted: the package starts nothing, opens nothing itself,
+// never reads the host, and bounds time and memory.
+package shell
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// ErrNeedsContainer says that a script does something that only a real shell
+// inside the container can do.
+var ErrNeedsContainer = errors.New("needs a shell inside the container")
+
+// Bounds on scripts. What exceeds them is left to the real shell, where it
+// harms the container only.
+const (
+	// MaxScript is the largest script in bytes that is evaluated here. It
+	// also bounds the depth of nesting, hence of recursion.
+	MaxScript = 64 << 10
+	maxValue  = 128<<10 - 256 // one string of execve(2), less the name
+	maxTotal  = 2 << 20       // all values together, in bytes
+	maxSteps  = 10_000        // statements
+	maxDepth  = 8             // files that source one another
+)
+
+// Files is the container as the scripts would see it. Both functions take an
+// absolute path and return ErrNeedsContainer where it leads out of the image.
+type Files interface {
+	// Stat follows symbolic links.
+	Stat(path string) (fs.FileInfo, error)
+	// Read returns a whole regular file, or an error beyond MaxScript bytes.
+	Read(path string) (string, error)
+}
+
+// Shell holds variables while scripts run.
+type Shell struct {
+	files    Files
+	vars     map[string]variable
+	assigned []string // names in the order of their first assignment
+	total    int      // bytes of all values
+	steps    int
+	depth    int
+	status   int // of the last statement
+}
+
+type variable struct {
+	value         string
+	set, exported bool
+}
+
+// New returns a Shell whose exported variables are environ, NAME=value.
+func New(environ []string, files Files) *Shell {
+	s := &Shell{files: files, vars: make(map[string]variable, len(environ))}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		s.vars[name] = variable{value, true, true}
+		s.total += len(value)
+	}
+	return s
+}
+
+// Run evaluates a script in the way of the "." command: what it sets stays. The
+// name is for errors. A script that cannot be evaluated here, be it that it is
+// wrong, returns an error that is ErrNeedsContainer; the variables are then in
+// an undefined state.
+func (s *Shell) Run(name, text string) error {
+	if len(text) > MaxScript {
+		return fmt.Errorf("%s: %d bytes: %w", name, len(text), ErrNeedsContainer)
+	}
+	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
+	file, err := parser.Parse(strings.NewReader(text), name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, ErrNeedsContainer)
+	}
+	if err := s.block(file.Stmts); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// Get returns the value of a variable and whether it is set.
+func (s *Shell) Get(name string) (string, bool) {
+	v := s.vars[name]
+	return v.value, v.set
+}
+
+// Environ returns the exported variables, NAME=value, sorted.
+func (s *Shell) Environ() []string {
+	var env []string
+	for name, v := range s.vars {
+		if v.set && v.exported {
+			env = append(env, name+"="+v.value)
+		}
+	}
+	slices.Sort(env)
+	return env
+}
+
+// Assigned returns the variables that scripts have set, exported or not, as
+// NAME=value in the order of their first assignment.
+func (s *Shell) Assigned() []string {
+	var env []string
+	for _, name := range s.assigned {
+		if v := s.vars[name]; v.set {
+			env = append(env, name+"="+v.value)
+		}
+	}
+	return env
+}
+
+// assign sets a variable and keeps whether it is exported.
+func (s *Shell) assign(name, value string) error {
+	v := s.vars[name]
+	s.total += len(value) - len(v.value)
+	if len(value) > maxValue || s.total > maxTotal {
+		return fmt.Errorf("%s is too large: %w", name, ErrNeedsContainer)
+	}
+	if special(name) {
+		return fmt.Errorf("assignment to %s: %w", name, ErrNeedsContainer)
+	}
+	if !slices.Contains(s.assigned, name) {
+		s.assigned = append(s.assigned, name)
+	}
+	s.vars[name] = variable{value, true, v.exported}
+	return nil
+}
+
+// special names have an effect on the shell, or are read-only in some.
+func special(name string) bool {
+	switch name {
+	case "IFS", "OPTIND", "PWD", "OLDPWD", "UID", "EUID", "PPID", "LINENO", "_":
+		return true
+	}
+	return strings.HasPrefix(name, "BASH")
+}
+
+// volatile names are set by some shell on its own; scripts that read them
+// without setting them must be run by that shell.
+func volatile(name string) bool {
+	switch name {
+	case "PS1", "PS2", "PS4", "SHELL", "TERM", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE",
+		"SHLVL", "SHELLOPTS", "RANDOM", "SRANDOM", "SECONDS", "GROUPS", "DIRSTACK", "COLUMNS",
+		"LINES", "FUNCNAME", "PIPESTATUS", "EPOCHSECONDS", "EPOCHREALTIME", "OPTARG", "OPTERR",
+		"MAILCHECK", "HISTCMD":
+		return true
+	}
+	return special(name)
+}

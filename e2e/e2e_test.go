@@ -167,11 +167,14 @@ func TestScripts(t *testing.T) {
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "clean": cmdClean},
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
-			if err := errors.Join(os.Mkdir(home, 0o755), os.Mkdir(filepath.Join(e.WorkDir, "tmp"), 0o777)); err != nil {
+			if err := errors.Join(os.MkdirAll(home, 0o755), os.MkdirAll(filepath.Join(e.WorkDir, "tmp"), 0o777)); err != nil {
 				return err
 			}
 			e.Setenv("PATH", filepath.Join(env["STAGE"], "bin")+":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
 			e.Setenv("HOME", home)
+			// Whatever a script does to the container's home directory, it must
+			// not reach that of who runs the tests.
+			e.Setenv("SEALIFT_HOME", home)
 			e.Setenv("UID", strconv.Itoa(os.Getuid()))
 			for k, v := range env {
 				e.Setenv(k, v)

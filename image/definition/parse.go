@@ -122,8 +122,9 @@ func (p *parser) header(line, trimmed string) error {
 // asks for the next line; a # after a space, or first, starts a comment.
 func (p *parser) continuation(text string) error {
 	text, commented := cutComment(text)
-	text, p.continued = strings.CutSuffix(text, `\`)
-	p.continued = p.continued && !commented
+	if p.continued = !commented && strings.HasSuffix(text, `\`); p.continued {
+		text = text[:len(text)-1]
+	}
 	if text = strings.TrimSpace(text); text != "" {
 		p.value = append(p.value, text)
 	}

@@ -12,10 +12,10 @@ import (
 
 // Explain returns err, adding to one that means "full" (ENOSPC, EDQUOT) which
 // file system that is, how much it has left, and a remedy. Dir is the
-// directory that was written to.
+// directory that was written to. An error that has a remedy stays as it is.
 func Explain(err error, dir string) error {
 	quota := errors.Is(err, unix.EDQUOT)
-	if !quota && !errors.Is(err, unix.ENOSPC) {
+	if !quota && !errors.Is(err, unix.ENOSPC) || hint.Of(err) != "" {
 		return err
 	}
 	mount := mountPoint(dir)
@@ -58,3 +58,6 @@ func mountPoint(dir string) string {
 	}
 	return abs
 }
+
+// Explain is the function of that name for an error in writing f.
+func (f *File) Explain(err error) error { return Explain(err, filepath.Dir(f.at.path)) }

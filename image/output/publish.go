@@ -53,6 +53,12 @@ func renameNew(fromDir int, from string, toDir int, to string) error {
 	if err != unix.EINVAL && err != unix.ENOSYS {
 		return err
 	}
+	return linkOver(fromDir, from, toDir, to)
+}
+
+// linkOver is renameNew for kernels and file systems without the flag. Killed
+// in between, it leaves the file both names, the old one for sweep.
+func linkOver(fromDir int, from string, toDir int, to string) error {
 	if err := unix.Linkat(fromDir, from, toDir, to, 0); err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func parseHeader(b []byte, size int64) (*header, error) {
 		id: [16]byte(b[48:64]), free: n(80), total: n(88),
 		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(120), fileEnd: size,
 	}
-	if h.total < 0 || h.total > min(maxDescriptors, size/descriptorSize) {
-		return nil, fmt.Errorf("%d descriptors do not fit in a file of %d bytes", h.total, size)
+	if h.total < 0 || h.total > maxDescriptors {
+		return nil, fmt.Errorf("%d descriptors are not from 0 to %d", h.total, maxDescriptors)
 	}
 	if h.free < 0 || h.free > h.total {
 		return nil, fmt.Errorf("%d of %d descriptors cannot be free", h.free, h.total)

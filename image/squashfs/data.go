@@ -5,7 +5,10 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/lru"
+	"github.com/sealift/sealift/image/squashfs/meta"
 )
 
 // block is room for one block of data and how much of it is used.
@@ -17,13 +20,20 @@ type block struct {
 
 func (b *block) data() []byte { return b.room[:b.n] }
 
+// copyTo copies the data to p, which may be too short, and returns the data's
+// length.
+func (b *block) copyTo(p []byte) int {
+	copy(p, b.data())
+	return b.n
+}
+
 func (b *block) cost() int64 { return int64(cap(b.room)) + 128 }
 
 func (r *Reader) getFree() *block {
 	if b, ok := r.free.Get().(*block); ok {
 		return b
 	}
-	return &block{room: make([]byte, r.super.BlockSize)}
+	return &block{room: make([]byte, r.super.BlockSize, r.super.BlockSize+codec.Slack)}
 }
 
 // putFree takes back a block no one uses any more.
@@ -48,6 +58,7 @@ func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
 	if short {
 		p = p[:ino.Size-uint64(off)]
 	}
+	p = p[:len(p):len(p)] // a decoder may use what is behind
 	for n < len(p) {
 		k, err := r.readBlock(ino, p[n:], off+int64(n))
 		n += k
@@ -90,11 +101,11 @@ func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer r.blocks.release(e)
-	if e.value.n != length {
-		return 0, corrupt("block at %d has %d bytes, not %d", at.Start, e.value.n, length)
+	defer r.blocks.Release(e)
+	if e.Value().n != length {
+		return 0, corrupt("block at %d has %d bytes, not %d", at.Start, e.Value().n, length)
 	}
-	return copy(p, e.value.data()[from:]), nil
+	return copy(p, e.Value().data()[from:]), nil
 }
 
 // readTail fills p from byte from of the file's tail of length bytes, which
@@ -107,7 +118,7 @@ func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
 	first := uint64(ino.FragOff)
 	if at.Size&format.BlockUncompressed != 0 {
 		stored := uint64(at.Size &^ format.BlockUncompressed)
-		if !within(first, uint64(length), stored) {
+		if !meta.Within(first, uint64(length), stored) {
 			return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, stored)
 		}
 		return r.readPlain(p, at.Start+first+uint64(from))
@@ -116,47 +127,51 @@ func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("fragment %d: %w", ino.Fragment, err)
 	}
-	defer r.blocks.release(e)
-	if !within(first, uint64(length), uint64(e.value.n)) {
-		return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, e.value.n)
+	defer r.blocks.Release(e)
+	if !meta.Within(first, uint64(length), uint64(e.Value().n)) {
+		return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, e.Value().n)
 	}
-	return copy(p, e.value.data()[int(first)+from:]), nil
+	return copy(p, e.Value().data()[int(first)+from:]), nil
 }
 
 // readPlain fills p from bytes stored uncompressed. Those stay out of the
 // cache: the kernel keeps them already.
 func (r *Reader) readPlain(p []byte, off uint64) (int, error) {
-	if err := r.readAt(p, off); err != nil {
+	if err := r.src.ReadFull(p, off); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// readWhole fills p with a whole compressed block, from the cache or else
-// decoded in place.
+// readWhole fills p with a whole compressed block: from the cache if it is
+// there, else decoded in place. Where that lacks the decoder's slack, decoding
+// elsewhere and copying is faster.
 func (r *Reader) readWhole(p []byte, at format.Fragment) (int, error) {
 	var n int
-	if e := r.blocks.acquire(at); e != nil {
-		defer r.blocks.release(e)
-		n = copy(p, e.value.data())
-		if e.value.n > len(p) {
-			n = e.value.n
-		}
+	var err error
+	if e := r.blocks.Acquire(at); e != nil {
+		n = e.Value().copyTo(p)
+		r.blocks.Release(e)
+	} else if cap(p)-len(p) < codec.Slack && codec.WantsSlack(r.super.Compression) {
+		b := r.getFree()
+		b.n, err = r.decode(b.room, at)
+		n = b.copyTo(p)
+		r.putFree(b)
 	} else {
-		var err error
-		if n, err = r.decode(p, at); err != nil {
-			return 0, err
-		}
+		n, err = r.decode(p, at)
 	}
-	if n != len(p) {
+	switch {
+	case err != nil:
+		return 0, err
+	case n != len(p):
 		return 0, corrupt("block at %d has %d bytes, not %d", at.Start, n, len(p))
 	}
 	return n, nil
 }
 
 // cached returns the decoded block or fragment at, to be released.
-func (r *Reader) cached(at format.Fragment) (*entry[format.Fragment, *block], error) {
-	return r.blocks.get(at, func() (*block, error) {
+func (r *Reader) cached(at format.Fragment) (*lru.Entry[format.Fragment, *block], error) {
+	return r.blocks.Get(at, func() (*block, error) {
 		b := r.getFree()
 		var err error
 		if b.n, err = r.decode(b.room, at); err != nil {
@@ -171,7 +186,7 @@ func (r *Reader) cached(at format.Fragment) (*entry[format.Fragment, *block], er
 func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
 	n, compressed, err := format.StoredLen(at.Size, r.super.BlockSize)
 	if err != nil {
-		return 0, corrupt("block at %d: %w", at.Start, err)
+		return 0, fmt.Errorf("block at %d: %w", at.Start, err)
 	}
 	if !compressed {
 		if int(n) > len(p) {
@@ -185,12 +200,12 @@ func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
 	}
 	defer r.stored.Put(stored)
 	src := stored.room[:n]
-	if err := r.readAt(src, at.Start); err != nil {
+	if err := r.src.ReadFull(src, at.Start); err != nil {
 		return 0, err
 	}
 	m, err := r.codec.Decompress(p, src)
 	if err != nil {
-		return 0, corrupt("block of %d bytes at %d: %w", n, at.Start, err)
+		return 0, fmt.Errorf("block of %d bytes at %d: %w", n, at.Start, err)
 	}
 	return m, nil
 }
@@ -200,23 +215,26 @@ func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
 func (r *Reader) RawBlock(start uint64, word uint32) ([]byte, error) {
 	n, _, err := format.StoredLen(word, r.super.BlockSize)
 	if err != nil {
-		return nil, corrupt("block at %d: %w", start, err)
+		return nil, fmt.Errorf("block at %d: %w", start, err)
 	}
 	b := make([]byte, n)
-	return b, r.readAt(b, start)
+	if err := r.src.ReadFull(b, start); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // FragmentEntry returns entry i of the fragment table.
 func (r *Reader) FragmentEntry(i uint32) (format.Fragment, error) {
-	b, err := r.entry(&r.fragments, i)
+	b, err := r.fragments.Entry(i)
 	if err != nil {
 		return format.Fragment{}, err
 	}
 	f, err := format.ParseFragment(b, r.super.BlockSize)
 	if err != nil {
-		return f, corrupt("fragment %d: %w", i, err)
+		return f, fmt.Errorf("fragment %d: %w", i, err)
 	}
-	if n := f.Size &^ format.BlockUncompressed; !within(f.Start, uint64(n), r.super.BytesUsed) {
+	if n := f.Size &^ format.BlockUncompressed; !meta.Within(f.Start, uint64(n), r.super.BytesUsed) {
 		return f, corrupt("fragment %d of %d bytes at %d lies beyond its end", i, n, f.Start)
 	}
 	return f, nil
@@ -233,7 +251,7 @@ func (r *Reader) FragmentData(i uint32) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fragment %d: %w", i, err)
 	}
-	e.value.shared.Store(true)
-	r.blocks.release(e)
-	return e.value.data(), nil
+	e.Value().shared.Store(true)
+	r.blocks.Release(e)
+	return e.Value().data(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/meta"
 )
 
 // maxEntries bounds a directory's listing, which may compress without limit.
@@ -27,7 +28,7 @@ func (r *Reader) ReadDir(dir *Inode) ([]format.DirEntry, error) {
 	if !dir.IsDir() {
 		return nil, fmt.Errorf("squashfs: inode %d is not a directory", dir.Number)
 	}
-	entries, err := r.dirs.value(dir.Ref, func() ([]format.DirEntry, error) { return r.loadDir(dir) })
+	entries, err := r.dirs.Value(dir.Ref, func() ([]format.DirEntry, error) { return r.loadDir(dir) })
 	if err != nil {
 		return nil, fmt.Errorf("directory inode %d: %w", dir.Number, err)
 	}
@@ -46,7 +47,7 @@ func (r *Reader) loadDir(dir *Inode) ([]format.DirEntry, error) {
 // Lookup returns the entry called name of a directory, or an error that wraps
 // fs.ErrNotExist.
 func (r *Reader) Lookup(dir *Inode, name string) (format.DirEntry, error) {
-	if e := r.dirs.acquire(dir.Ref); e != nil || len(dir.Index) == 0 {
+	if _, listed := r.dirs.Peek(dir.Ref); listed || len(dir.Index) == 0 {
 		return r.search(dir, name)
 	}
 	// The last index entry at or before name.
@@ -86,6 +87,30 @@ func (r *Reader) search(dir *Inode, name string) (format.DirEntry, error) {
 	return entries[i], nil
 }
 
+// Child returns the inode called name in a directory: Lookup and Inode, held
+// against each other.
+func (r *Reader) Child(dir *Inode, name string) (*Inode, error) {
+	e, err := r.Lookup(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	return r.Entry(e)
+}
+
+// Entry returns the inode of a directory entry, which must be of the type and
+// number that the entry says.
+func (r *Reader) Entry(e format.DirEntry) (*Inode, error) {
+	ino, err := r.Inode(e.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if ino.Number != e.Number || format.BasicType(ino.Type) != e.Type {
+		return nil, corrupt("entry %q leads to inode %d of type %d, not %d of type %d",
+			e.Name, ino.Number, ino.Type, e.Number, e.Type)
+	}
+	return ino, nil
+}
+
 func notExist(name string) error { return fmt.Errorf("%q: %w", name, fs.ErrNotExist) }
 
 // scan calls visit with the entries of a directory from the header that lies
@@ -96,18 +121,18 @@ func (r *Reader) scan(dir *Inode, offset, block uint32, visit func(format.DirEnt
 	if left <= 0 {
 		return nil
 	}
-	if uint64(left) > r.dirTable.room(uint64(block)) {
+	if uint64(left) > r.dirTable.Room(uint64(block)) {
 		return corrupt("a listing of %d bytes does not fit the directory table", left)
 	}
 	inBlock := dir.DirOffset
 	if offset > 0 {
 		inBlock = uint16((uint32(inBlock) + offset) % format.MetaBlockSize)
 	}
-	c, err := r.cursor(r.dirTable, format.MakeRef(uint64(block), inBlock))
+	c, err := r.meta.At(r.dirTable, format.MakeRef(uint64(block), inBlock))
 	if err != nil {
 		return err
 	}
-	s := scanner{cursor: c, left: left, inodes: r.super.Inodes}
+	s := scanner{Cursor: c, left: left, inodes: r.super.Inodes}
 	for s.left > 0 {
 		if more, err := s.run(visit); err != nil || !more {
 			return err
@@ -118,7 +143,7 @@ func (r *Reader) scan(dir *Inode, offset, block uint32, visit func(format.DirEnt
 
 // scanner reads a listing.
 type scanner struct {
-	cursor
+	meta.Cursor
 	left   int64  // bytes of the listing
 	count  int    // entries so far
 	last   string // name of the last one
@@ -130,7 +155,7 @@ func (s *scanner) bytes(n int) ([]byte, error) {
 	if s.left -= int64(n); s.left < 0 {
 		return nil, corrupt("the listing ends inside an entry")
 	}
-	return s.take(n)
+	return s.Take(n)
 }
 
 // run visits the entries of one header and tells whether to go on.
@@ -141,7 +166,7 @@ func (s *scanner) run(visit func(format.DirEntry) bool) (bool, error) {
 	}
 	h, err := format.ParseDirHeader(b)
 	if err != nil {
-		return false, corrupt("%w", err)
+		return false, err
 	}
 	for range h.Count {
 		e, err := s.entry(h)
@@ -162,14 +187,14 @@ func (s *scanner) entry(h format.DirHeader) (format.DirEntry, error) {
 	}
 	e, nameLen, err := format.ParseDirEntry(b, h)
 	if err != nil {
-		return e, corrupt("%w", err)
+		return e, err
 	}
 	if b, err = s.bytes(nameLen); err != nil {
 		return e, err
 	}
 	e.Name = string(b)
 	if err := format.CheckName(e.Name); err != nil {
-		return e, corrupt("%w", err)
+		return e, err
 	}
 	s.count++
 	switch {

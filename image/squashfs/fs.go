@@ -1,7 +1,6 @@
 package squashfs
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -98,13 +97,19 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ino.IsRegular() && ino.Size > maxReadFile {
-		err := fmt.Errorf("%d bytes: %w", ino.Size, syscall.EFBIG)
+	switch {
+	case ino.IsDir():
+		err = syscall.EISDIR
+	case !ino.IsRegular():
+		err = fs.ErrInvalid
+	case ino.Size > maxReadFile:
+		err = fmt.Errorf("%d bytes: %w", ino.Size, syscall.EFBIG)
+	}
+	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	b := make([]byte, min(ino.Size, maxReadFile))
-	n, err := f.r.ReadAt(ino, b, 0)
-	if n < len(b) || errors.Is(err, ErrCorrupt) || !ino.IsRegular() {
+	b := make([]byte, ino.Size)
+	if n, err := f.r.ReadAt(ino, b, 0); n < len(b) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
 	return b, nil
@@ -124,7 +129,7 @@ func (d dirEntry) Type() fs.FileMode {
 func (d dirEntry) String() string { return fs.FormatDirEntry(d) }
 
 func (d dirEntry) Info() (fs.FileInfo, error) {
-	ino, err := d.r.child(d.e)
+	ino, err := d.r.Entry(d.e)
 	if err != nil {
 		return nil, &fs.PathError{Op: "lstat", Path: d.e.Name, Err: err}
 	}
@@ -148,12 +153,14 @@ func fileMode(mode uint32) fs.FileMode {
 	case tree.TypeSocket:
 		m |= fs.ModeSocket
 	}
-	for bit, flag := range map[uint32]fs.FileMode{
-		0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky,
-	} {
-		if mode&bit != 0 {
-			m |= flag
-		}
+	if mode&0o4000 != 0 {
+		m |= fs.ModeSetuid
+	}
+	if mode&0o2000 != 0 {
+		m |= fs.ModeSetgid
+	}
+	if mode&0o1000 != 0 {
+		m |= fs.ModeSticky
 	}
 	return m
 }

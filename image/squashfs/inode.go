@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/meta"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -43,7 +44,7 @@ func (i *Inode) cost() int64 {
 
 // Inode returns the inode at ref.
 func (r *Reader) Inode(ref format.Ref) (*Inode, error) {
-	ino, err := r.inodes.value(ref, func() (*Inode, error) { return r.loadInode(ref) })
+	ino, err := r.inodes.Value(ref, func() (*Inode, error) { return r.loadInode(ref) })
 	if err != nil {
 		return nil, fmt.Errorf("inode %#x: %w", uint64(ref), err)
 	}
@@ -51,24 +52,24 @@ func (r *Reader) Inode(ref format.Ref) (*Inode, error) {
 }
 
 func (r *Reader) loadInode(ref format.Ref) (*Inode, error) {
-	c, err := r.cursor(r.inodeTable, ref)
+	c, err := r.meta.At(r.inodeTable, ref)
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.peek(2)
+	b, err := c.Peek(2)
 	if err != nil {
 		return nil, err
 	}
 	size, err := format.InodeSize(b)
 	if err != nil {
-		return nil, corrupt("%w", err)
+		return nil, err
 	}
-	if b, err = c.take(size); err != nil {
+	if b, err = c.Take(size); err != nil {
 		return nil, err
 	}
 	raw, tail, err := format.ParseInode(b, r.super.BlockSize)
 	if err != nil {
-		return nil, corrupt("%w", err)
+		return nil, err
 	}
 	ino := &Inode{Inode: raw, Ref: ref, Mode: raw.Mode()}
 	if err := r.resolveIDs(ino); err != nil {
@@ -105,14 +106,13 @@ func (r *Reader) resolveIDs(ino *Inode) error {
 
 // loadBlocks reads the n block lengths of a file and notes where the blocks
 // lie.
-func (r *Reader) loadBlocks(c *cursor, ino *Inode, n uint64) error {
-	left := region{c.next, max(c.next, c.end)}
-	if n > maxBlocks || 4*n > left.room(0)+uint64(len(c.data)) {
+func (r *Reader) loadBlocks(c *meta.Cursor, ino *Inode, n uint64) error {
+	if n > maxBlocks || 4*n > c.Room() {
 		return corrupt("file of %d bytes has no room for its %d block lengths", ino.Size, n)
 	}
 	pos := ino.Start
 	for done := uint64(0); done < n; {
-		b, err := c.take(4 * int(min(n-done, markEvery)))
+		b, err := c.Take(4 * int(min(n-done, markEvery)))
 		if err != nil {
 			return err
 		}
@@ -121,9 +121,9 @@ func (r *Reader) loadBlocks(c *cursor, ino *Inode, n uint64) error {
 			word := binary.LittleEndian.Uint32(b)
 			stored, _, err := format.StoredLen(word, r.super.BlockSize)
 			if err != nil {
-				return corrupt("block %d: %w", done, err)
+				return fmt.Errorf("block %d: %w", done, err)
 			}
-			if stored > 0 && !within(pos, uint64(stored), r.super.BytesUsed) {
+			if stored > 0 && !meta.Within(pos, uint64(stored), r.super.BytesUsed) {
 				return corrupt("block %d of %d bytes at %d lies beyond its end", done, stored, pos)
 			}
 			pos += uint64(stored)
@@ -160,8 +160,8 @@ func (r *Reader) Stored(ino *Inode) iter.Seq2[uint64, uint32] {
 
 // loadTarget reads a symbolic link's n bytes and the xattr index that an
 // extended one has behind them.
-func loadTarget(c *cursor, ino *Inode, n int) error {
-	b, err := c.take(n)
+func loadTarget(c *meta.Cursor, ino *Inode, n int) error {
+	b, err := c.Take(n)
 	if err != nil {
 		return err
 	}
@@ -172,25 +172,23 @@ func loadTarget(c *cursor, ino *Inode, n int) error {
 	if ino.Type != format.LSymlink {
 		return nil
 	}
-	if b, err = c.take(4); err == nil {
-		ino.Xattr = binary.LittleEndian.Uint32(b)
-	}
+	ino.Xattr, err = c.Uint32()
 	return err
 }
 
 // loadIndex reads the n entries of an extended directory's index and checks
 // that positions and names ascend.
-func (r *Reader) loadIndex(c *cursor, ino *Inode, n int) error {
+func (r *Reader) loadIndex(c *meta.Cursor, ino *Inode, n int) error {
 	for i := range n {
-		b, err := c.take(format.DirIndexSize)
+		b, err := c.Take(format.DirIndexSize)
 		if err != nil {
 			return err
 		}
 		x, nameLen, err := format.ParseDirIndex(b)
 		if err != nil {
-			return corrupt("directory index: %w", err)
+			return fmt.Errorf("directory index: %w", err)
 		}
-		if b, err = c.take(nameLen); err != nil {
+		if b, err = c.Take(nameLen); err != nil {
 			return err
 		}
 		x.Name = string(b)

@@ -13,7 +13,6 @@
 package squashfs
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -21,22 +20,20 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/lru"
+	"github.com/sealift/sealift/image/squashfs/meta"
 )
 
 // ErrCorrupt is wrapped by every error that is the image's fault.
-var ErrCorrupt = errors.New("squashfs image is damaged")
+var ErrCorrupt = format.ErrCorrupt
 
 // corrupt returns an error that wraps ErrCorrupt and says where and what.
-func corrupt(text string, args ...any) error {
-	return fmt.Errorf("%w: "+text, append([]any{ErrCorrupt}, args...)...)
-}
+func corrupt(text string, args ...any) error { return format.Corrupt(text, args...) }
 
-// Sizes of the caches in bytes. Those of metadata hold the working set of an
-// image of about 100,000 files.
+// Sizes of the caches in bytes.
 const (
 	defaultCache = 32 << 20
-	metaCache    = 4 << 20
-	inodeCache   = 4 << 20
+	inodeCache   = 16 << 20
 	dirCache     = 8 << 20
 )
 
@@ -49,22 +46,21 @@ type Options struct {
 
 // Reader reads one image. Its methods may be called concurrently.
 type Reader struct {
-	src   io.ReaderAt
+	src   meta.Source
 	super format.Super
 	codec codec.Decompressor
+	meta  *meta.Reader
 
-	meta   *cache[uint64, metaBlock] // by offset in the image
-	inodes *cache[format.Ref, *Inode]
-	dirs   *cache[format.Ref, []format.DirEntry]
-	blocks *cache[format.Fragment, *block] // data blocks and fragments
+	inodes *lru.Cache[format.Ref, *Inode]
+	dirs   *lru.Cache[format.Ref, []format.DirEntry]
+	blocks *lru.Cache[format.Fragment, *block] // data blocks and fragments
 
 	stored sync.Pool // *block: room for a stored block
 	free   sync.Pool // *block: room for a decoded block
 
-	inodeTable, dirTable region
-	xattrs               region // the entries; starts where references count from
-	ids                  []uint32
-	fragments, xattrIDs  table
+	inodeTable, dirTable, xattrs meta.Region
+	ids                          []uint32
+	fragments, xattrIDs          meta.Table
 }
 
 // Open checks the superblock and tables of the image in the first size bytes
@@ -82,14 +78,12 @@ func Open(r io.ReaderAt, size int64, o Options) (*Reader, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCache
 	}
-	rd := &Reader{
-		src: r, super: *super, codec: dec,
-		meta:   newCache[uint64](metaCache, metaBlock.cost),
-		inodes: newCache[format.Ref](inodeCache, (*Inode).cost),
-		dirs:   newCache[format.Ref](dirCache, listingCost),
-		blocks: newCache[format.Fragment](max(o.CacheBytes, 2*int64(super.BlockSize)), (*block).cost),
-	}
-	rd.blocks.recycle = rd.putFree
+	rd := &Reader{src: meta.Source{R: r, Size: super.BytesUsed}, super: *super, codec: dec}
+	rd.meta = meta.NewReader(rd.src, dec)
+	rd.inodes = lru.New[format.Ref](inodeCache, (*Inode).cost, nil)
+	rd.dirs = lru.New[format.Ref](dirCache, listingCost, nil)
+	two := 2 * (&block{room: make([]byte, 0, super.BlockSize+codec.Slack)}).cost()
+	rd.blocks = lru.New[format.Fragment](max(o.CacheBytes, two), (*block).cost, rd.putFree)
 	if err := rd.loadTables(); err != nil {
 		return nil, err
 	}
@@ -130,23 +124,4 @@ func (r *Reader) Super() format.Super { return r.super }
 func (r *Reader) Root() format.Ref { return r.super.Root }
 
 // HasXattrs tells whether any inode may have extended attributes.
-func (r *Reader) HasXattrs() bool { return r.xattrIDs.count > 0 }
-
-// readAt fills b from the image at offset off, all of which must lie inside.
-func (r *Reader) readAt(b []byte, off uint64) error {
-	if !within(off, uint64(len(b)), r.super.BytesUsed) {
-		return corrupt("%d bytes at %d lie beyond its end", len(b), off)
-	}
-	n, err := r.src.ReadAt(b, int64(off))
-	switch {
-	case n == len(b):
-		return nil
-	case err == io.EOF:
-		err := corrupt("truncated at %d: %w", off+uint64(n), io.ErrUnexpectedEOF)
-		return hint.Wrap(err, "copy or download the image again, and replace a running image by rename only")
-	}
-	return fmt.Errorf("squashfs: read %d bytes at %d: %w", len(b), off, err)
-}
-
-// within tells whether n bytes at off end at or before limit.
-func within(off, n, limit uint64) bool { return off <= limit && n <= limit-off }
+func (r *Reader) HasXattrs() bool { return r.xattrIDs.Count() > 0 }

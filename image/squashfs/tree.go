@@ -122,7 +122,7 @@ func (b *builder) dir(ino *Inode, path string, depth int) (*tree.Node, error) {
 
 func (b *builder) child(e format.DirEntry, path string, depth int) (*tree.Node, error) {
 	path += e.Name
-	ino, err := b.r.child(e)
+	ino, err := b.r.Entry(e)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -134,20 +134,6 @@ func (b *builder) child(e format.DirEntry, path string, depth int) (*tree.Node, 
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return n, nil
-}
-
-// child returns the inode of a directory entry, which must be of the type and
-// number that the entry says.
-func (r *Reader) child(e format.DirEntry) (*Inode, error) {
-	ino, err := r.Inode(e.Ref)
-	if err != nil {
-		return nil, err
-	}
-	if ino.Number != e.Number || format.BasicType(ino.Type) != e.Type {
-		return nil, corrupt("entry %q leads to inode %d of type %d, not %d of type %d",
-			e.Name, ino.Number, ino.Type, e.Number, e.Type)
-	}
-	return ino, nil
 }
 
 // Device returns a device's number as makedev(3) makes it. The image holds the

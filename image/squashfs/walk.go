@@ -4,8 +4,6 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
-
-	"github.com/sealift/sealift/image/squashfs/format"
 )
 
 // maxLinks is how many symbolic links one path may lead through
@@ -52,7 +50,10 @@ func (r *Reader) resolve(path string, follow bool) (*Inode, error) {
 			if links++; links > maxLinks {
 				return nil, syscall.ELOOP
 			}
-			if path = ino.Target + "/" + rest; path[0] == '/' {
+			if path = ino.Target; more {
+				path += "/" + rest
+			}
+			if path[0] == '/' {
 				chain = chain[:1]
 			}
 		case ino.IsDir():
@@ -69,11 +70,7 @@ func (r *Reader) resolve(path string, follow bool) (*Inode, error) {
 // step returns the inode called name in the last directory of chain, unless it
 // is one of the chain's own directories or too deep.
 func (r *Reader) step(chain []*Inode, name string) (*Inode, error) {
-	e, err := r.Lookup(chain[len(chain)-1], name)
-	if err != nil {
-		return nil, err
-	}
-	ino, err := r.child(e)
+	ino, err := r.Child(chain[len(chain)-1], name)
 	if err != nil || !ino.IsDir() {
 		return ino, err
 	}
@@ -81,20 +78,9 @@ func (r *Reader) step(chain []*Inode, name string) (*Inode, error) {
 		return nil, corrupt("directories nest deeper than %d", maxDepth)
 	}
 	for _, dir := range chain {
-		if dir.Ref == e.Ref {
+		if dir.Ref == ino.Ref {
 			return nil, corrupt("directory inode %d contains itself", ino.Number)
 		}
 	}
 	return ino, nil
-}
-
-// Child returns the inode called name in a directory: Lookup and Inode, held
-// against each other.
-func (r *Reader) Child(dir *Inode, name string) (*Inode, format.DirEntry, error) {
-	e, err := r.Lookup(dir, name)
-	if err != nil {
-		return nil, e, err
-	}
-	ino, err := r.child(e)
-	return ino, e, err
 }

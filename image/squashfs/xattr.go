@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/meta"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -31,12 +32,12 @@ func (r *Reader) Xattrs(ino *Inode) ([]tree.Xattr, error) {
 }
 
 func (r *Reader) loadXattrs(id uint32) ([]tree.Xattr, error) {
-	b, err := r.entry(&r.xattrIDs, id)
+	b, err := r.xattrIDs.Entry(id)
 	if err != nil {
 		return nil, err
 	}
 	set := format.ParseXattrID(b)
-	c, err := r.cursor(r.xattrs, set.Ref)
+	c, err := r.meta.At(r.xattrs, set.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -63,20 +64,20 @@ func (r *Reader) loadXattrs(id uint32) ([]tree.Xattr, error) {
 
 // xattr reads one attribute: type and length of the name, the name without its
 // prefix, and the value or the reference of one stored elsewhere.
-func (r *Reader) xattr(c *cursor) (x tree.Xattr, err error) {
-	b, err := c.take(4)
+func (r *Reader) xattr(c *meta.Cursor) (x tree.Xattr, err error) {
+	b, err := c.Take(4)
 	if err != nil {
 		return x, err
 	}
 	prefix, outOfLine, err := format.XattrPrefix(binary.LittleEndian.Uint16(b))
 	if err != nil {
-		return x, corrupt("%w", err)
+		return x, err
 	}
 	nameLen := int(binary.LittleEndian.Uint16(b[2:]))
 	if nameLen == 0 || len(prefix)+nameLen > maxXattrName {
 		return x, corrupt("attribute name of %d bytes", nameLen)
 	}
-	if b, err = c.take(nameLen); err != nil {
+	if b, err = c.Take(nameLen); err != nil {
 		return x, err
 	}
 	x.Name = prefix + string(b)
@@ -92,16 +93,16 @@ func (r *Reader) xattr(c *cursor) (x tree.Xattr, err error) {
 	return x, nil
 }
 
-func xattrValue(c *cursor) ([]byte, error) {
-	b, err := c.take(4)
+func xattrValue(c *meta.Cursor) ([]byte, error) {
+	n, err := c.Uint32()
 	if err != nil {
 		return nil, err
 	}
-	n := binary.LittleEndian.Uint32(b)
 	if n > maxXattrValue {
 		return nil, corrupt("value of %d bytes", n)
 	}
-	if b, err = c.take(int(n)); err != nil {
+	b, err := c.Take(int(n))
+	if err != nil {
 		return nil, err
 	}
 	return append([]byte{}, b...), nil
@@ -113,7 +114,7 @@ func (r *Reader) xattrElsewhere(at []byte) ([]byte, error) {
 	if len(at) != 8 {
 		return nil, corrupt("reference of %d bytes to a value", len(at))
 	}
-	c, err := r.cursor(r.xattrs, format.Ref(binary.LittleEndian.Uint64(at)))
+	c, err := r.meta.At(r.xattrs, format.Ref(binary.LittleEndian.Uint64(at)))
 	if err != nil {
 		return nil, err
 	}

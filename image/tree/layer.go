@@ -2,6 +2,7 @@ package tree
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,11 @@ type entry struct {
 	raw   *counter
 }
 
-// counter counts the bytes of a layer and ends when its context does.
+// readAhead is the size of reads from a layer in bytes; tar headers are read
+// one by one, which is slow through a decompressor and hashes.
+const readAhead = 128 << 10
+
+// counter counts the bytes taken of a layer and ends when its context does.
 type counter struct {
 	ctx context.Context
 	r   io.Reader
@@ -74,7 +79,7 @@ func eachEntry(ctx context.Context, layer Layer, visit func(*entry) error) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, stream.Close()) }()
-	raw := &counter{ctx: ctx, r: stream}
+	raw := &counter{ctx: ctx, r: bufio.NewReaderSize(stream, readAhead)}
 	archive := tar.NewReader(raw)
 	for i := 0; ; i++ {
 		h, err := archive.Next()

@@ -6,8 +6,8 @@ import "maps"
 // upper (a character device 0:0) removes the name, a directory of upper is
 // merged with base's of the same path and keeps its own metadata, an Opaque
 // one hides it, and anything else replaces what base has. The result has no
-// whiteout of upper and no Opaque mark. base and upper are not changed; the
-// result shares their files, not their directories.
+// whiteout of upper and no Opaque mark. base and upper are not changed, but the
+// result shares nodes with both: a change of one may be one of the other.
 //
 // See Documentation/filesystems/overlayfs.rst of Linux.
 func Apply(base, upper *Node) *Node {

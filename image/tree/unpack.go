@@ -130,6 +130,9 @@ func (m *merger) put(r *record) error {
 		}
 		node.adopt(r.node)
 	}
+	if node.Type() == TypeSymlink {
+		m.lastDir = nil // a new link may be on the way there
+	}
 	dir.Entries[base] = node
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/account"
 )
 
 // Inputs is what only main may read.
@@ -34,7 +35,7 @@ type Facts struct {
 	// Groups are the supplementary groups, as getgroups(2) returns them.
 	Groups []uint32
 	// User is the caller's account.
-	User User
+	User account.User
 	// GroupNames names GID and those of Groups whose names are known.
 	GroupNames map[uint32]string
 	// Admin says that CAP_SYS_ADMIN is effective: the caller may mount
@@ -70,9 +71,6 @@ type Facts struct {
 	// Root is the host's file tree, rooted at /. It has StatFS and ReadLinkFS.
 	Root fs.FS
 }
-
-// User is a line of passwd(5).
-type User struct{ Name, Gecos, Home, Shell string }
 
 // Range is Count subordinate ids from First on.
 type Range struct{ First, Count uint32 }

@@ -3,10 +3,11 @@ package host
 import (
 	"context"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sealift/sealift/runtime/account"
 )
 
 // getentTime bounds the wait for a directory service that does not answer.
@@ -19,11 +20,11 @@ var getentPaths = []string{"/usr/bin/getent", "/bin/getent"}
 // identify fills in User and GroupNames. Files are read first; getent is
 // started only for what they do not have.
 func (f *Facts) identify(environ []string) {
-	user, known := findUser(read("/etc/passwd"), f.UID)
+	user, known := account.Find(read("/etc/passwd"), f.UID)
 	gids := append([]uint32{f.GID}, f.Groups...)
-	f.GroupNames = groupNames(read("/etc/group"), gids)
+	f.GroupNames = account.GroupNames(read("/etc/group"), gids)
 	if !known {
-		user, known = findUser(getent("passwd", itoa(f.UID)), f.UID)
+		user, known = account.Find(getent("passwd", itoa(f.UID)), f.UID)
 	}
 	if _, named := f.GroupNames[f.GID]; !named {
 		f.nameGroups(gids)
@@ -42,7 +43,7 @@ func (f *Facts) nameGroups(gids []uint32) {
 			missing = append(missing, itoa(gid))
 		}
 	}
-	for gid, name := range groupNames(getent("group", missing...), gids) {
+	for gid, name := range account.GroupNames(getent("group", missing...), gids) {
 		f.GroupNames[gid] = name
 	}
 }
@@ -64,40 +65,9 @@ func getent(database string, keys ...string) string {
 	return ""
 }
 
-// findUser returns the account of uid in text, lines of passwd(5).
-func findUser(text string, uid uint32) (User, bool) {
-	id := itoa(uid)
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimRight(line, "\n"), ":")
-		if len(f) == 7 && f[2] == id && f[0] != "" {
-			return User{Name: f[0], Gecos: f[4], Home: f[5], Shell: f[6]}, true
-		}
-	}
-	return User{}, false
-}
-
-// groupNames returns the names of gids in text, lines of group(5).
-func groupNames(text string, gids []uint32) map[uint32]string {
-	names := map[uint32]string{}
-	for line := range strings.Lines(text) {
-		f := strings.SplitN(line, ":", 4)
-		if len(f) < 4 || f[0] == "" {
-			continue
-		}
-		gid, err := strconv.ParseUint(f[2], 10, 32)
-		if err != nil || !slices.Contains(gids, uint32(gid)) {
-			continue
-		}
-		if _, have := names[uint32(gid)]; !have {
-			names[uint32(gid)] = f[0]
-		}
-	}
-	return names
-}
-
 // userFromEnv is what can be known about an account that no database has.
-func userFromEnv(environ []string) User {
-	var u User
+func userFromEnv(environ []string) account.User {
+	var u account.User
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		switch name {
@@ -114,7 +84,7 @@ func userFromEnv(environ []string) User {
 		}
 	}
 	if strings.ContainsAny(u.Name+u.Home+u.Shell, ":\n") {
-		return User{} // would forge fields or lines in a passwd file
+		return account.User{} // would forge fields or lines in a passwd file
 	}
 	return u
 }

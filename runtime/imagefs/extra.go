@@ -34,7 +34,7 @@ func (x *extra) isDir() bool { return x.mode&syscall.S_IFMT == syscall.S_IFDIR }
 func (s *Server) addExtras(ops []plan.Op) error {
 	for _, op := range ops {
 		if err := s.apply(op); err != nil {
-			return fmt.Errorf("%s %.1q: %w", op.Verb, op.Args, err)
+			return fmt.Errorf("%s %q: %w", op.Verb, op.Args[:min(1, len(op.Args))], err)
 		}
 	}
 	if s.root.x == nil {

@@ -29,6 +29,12 @@ func (s *Server) handle(msg, out []byte) []byte {
 	return out[:outHeaderSize+n]
 }
 
+// takesLong tells whether a message asks for file data, which may have to be
+// read and decoded. Metadata is small, and read once.
+func takesLong(msg []byte) bool {
+	return len(msg) >= inHeaderSize && le.Uint32(msg[4:]) == opRead
+}
+
 // dispatch carries out the request, writes the reply's payload to p and returns
 // its length. ENOSYS tells the kernel not to ask again: files and directories
 // need no opening, and permissions are its own to check (default_permissions).
@@ -88,7 +94,6 @@ func (s *Server) doInit(q request, p []byte) (int, error) {
 	le.PutUint32(p[24:], 1)    // time granularity in nanoseconds
 	le.PutUint16(p[28:], maxData/4096)
 	s.flags.Store(flags)
-	s.greeted.Store(true)
 	return initOutSize, nil
 }
 
@@ -116,7 +121,7 @@ func (s *Server) doLookup(q request, p []byte) (int, error) {
 	}
 	n, err := s.lookup(dir, name)
 	if err != nil {
-		if !isMissing(err) {
+		if err != syscall.ENOENT {
 			return 0, err
 		}
 		clear(p[:entryOutSize])

@@ -37,6 +37,7 @@ type Options struct {
 	// Their targets are absolute paths in the image, and links on the way are
 	// followed inside it only. Mkdir and Mkfile leave what exists; Write and
 	// Symlink replace it, be it a link itself. Missing parents are made 0755.
+	// What is made belongs to 0:0.
 	Extra []plan.Op
 	// Owner, unless nil, is shown as the owner of every inode instead of the
 	// stored ones.
@@ -63,19 +64,19 @@ type Server struct {
 	extras []*extra
 	lists  listings
 
-	flags    atomic.Uint32 // what FUSE_INIT agreed on
-	greeted  atomic.Bool   // FUSE_INIT was answered
-	stopping atomic.Bool
+	flags  atomic.Uint32 // what FUSE_INIT agreed on
+	closed atomic.Bool
+	turn   sync.Mutex // held by the worker that reads the device
 
 	mu    sync.Mutex // guards what follows
-	fd    int        // the device once FUSE_INIT is answered, or -1
+	bell  int        // eventfd that wakes the workers while there are any, or -1
 	fault error      // the first error the image caused
 }
 
 // New returns a Server of the image that r reads. It fails when the image's
 // root directory cannot be read or an extra entry cannot be placed.
 func New(r *squashfs.Reader, o Options) (*Server, error) {
-	s := &Server{r: r, super: r.Super(), owner: o.Owner, workers: o.Workers, fd: -1}
+	s := &Server{r: r, super: r.Super(), owner: o.Owner, workers: o.Workers, bell: -1}
 	if s.workers <= 0 {
 		s.workers = defaultWorkers
 	}
@@ -110,9 +111,6 @@ func (s *Server) errno(err error) syscall.Errno {
 	if e, ok := err.(syscall.Errno); ok {
 		return e
 	}
-	if isMissing(err) {
-		return syscall.ENOENT
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fault == nil {
@@ -120,9 +118,6 @@ func (s *Server) errno(err error) syscall.Errno {
 	}
 	return syscall.EIO
 }
-
-// isMissing says that err means only that there is no such entry.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // node is what a node id stands for: an inode of the image, a synthesised one,
 // or both when extra entries were merged into an image's directory.
@@ -167,7 +162,7 @@ func (s *Server) node(id uint64) (node, error) {
 	return node{id: id, ino: ino}, err
 }
 
-// lookup finds name in the directory n.
+// lookup finds name in the directory n. A missing one is a bare ENOENT.
 func (s *Server) lookup(n node, name string) (node, error) {
 	if n.x != nil {
 		if c, ok := n.x.children[name]; ok {
@@ -181,10 +176,21 @@ func (s *Server) lookup(n node, name string) (node, error) {
 		return node{}, syscall.ENOENT
 	}
 	e, err := s.r.Lookup(n.ino, name)
-	if err != nil {
-		return node{}, err
+	switch {
+	case err == nil:
+		return s.node(s.imageID(e.Ref))
+	case errors.Is(err, fs.ErrNotExist) && !isIO(err):
+		return node{}, syscall.ENOENT
 	}
-	return s.node(s.imageID(e.Ref))
+	return node{}, err
+}
+
+// isIO says that err comes from reading the image's file. Should that be an
+// ENOENT, it must not pass for a name that is not in the image: the kernel
+// would remember it.
+func isIO(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
 }
 
 func (n node) isDir() bool {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // maxLinks is how many symbolic links a path may lead through, as in
@@ -38,10 +40,12 @@ func (s *Server) resolve(path string, follow bool) (location, error) {
 	if !strings.HasPrefix(path, "/") {
 		return location{}, errors.New("the path is not absolute")
 	}
-	dir, rest, links := []step{{node: s.root}}, split(path), 0
-	for len(rest) > 0 {
+	names := split(path)
+	dir, rest, links := []step{{node: s.root}}, names, 0
+	for at := -1; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]
+		at = max(at, len(names)-len(rest)-1) // of path, not of a link on the way
 		if name == ".." {
 			dir = dir[:max(1, len(dir)-1)]
 			continue
@@ -55,14 +59,14 @@ func (s *Server) resolve(path string, follow bool) (location, error) {
 		}
 		last := len(rest) == 0
 		if text, isLink := linkText(child); isLink && (follow || !last) {
-			if links++; links <= maxLinks {
-				if strings.HasPrefix(text, "/") {
-					dir = dir[:1]
-				}
-				rest = slices.Concat(split(text), rest)
-				continue
+			if links++; links > maxLinks {
+				return s.breakLoop(names, at, follow)
 			}
-			found = false
+			if strings.HasPrefix(text, "/") {
+				dir = dir[:1]
+			}
+			rest = slices.Concat(split(text), rest)
+			continue
 		}
 		if last {
 			return location{dir, name, found}, nil
@@ -70,23 +74,35 @@ func (s *Server) resolve(path string, follow bool) (location, error) {
 		if !found {
 			child = s.add(dir, name, &extra{mode: syscall.S_IFDIR | 0o755}).node()
 		} else if !child.isDir() {
-			return location{}, fmt.Errorf("%s: %w", name, syscall.ENOTDIR)
+			err := fmt.Errorf("%s: %w", name, syscall.ENOTDIR)
+			return location{}, hint.Wrap(err, "choose a path whose parents are directories in the image")
 		}
 		dir = append(dir, step{name, child})
 	}
 	return location{dir: dir, found: true}, nil
 }
 
+// breakLoop resolves a path whose component at is a link that leads nowhere: it
+// is taken for missing.
+func (s *Server) breakLoop(names []string, at int, follow bool) (location, error) {
+	loop, err := s.resolve("/"+strings.Join(names[:at+1], "/"), false)
+	if err != nil {
+		return location{}, err
+	}
+	if at == len(names)-1 {
+		return location{loop.dir, loop.name, false}, nil
+	}
+	s.add(loop.dir, loop.name, &extra{mode: syscall.S_IFDIR | 0o755})
+	return s.resolve("/"+strings.Join(names, "/"), follow)
+}
+
 // find is lookup for paths: a missing entry is no error.
 func (s *Server) find(dir node, name string) (node, bool, error) {
 	n, err := s.lookup(dir, name)
-	if err == nil {
-		return n, true, nil
-	}
-	if isMissing(err) {
+	if err == syscall.ENOENT {
 		return node{}, false, nil
 	}
-	return node{}, false, err
+	return n, err == nil, err
 }
 
 // linkText returns the text of n when it is a symbolic link.

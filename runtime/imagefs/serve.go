@@ -3,7 +3,6 @@ package imagefs
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,76 +11,74 @@ import (
 // system is mounted, and closes it in the end: when the file system has been
 // unmounted or Close was called, which is success, or when the device fails.
 // It is called once.
-//
-// Each worker is a blocking read on its own thread, because the kernel wakes
-// one of those for a request, where it would wake all that sleep in poll(2).
 func (s *Server) Serve(fd int) error {
 	defer unix.Close(fd)
-	if err := unix.SetNonblock(fd, false); err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil {
 		return fmt.Errorf("fuse device: %w", err)
 	}
-	if err := s.greet(fd); err != nil {
-		return unlessUnmounted(err)
+	if err := s.openBell(); err != nil {
+		return err
 	}
-	s.publish(fd)
-	defer s.publish(-1)
+	defer s.closeBell()
 	results := make(chan error, s.workers)
 	for range s.workers {
 		go func() { results <- s.work(fd) }()
 	}
-	err := errors.Join(unlessUnmounted(<-results), s.Close())
+	err := errors.Join(<-results, s.Close())
 	for range s.workers - 1 {
-		err = errors.Join(err, unlessUnmounted(<-results))
+		if e := <-results; err == nil { // one fault of the device is news enough
+			err = e
+		}
 	}
 	return err
 }
 
-// greet answers messages up to FUSE_INIT, which the kernel has sent when it
-// made the file system.
-func (s *Server) greet(fd int) error {
-	in, out := make([]byte, maxRequest), make([]byte, maxReply)
-	for !s.greeted.Load() && !s.stopping.Load() {
-		if err := s.serveOne(fd, in, out); err != nil {
-			return err
-		}
-		if err := s.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// work answers requests until the device fails or the server is to stop.
+// work answers requests until the file system is gone or the server closed.
+//
+// The workers take turns at the device: one waits for a request and answers it
+// while the others sleep, unless it is one that takes long, when the next worker
+// takes over the device first. With all of them waiting, the kernel would wake a
+// second one for each request of a client that is quicker than the first is back.
 func (s *Server) work(fd int) error {
 	in, out := make([]byte, maxRequest), make([]byte, maxReply)
-	for !s.stopping.Load() {
-		if err := s.serveOne(fd, in, out); err != nil {
-			return err
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for !s.closed.Load() {
+		n, err := unix.Read(fd, in)
+		switch {
+		case err == unix.EAGAIN:
+			err = s.wait(fd)
+		case err == nil && takesLong(in[:n]):
+			s.turn.Unlock()
+			err = s.reply(fd, s.handle(in[:n], out))
+			s.turn.Lock()
+		case err == nil:
+			err = s.reply(fd, s.handle(in[:n], out))
+		}
+		switch err {
+		case nil, unix.EINTR, unix.ENOENT: // ENOENT: the request was withdrawn
+		case unix.ENODEV:
+			return nil
+		default:
+			return fmt.Errorf("fuse device: %w", err)
 		}
 	}
 	return nil
 }
 
-// serveOne reads a message into in and answers it through out.
-func (s *Server) serveOne(fd int, in, out []byte) error {
-	n, err := unix.Read(fd, in)
-	switch err {
-	case nil:
-	case unix.EINTR, unix.EAGAIN, unix.ENOENT: // ENOENT: the request was withdrawn
-		return nil
-	default:
-		return fmt.Errorf("read a request from the fuse device: %w", err)
-	}
-	reply := s.handle(in[:n], out)
-	if reply == nil {
+// wait returns when the device has a request or Close was called. A blocking
+// read could not be ended as long as the file system stays mounted.
+func (s *Server) wait(fd int) error {
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(s.bell), Events: unix.POLLIN}}, -1)
+	return err
+}
+
+// reply writes an answer, if there is one.
+func (s *Server) reply(fd int, msg []byte) error {
+	if msg == nil {
 		return nil
 	}
-	switch err := write(fd, reply); err {
-	case nil, unix.ENOENT, unix.ENODEV: // withdrawn; unmounted, as the next read tells
-		return nil
-	default:
-		return fmt.Errorf("write a reply of %d bytes to the fuse device: %w", len(reply), err)
-	}
+	return write(fd, msg)
 }
 
 // write writes a message, which the device takes whole or not at all.
@@ -93,47 +90,36 @@ func write(fd int, msg []byte) error {
 	}
 }
 
-// unlessUnmounted drops the error that says that the file system is gone.
-func unlessUnmounted(err error) error {
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return err
-}
-
-// publish tells Close the device, or that there is none any more.
-func (s *Server) publish(fd int) {
+// openBell makes the eventfd(2) that Close rings.
+func (s *Server) openBell() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fd = fd
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	s.bell = bell
+	return nil
 }
 
-// Close makes Serve return; requests being answered are finished first. What is
-// left of the mount then fails with ENOTCONN.
-//
-// A thread in read(2) cannot be woken by closing the device, so the kernel is
-// asked to send a message to each: FUSE_NOTIFY_RETRIEVE of nothing from the
-// root directory's page cache, which it answers with FUSE_NOTIFY_REPLY.
+func (s *Server) closeBell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unix.Close(s.bell)
+	s.bell = -1
+}
+
+// Close makes Serve return, at once if it is called later; requests being
+// answered are finished first. What is left of the mount fails with ENOTCONN.
 func (s *Server) Close() error {
-	s.stopping.Store(true)
+	s.closed.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 {
+	if s.bell < 0 {
 		return nil
 	}
-	const notifyRetrieve, size = 5, outHeaderSize + 32
-	var msg [size]byte
-	le.PutUint32(msg[:], size)
-	le.PutUint32(msg[4:], notifyRetrieve)
-	le.PutUint64(msg[outHeaderSize+8:], rootID)
-	for range s.workers {
-		err := write(s.fd, msg[:])
-		if err == syscall.ENODEV {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("wake the readers of the fuse device: %w", err)
-		}
+	if err := write(s.bell, le.AppendUint64(nil, 1)); err != nil {
+		return fmt.Errorf("wake the image server: %w", err)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (s *Server) doXattr(q request, p []byte) (int, error) {
 	p = p[:min(uint64(size), uint64(len(p)))]
 	var used int
 	if q.op == opListxattr {
-		used = listNames(p, attrs, q.uid == 0)
+		used = listNames(p, attrs)
 	} else if used, err = getValue(p, attrs, q.body[getxattrInSize:]); err != nil {
 		return 0, err
 	}
@@ -72,12 +72,13 @@ func getValue(p []byte, attrs []tree.Xattr, body []byte) (int, error) {
 }
 
 // listNames writes the names, each ended by a NUL, to p, and returns their
-// length, which may be more than p takes. Names in trusted are for the
-// superuser (xattr(7)).
-func listNames(p []byte, attrs []tree.Xattr, superuser bool) int {
+// length, which may be more than p takes. Those in trusted are left out: they
+// are for the initial namespace's superuser (xattr(7)), whom the server cannot
+// tell from a container's.
+func listNames(p []byte, attrs []tree.Xattr) int {
 	used := 0
 	for _, a := range attrs {
-		if !superuser && strings.HasPrefix(a.Name, "trusted.") {
+		if strings.HasPrefix(a.Name, "trusted.") {
 			continue
 		}
 		for _, part := range [...]string{a.Name, "\x00"} {

@@ -2,7 +2,6 @@ package shell
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -208,9 +207,10 @@ func (s *Shell) export(args []string) error {
 			return fmt.Errorf("argument %q: %w", arg, ErrNeedsContainer)
 		}
 		if valued {
-			if err := s.assign(name, value); err != nil {
+			if err := s.Export(name, value); err != nil {
 				return err
 			}
+			continue
 		}
 		v := s.vars[name]
 		v.exported = true
@@ -285,16 +285,16 @@ func (s *Shell) exists(op, name string) (int, error) {
 	if !path.IsAbs(name) {
 		return 0, fmt.Errorf("relative path %q: %w", name, ErrNeedsContainer)
 	}
-	info, err := s.files.Stat(name)
+	mode, err := s.files.Stat(name)
 	switch {
 	case isMissing(err):
 		return 1, nil
 	case err != nil:
 		return 0, fmt.Errorf("%w: %w", err, ErrNeedsContainer)
 	case op == "-d":
-		return truth(info.IsDir()), nil
+		return truth(mode.IsDir()), nil
 	case op == "-f":
-		return truth(info.Mode().Type()&^fs.ModeType == 0 && info.Mode().IsRegular()), nil
+		return truth(mode.IsRegular()), nil
 	}
 	return 0, nil
 }

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -33,6 +34,7 @@ const (
 	MaxScript = 64 << 10
 	maxValue  = 128<<10 - 256 // one string of execve(2), less the name
 	maxTotal  = 2 << 20       // all values together, in bytes
+	maxText   = 1 << 20       // all scripts together, in bytes
 	maxSteps  = 10_000        // statements
 	maxDepth  = 8             // files that source one another
 )
@@ -40,8 +42,8 @@ const (
 // Files is the container as the scripts would see it. Both functions take an
 // absolute path and return ErrNeedsContainer where it leads out of the image.
 type Files interface {
-	// Stat follows symbolic links.
-	Stat(path string) (fs.FileInfo, error)
+	// Stat returns the type and mode of a file and follows symbolic links.
+	Stat(path string) (fs.FileMode, error)
 	// Read returns a whole regular file, or an error beyond MaxScript bytes.
 	Read(path string) (string, error)
 }
@@ -52,6 +54,7 @@ type Shell struct {
 	vars     map[string]variable
 	assigned []string // names in the order of their first assignment
 	total    int      // bytes of all values
+	text     int      // bytes of all scripts
 	steps    int
 	depth    int
 	status   int // of the last statement
@@ -60,6 +63,7 @@ type Shell struct {
 type variable struct {
 	value         string
 	set, exported bool
+	assigned      bool // by a script
 }
 
 // New returns a Shell whose exported variables are environ, NAME=value.
@@ -67,7 +71,7 @@ func New(environ []string, files Files) *Shell {
 	s := &Shell{files: files, vars: make(map[string]variable, len(environ))}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		s.vars[name] = variable{value, true, true}
+		s.vars[name] = variable{value: value, set: true, exported: true}
 		s.total += len(value)
 	}
 	return s
@@ -78,8 +82,12 @@ func New(environ []string, files Files) *Shell {
 // wrong, returns an error that is ErrNeedsContainer; the variables are then in
 // an undefined state.
 func (s *Shell) Run(name, text string) error {
-	if len(text) > MaxScript {
-		return fmt.Errorf("%s: %d bytes: %w", name, len(text), ErrNeedsContainer)
+	if s.text += len(text); len(text) > MaxScript || s.text > maxText {
+		return fmt.Errorf("%s: too long: %w", name, ErrNeedsContainer)
+	}
+	if strings.ContainsAny(text, "\x00\r") || !utf8.ValidString(text) {
+		// Shells keep some of these bytes, and the parser drops them.
+		return fmt.Errorf("%s: unusual characters: %w", name, ErrNeedsContainer)
 	}
 	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
 	file, err := parser.Parse(strings.NewReader(text), name)
@@ -90,6 +98,15 @@ func (s *Shell) Run(name, text string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// Export sets and exports a variable as it is.
+func (s *Shell) Export(name, value string) error {
+	err := s.assign(name, value)
+	v := s.vars[name]
+	v.exported = true
+	s.vars[name] = v
+	return err
 }
 
 // Get returns the value of a variable and whether it is set.
@@ -114,8 +131,10 @@ func (s *Shell) Environ() []string {
 // NAME=value in the order of their first assignment.
 func (s *Shell) Assigned() []string {
 	var env []string
+	seen := map[string]bool{}
 	for _, name := range s.assigned {
-		if v := s.vars[name]; v.set {
+		if v := s.vars[name]; v.set && !seen[name] {
+			seen[name] = true // it was unset in between
 			env = append(env, name+"="+v.value)
 		}
 	}
@@ -132,10 +151,10 @@ func (s *Shell) assign(name, value string) error {
 	if special(name) {
 		return fmt.Errorf("assignment to %s: %w", name, ErrNeedsContainer)
 	}
-	if !slices.Contains(s.assigned, name) {
+	if !v.assigned {
 		s.assigned = append(s.assigned, name)
 	}
-	s.vars[name] = variable{value, true, v.exported}
+	s.vars[name] = variable{value, true, v.exported, true}
 	return nil
 }
 

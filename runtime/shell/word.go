@@ -106,17 +106,13 @@ func (x *expansion) doubleQuoted(p *syntax.DblQuoted) error {
 // lit adds literal text, in which the parser leaves the backslashes.
 func (x *expansion) lit(p *syntax.Lit) error {
 	const (
-		unquotedSpecial = "~" // home directories
-		splitSpecial    = "*?[]{}"
+		unquotedSpecial = "~$" // home directories; $'' and $"" of some shells
+		splitSpecial    = "*?[{"
 		escapedInQuotes = "$`\"\\"
 	)
 	s := p.Value
 	if x.inner && strings.ContainsAny(s, `\'`) {
 		return needs(p.Pos(), "quoting in a parameter expansion")
-	}
-	if s == "]" && x.b.Len() == 0 {
-		x.b.WriteByte(']')
-		return nil
 	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]

@@ -39,9 +39,11 @@ type Verb string
 // upper/ there). A SOURCE is a host path, opened before anything is mounted.
 // FLAGS are words joined by commas, or empty.
 const (
-	// Session DIR DATA: make every mount private to this namespace, mount a
-	// tmpfs with options DATA on the host directory DIR and use it as session
-	// directory; create @root, on which the container's root is mounted.
+	// Session DIR DATA: make every mount a slave, so that ours are not seen
+	// outside while later ones of the host still arrive; mount a tmpfs with
+	// options DATA on the host directory DIR and use it as session directory;
+	// create @root, on which the container's root is mounted. It precedes
+	// every operation that has a TARGET.
 	Session Verb = "session"
 	// Fuse TARGET FLAGS: open /dev/fuse, mount a read-only FUSE file system
 	// with default_permissions on TARGET and send the descriptor to launch.
@@ -52,21 +54,25 @@ const (
 	Mount Verb = "mount"
 	// Bind SOURCE TARGET FLAGS: recursive bind mount. FLAGS: ro nosuid nodev
 	// noexec, try (a missing SOURCE or TARGET is no error), session (SOURCE is
-	// a path in the session directory).
+	// a path in the session directory, with or without @). The flags hold for
+	// the mounts below SOURCE, too.
 	Bind Verb = "bind"
 	// Overlay TARGET LOWER UPPER WORK FLAGS: overlayfs with userxattr. LOWER:
-	// directories joined by colons, topmost first; UPPER and WORK may be empty
-	// (read-only). A directory that starts with @ is in the session directory,
+	// directories joined by colons (JoinDirs), topmost first; UPPER and WORK
+	// may be empty (read-only, with two lower directories at least). A directory that starts with @ is in the session directory,
 	// any other is a host path. FLAGS: ro nosuid nodev noexec.
 	Overlay Verb = "overlay"
 	// Mkdir TARGET MODE: make a directory; parents are made 0755; one that
 	// exists is left as it is. MODE is octal.
 	Mkdir Verb = "mkdir"
-	// Mkfile TARGET MODE: make an empty regular file unless something exists.
+	// Mkfile TARGET MODE: make an empty regular file unless something exists;
+	// parents are made 0755, as for Write and Symlink.
 	Mkfile Verb = "mkfile"
-	// Write TARGET MODE CONTENT: make a regular file with this content.
+	// Write TARGET MODE CONTENT: make a regular file with this content, in
+	// place of any file or link that exists.
 	Write Verb = "write"
-	// Symlink TARGET TEXT: make TARGET a symbolic link to TEXT.
+	// Symlink TARGET TEXT: make TARGET a symbolic link to TEXT, in place of any
+	// file or link that exists.
 	Symlink Verb = "symlink"
 	// Umount TARGET: detach the mount.
 	Umount Verb = "umount"
@@ -76,7 +82,8 @@ const (
 	Pivot Verb = "pivot"
 	// Dropcaps KEEP: clear the ambient and inheritable capability sets, drop
 	// every capability but KEEP (names joined by commas, or all) from the
-	// bounding, permitted and effective sets, and set no_new_privs.
+	// bounding, permitted and effective sets, and set no_new_privs. It is the
+	// last operation: others may need what it drops.
 	Dropcaps Verb = "dropcaps"
 )
 

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
@@ -54,13 +55,17 @@ func readAll(dst []byte, r io.Reader) (n int, err error) {
 	return n, nil
 }
 
-// wrap names the compression in an error and drops the count that came with
-// it.
+// wrap names the compression in an error, which is the block's fault unless it
+// is errors.ErrUnsupported, and drops the count that came with it.
 func wrap(name string, n int, err error) (int, error) {
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, errors.ErrUnsupported):
+		err = fmt.Errorf("squashfs: %s: %w", name, err)
+		return 0, hint.Wrap(err, "make the image again with zstd, gzip or plain xz compression")
 	}
-	return n, nil
+	return 0, format.Corrupt("%s: %w", name, err)
 }
 
 // gzipDecompressor decodes zlib streams (RFC 1950), which the format calls
@@ -132,7 +137,7 @@ func (d *zstdDecompressor) Decompress(dst, src []byte) (int, error) {
 			return 0, err
 		}
 	}
-	out, err := z.DecodeAll(src, dst[:0:len(dst)])
+	out, err := z.DecodeAll(src, dst[:0:min(cap(dst), len(dst)+Slack)])
 	d.pool.Put(z)
 	if err == nil && len(out) > 0 && (len(out) > len(dst) || &out[0] != &dst[0]) {
 		err = errTooLong

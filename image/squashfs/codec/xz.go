@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 
@@ -14,7 +15,7 @@ import (
 
 var (
 	errXZ       = errors.New("malformed block")
-	errXZFilter = errors.New("filtered blocks (BCJ, mksquashfs -Xbcj) are not supported")
+	errXZFilter = fmt.Errorf("%w: filtered blocks (BCJ, mksquashfs -Xbcj)", errors.ErrUnsupported)
 )
 
 // Parts of the .xz file format 1.1.0, sections 2 and 3.

@@ -2,7 +2,6 @@ package format
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strings"
 )
 
@@ -26,7 +25,7 @@ func ParseDirHeader(b []byte) (DirHeader, error) {
 	le := binary.LittleEndian
 	count := le.Uint32(b)
 	if count >= MaxDirCount {
-		return DirHeader{}, fmt.Errorf("directory header counts %d entries, more than %d", uint64(count)+1, MaxDirCount)
+		return DirHeader{}, Corrupt("directory header counts %d entries, more than %d", uint64(count)+1, MaxDirCount)
 	}
 	return DirHeader{int(count) + 1, le.Uint32(b[4:]), le.Uint32(b[8:])}, nil
 }
@@ -37,11 +36,11 @@ func ParseDirEntry(b []byte, h DirHeader) (e DirEntry, nameLen int, err error) {
 	le := binary.LittleEndian
 	number := int64(h.Number) + int64(int16(le.Uint16(b[2:])))
 	if number < 1 || number > 1<<32-1 {
-		return e, 0, fmt.Errorf("directory entry has inode number %d", number)
+		return e, 0, Corrupt("directory entry has inode number %d", number)
 	}
 	e = DirEntry{Ref: MakeRef(uint64(h.Block), le.Uint16(b)), Number: uint32(number), Type: le.Uint16(b[4:])}
 	if e.Type < Dir || e.Type > Socket {
-		return e, 0, fmt.Errorf("directory entry has type %d", e.Type)
+		return e, 0, Corrupt("directory entry has type %d", e.Type)
 	}
 	nameLen, err = parseNameLen(uint32(le.Uint16(b[6:])))
 	return e, nameLen, err
@@ -58,7 +57,7 @@ func ParseDirIndex(b []byte) (x DirIndex, nameLen int, err error) {
 // parseNameLen returns the length of a name from its field, which is one less.
 func parseNameLen(field uint32) (int, error) {
 	if field >= longestName {
-		return 0, fmt.Errorf("name of %d bytes, more than %d", uint64(field)+1, longestName)
+		return 0, Corrupt("name of %d bytes, more than %d", uint64(field)+1, longestName)
 	}
 	return int(field) + 1, nil
 }
@@ -69,7 +68,7 @@ func CheckName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..", len(name) > longestName,
 		strings.IndexByte(name, '/') >= 0, strings.IndexByte(name, 0) >= 0:
-		return fmt.Errorf("impossible file name %.300q", name)
+		return Corrupt("impossible file name %.300q", name)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package format
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
@@ -19,7 +18,7 @@ var inodeSizes = [...]int{
 func InodeSize(b []byte) (int, error) {
 	typ := binary.LittleEndian.Uint16(b)
 	if typ < Dir || typ > LSocket {
-		return 0, fmt.Errorf("inode type %d is unknown", typ)
+		return 0, Corrupt("inode type %d is unknown", typ)
 	}
 	return inodeSizes[typ], nil
 }
@@ -36,7 +35,7 @@ func ParseInode(b []byte, blockSize uint32) (ino Inode, tail uint64, err error) 
 		MTime: le.Uint32(b[8:]), Number: le.Uint32(b[12:]), Nlink: 1, Xattr: NoXattr, Fragment: NoFragment,
 	}
 	if ino.Number == 0 {
-		return ino, 0, fmt.Errorf("inode number is 0")
+		return ino, 0, Corrupt("inode number is 0")
 	}
 	rest := b[16:]
 	switch ino.Type {
@@ -47,7 +46,7 @@ func ParseInode(b []byte, blockSize uint32) (ino Inode, tail uint64, err error) 
 	case Symlink, LSymlink:
 		ino.Nlink, ino.Size = le.Uint32(rest), uint64(le.Uint32(rest[4:]))
 		if tail = ino.Size; tail == 0 || tail > MaxSymlink {
-			err = fmt.Errorf("symbolic link of %d bytes; 1 to %d are possible", tail, MaxSymlink)
+			err = Corrupt("symbolic link of %d bytes; 1 to %d are possible", tail, MaxSymlink)
 		}
 	default:
 		ino.parseSpecial(rest)
@@ -80,7 +79,7 @@ func (i *Inode) parseReg(b []byte, blockSize uint32) (blocks uint64, err error) 
 		i.FragOff, i.Xattr = le.Uint32(b[32:]), le.Uint32(b[36:])
 	}
 	if i.Size > math.MaxInt64 {
-		return 0, fmt.Errorf("file of %d bytes", i.Size)
+		return 0, Corrupt("file of %d bytes", i.Size)
 	}
 	blocks = i.Size / uint64(blockSize)
 	if i.Fragment == NoFragment && i.Size%uint64(blockSize) != 0 {
@@ -125,7 +124,7 @@ func (i *Inode) Mode() uint32 {
 func StoredLen(word, blockSize uint32) (n uint32, compressed bool, err error) {
 	n = word &^ BlockUncompressed
 	if n > blockSize {
-		return 0, false, fmt.Errorf("block length word %#x exceeds the block size %d", word, blockSize)
+		return 0, false, Corrupt("block length word %#x exceeds the block size %d", word, blockSize)
 	}
 	return n, word&BlockUncompressed == 0, nil
 }
@@ -135,7 +134,7 @@ func ParseFragment(b []byte, blockSize uint32) (Fragment, error) {
 	f := Fragment{Start: binary.LittleEndian.Uint64(b), Size: binary.LittleEndian.Uint32(b[8:])}
 	n, _, err := StoredLen(f.Size, blockSize)
 	if err == nil && n == 0 {
-		err = fmt.Errorf("fragment of 0 bytes")
+		err = Corrupt("fragment of 0 bytes")
 	}
 	return f, err
 }

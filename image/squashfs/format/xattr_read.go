@@ -2,7 +2,6 @@ package format
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // XattrID is an entry of the xattr id table: one inode's set of attributes.
@@ -29,7 +28,7 @@ func XattrPrefix(typ uint16) (prefix string, outOfLine bool, err error) {
 	case XattrSecurity:
 		prefix = "security."
 	default:
-		return "", false, fmt.Errorf("xattr prefix %#x is unknown", typ)
+		return "", false, Corrupt("xattr prefix %#x is unknown", typ)
 	}
 	return prefix, typ&XattrOOL != 0, nil
 }

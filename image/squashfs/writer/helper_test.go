@@ -76,11 +76,12 @@ func hostNode(path string, links map[uint64]*tree.Node) (*tree.Node, error) {
 }
 
 func hostXattrs(path string) ([]tree.Xattr, error) {
-	list := make([]byte, 1<<16)
-	size, err := unix.Llistxattr(path, list)
-	if errors.Is(err, unix.ENOTSUP) {
+	size, err := unix.Llistxattr(path, nil)
+	if size == 0 || errors.Is(err, unix.ENOTSUP) {
 		return nil, nil
 	}
+	list := make([]byte, 1<<16)
+	size, err = unix.Llistxattr(path, list)
 	if err != nil {
 		return nil, fmt.Errorf("listxattr %s: %w", path, err)
 	}
@@ -218,7 +219,7 @@ func tool(t testing.TB, name string) string {
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		unavailable(t, "only root can make devices and set owners")
+		unavailable(t, "only root can make devices, set owners and mount")
 	}
 }
 
@@ -248,11 +249,13 @@ func unsquash(t testing.TB, b []byte) *tree.Node {
 // mounted calls f with the directory where the kernel has mounted an image.
 func mounted(t testing.TB, b []byte, f func(dir string)) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount a loop device")
-	}
+	mountedFile(t, imageFile(t, b), f)
+}
+
+func mountedFile(t testing.TB, file string, f func(dir string)) {
+	t.Helper()
+	needRoot(t)
 	dir := t.TempDir()
-	file := imageFile(t, b)
 	cmd := exec.Command(tool(t, "mount"), "-t", "squashfs", "-o", "loop,ro", file, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if strings.Contains(string(out), "loop device") || strings.Contains(string(out), "permi") {

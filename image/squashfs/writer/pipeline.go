@@ -27,7 +27,7 @@ type kind uint8
 const (
 	data     kind = iota // hash; a hole if all zero; else compress
 	fragment             // compress
-	verbatim             // store as they are; job.size is already set
+	verbatim             // write as they are, already in stored form
 )
 
 // job is one block on its way into the image.
@@ -35,8 +35,8 @@ type job struct {
 	kind  kind
 	raw   []byte
 	buf   []byte // a block's worth of memory that raw may use
-	out   []byte // the compressed form
-	size  uint32 // stored length as the format has it, with its flag
+	out   []byte // what is written
+	size  uint32 // its length as the format has it, with its flag; not of verbatim
 	hash  hash   // of a data block; zero for a hole
 	err   error
 	ready chan struct{} // receives one value when a worker is done
@@ -63,7 +63,7 @@ type pipeline struct {
 	err     error     // the first error; nothing is written after it
 }
 
-func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), workers, blockSize int) (*pipeline, error) {
+func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), workers int) (*pipeline, error) {
 	compressors := make([]codec.Compressor, workers)
 	for i := range compressors {
 		var err error
@@ -158,7 +158,7 @@ func (p *pipeline) compress(c codec.Compressor) {
 func (j *job) encode(c codec.Compressor) error {
 	switch j.kind {
 	case verbatim:
-		j.out = append(j.out[:0], j.raw...)
+		j.out = j.raw
 		return nil
 	case data:
 		if j.hash = hashOf(j.raw); j.hash == (hash{}) {

@@ -36,9 +36,7 @@ func (f *stored) Size() int64 { return f.size }
 
 func (f *stored) addBlock(j *job, pos uint64) {
 	f.blocks = append(f.blocks, j.size)
-	if j.kind == data {
-		f.hashes = append(f.hashes, j.hash)
-	}
+	f.hashes = append(f.hashes, j.hash)
 	if j.size == 0 {
 		f.sparse += uint64(len(j.raw))
 	} else if f.start == 0 {

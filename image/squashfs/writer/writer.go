@@ -18,6 +18,7 @@ import (
 	"math/bits"
 	"runtime"
 
+	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
@@ -26,8 +27,8 @@ import (
 // DefaultBlockSize is what most SquashFS images use, in bytes.
 const DefaultBlockSize = 128 << 10
 
-// padding is the multiple of bytes an image ends on: the block size of loop
-// devices' sectors and of most disks.
+// padding is the multiple of bytes an image ends on, because a loop device
+// shows whole sectors only, and disks have sectors of up to 4096 bytes.
 const padding = 4096
 
 // Options say how to write an image. The zero value is usable.
@@ -57,7 +58,8 @@ type Writer struct {
 	bySum  map[hash]*stored    // files shorter than a block by their hash
 	bySize map[int64][]*stored // longer files
 	frag   *fragmentBlock      // the fragment block being filled, or nil
-	adoption
+
+	adoption adoption
 }
 
 // New starts an image on out, whose first byte becomes the image's first: a
@@ -81,7 +83,7 @@ func New(out io.Writer, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPipeline(out, newCompressor, o.Workers, o.BlockSize)
+	p, err := newPipeline(out, newCompressor, o.Workers)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +94,7 @@ func New(out io.Writer, o Options) (*Writer, error) {
 	return &Writer{
 		options: o, newCompressor: newCompressor, pipe: p,
 		small: make([]byte, o.BlockSize), bySum: map[hash]*stored{}, bySize: map[int64][]*stored{},
+		adoption: adoption{map[adoptedFile][]*stored{}, map[adoptedFragment]*fragmentBlock{}},
 	}, nil
 }
 
@@ -118,11 +121,15 @@ func (w *Writer) Finish(root *tree.Node) (*format.Super, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, w.pipe.writeAll(make([]byte, -s.BytesUsed%padding))
+	if err := w.pipe.writeAll(make([]byte, -s.BytesUsed%padding)); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Close stops the workers, giving up what is not written yet. It is safe to
-// call more than once and after Finish; it does not close the output.
+// Close stops the workers, giving up what is not written yet, and returns when
+// they have ended. It is safe to call more than once and after Finish; it does
+// not close the output.
 func (w *Writer) Close() error {
 	if !w.closed {
 		w.closed = true
@@ -148,7 +155,7 @@ func (w *Writer) storeAll(t *inodes) error {
 			}
 			var err error
 			if ino.content, err = w.storeContent(node.Content); err != nil {
-				return fmt.Errorf("squashfs: %s: %w", d.path(name), err)
+				return fmt.Errorf("%q: %w", d.path(name), err)
 			}
 		}
 	}
@@ -161,16 +168,17 @@ func (w *Writer) storeContent(c tree.Content) (*stored, error) {
 		return &stored{}, nil
 	case *stored:
 		if c.owner != w {
-			return nil, errors.New("its content was stored by another writer")
+			return nil, errors.New("squashfs: its content was stored by another writer")
 		}
 		return c, nil
-	}
-	if f, ok := w.adopt(c); ok {
-		return f.stored, f.err
+	case *squashfs.File:
+		if w.canAdopt(c) {
+			return w.adopt(c)
+		}
 	}
 	o, ok := c.(tree.Opener)
 	if !ok {
-		return nil, fmt.Errorf("a content of type %T cannot be opened", c)
+		return nil, fmt.Errorf("squashfs: a content of type %T cannot be opened", c)
 	}
 	r, err := o.Open()
 	if err != nil {

@@ -73,7 +73,8 @@ func (t *xattrTable) add(set []tree.Xattr) (uint32, error) {
 	ref := t.entries.ref()
 	size := 0
 	for _, x := range set {
-		size += t.write(x)
+		t.write(x)
+		size += len(x.Name) + 1 + len(x.Value) // as listxattr(2) counts names
 	}
 	le := binary.LittleEndian
 	t.ids = le.AppendUint64(t.ids, uint64(ref))
@@ -93,9 +94,9 @@ func checkXattr(x tree.Xattr) error {
 	return nil
 }
 
-// write appends one attribute's name and value and returns their size. The
-// first value of its kind is stored in place; later ones refer to it.
-func (t *xattrTable) write(x tree.Xattr) int {
+// write appends one attribute. The first value of its kind is stored in place;
+// later ones refer to it.
+func (t *xattrTable) write(x tree.Xattr) {
 	le := binary.LittleEndian
 	prefix, rest, _ := splitXattr(x.Name)
 	value := x.Value
@@ -111,9 +112,7 @@ func (t *xattrTable) write(x tree.Xattr) int {
 	if !shared && len(value) > refSize {
 		t.values[string(value)] = t.entries.ref()
 	}
-	sized := appendSized(nil, value)
-	t.entries.write(sized)
-	return len(name) + len(sized)
+	t.entries.write(appendSized(nil, value))
 }
 
 // appendSized appends a 32-bit length and the bytes.

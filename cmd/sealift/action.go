@@ -1,0 +1,107 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sealift/sealift/runtime/spec"
+)
+
+// actionCommands are exec, run, shell and test.
+func (p *process) actionCommands() []*cobra.Command {
+	return []*cobra.Command{
+		p.actionCommand(spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2),
+		p.actionCommand(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1),
+		p.actionCommand(spec.Shell, "shell [flags] IMAGE", "Run an interactive shell in a container", 1),
+		p.actionCommand(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1),
+	}
+}
+
+const actionHelp = `
+
+IMAGE is a SIF file, a SquashFS file or a directory. The container has its own
+user, mount and process namespaces; the caller's ids, home directory, working
+directory, /tmp and devices are the same inside as outside. The image is never
+written to.
+
+A flag that names a variable such as SEALIFT_BIND is also read from it, or from
+APPTAINER_BIND or SINGULARITY_BIND.`
+
+func (p *process) actionCommand(action spec.Action, use, short string, operands int) *cobra.Command {
+	var dryRun bool
+	r := &spec.Request{Action: action}
+	c := &cobra.Command{
+		Use: use, Short: short, Long: short + "." + actionHelp, Args: atLeast(operands),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			r.Args = args[1:]
+			return p.act(c.Context(), r, args[0], dryRun)
+		},
+	}
+	flags := c.Flags()
+	flags.SetInterspersed(false) // flags after IMAGE are the payload's
+	mountFlags(flags, r)
+	environmentFlags(flags, r)
+	isolationFlags(flags, r)
+	flags.BoolVar(&dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
+	if action == spec.Shell {
+		flags.StringVarP(&r.Shell, "shell", "s", "", "program to start instead of bash or sh")
+		bind(flags, "shell", "SHELL")
+	}
+	return c
+}
+
+func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
+	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make a host path visible: SOURCE[:TARGET[:ro|rw]], comma separated")
+	bind(flags, "bind", "BIND", "BINDPATH")
+	flags.StringVarP(&r.Home, "home", "H", "", "home directory: SOURCE[:TARGET]")
+	bind(flags, "home", "HOME")
+	flags.BoolVar(&r.NoHome, "no-home", false, "do not mount the home directory")
+	bind(flags, "no-home", "NO_HOME")
+	flags.StringVar(&r.Pwd, "cwd", "", "working directory inside the container")
+	bind(flags, "cwd", "CWD", "TARGET_CWD")
+	flags.StringVar(&r.Pwd, "pwd", "", "the same as --cwd")
+	bind(flags, "pwd", "PWD", "TARGET_PWD")
+	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory in memory at this path")
+	bind(flags, "scratch", "SCRATCH", "SCRATCHDIR")
+	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out proc, sys, dev, home, tmp, cwd, bind-paths or a path")
+	bind(flags, "no-mount", "NO_MOUNT")
+	flags.BoolVar(&r.WritableTmpfs, "writable-tmpfs", false, "allow changes to the image's files, lost at the end")
+	bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
+}
+
+func environmentFlags(flags *pflag.FlagSet, r *spec.Request) {
+	flags.StringSliceVar(&r.Env, "env", nil, "set variables: NAME=VALUE, comma separated")
+	flags.BoolVarP(&r.CleanEnv, "cleanenv", "e", false, "keep the caller's variables out, but for the batch system's")
+	bind(flags, "cleanenv", "CLEANENV")
+	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "variables of the caller to keep out")
+	bind(flags, "no-env", "NOENV")
+	flags.BoolVar(&r.NoEval, "no-eval", false, "take the values of --env literally, without shell expansion")
+	bind(flags, "no-eval", "NO_EVAL")
+}
+
+func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
+	flags.BoolVarP(&r.Contain, "contain", "c", false, "minimal /dev, empty /tmp and home, no working directory")
+	bind(flags, "contain", "CONTAIN")
+	flags.BoolVarP(&r.ContainAll, "containall", "C", false, "--contain, --cleanenv, own process and IPC namespaces")
+	bind(flags, "containall", "CONTAINALL")
+	flags.BoolVarP(&r.Fakeroot, "fakeroot", "f", false, "be root inside the container")
+	bind(flags, "fakeroot", "FAKEROOT")
+	flags.BoolVarP(&r.Userns, "userns", "u", false, "use a user namespace even as root")
+	bind(flags, "userns", "USERNS", "UNSHARE_USERNS")
+	flags.BoolP("pid", "p", true, "own process namespace (the default)")
+	flags.BoolVar(&r.NoPID, "no-pid", false, "stay in the caller's process namespace")
+	bind(flags, "no-pid", "NO_PID")
+	flags.BoolVarP(&r.IPC, "ipc", "i", false, "own IPC namespace")
+	bind(flags, "ipc", "IPC")
+	flags.BoolVar(&r.UTS, "uts", false, "own host name")
+	bind(flags, "uts", "UTS")
+	flags.StringVar(&r.Hostname, "hostname", "", "host name inside the container (implies --uts)")
+	bind(flags, "hostname", "HOSTNAME")
+	flags.BoolVar(&r.NoInit, "no-init", false, "the payload itself is process 1")
+	bind(flags, "no-init", "NOSHIMINIT")
+	flags.BoolVar(&r.NoUmask, "no-umask", false, "umask 0022 instead of the caller's")
+	bind(flags, "no-umask", "NO_UMASK")
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/definition"
+)
+
+// buildFlags are the flags of build that need work before they are options.
+type buildFlags struct {
+	build.Options
+	args, argFiles []string
+	dryRun         bool
+}
+
+func (p *process) buildCommand() *cobra.Command {
+	var b buildFlags
+	c := &cobra.Command{
+		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file or another image",
+		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, or an image to convert:
+oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a
+SIF or SquashFS file, or a directory. OUTPUT appears when everything has
+succeeded, the %test section included.
+
+With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
+		Args: cobra.MatchAll(atLeast(2), cobra.MaximumNArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			b.Output = args[0]
+			return p.build(c, &b, args[1])
+		},
+	}
+	flags := c.Flags()
+	flags.BoolVarP(&b.Sandbox, "sandbox", "s", false, "build a directory instead of a file")
+	bind(flags, "sandbox", "SANDBOX")
+	flags.BoolVarP(&b.Force, "force", "F", false, "replace an output that exists")
+	bind(flags, "force", "FORCE")
+	flags.BoolVarP(&b.NoTest, "notest", "T", false, "do not run the %test section")
+	bind(flags, "notest", "NOTEST")
+	flags.StringArrayVar(&b.args, "build-arg", nil, "value of a template: NAME=VALUE")
+	flags.StringArrayVar(&b.argFiles, "build-arg-file", nil, "file of such values, one per line")
+	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
+	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
+	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
+	flags.BoolP("fakeroot", "f", true, "build as root of a user namespace (the default)")
+	return c
+}
+
+func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
+	recipe, err := readRecipe(source)
+	if err != nil {
+		return err
+	}
+	if b.Arguments, err = buildArguments(b.argFiles, b.args); err != nil {
+		return err
+	}
+	now, fixed, err := p.buildTime()
+	if err != nil {
+		return err
+	}
+	b.Reproducible = b.Reproducible || fixed
+	h := build.Host{Arch: runtime.GOARCH, Dir: p.cwd, Version: buildcfg.Version}
+	steps, err := build.Compute(recipe, h, b.Options)
+	if err != nil {
+		return err
+	}
+	if b.dryRun {
+		for _, s := range steps {
+			if err := p.print(s.String() + "\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ctx, stop := p.interruptible(c.Context())
+	defer stop()
+	return build.Run(ctx, steps, build.Environment{
+		Host: h, Run: p.runScript, Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Variables: p.environ, Stdout: p.stderr, Stderr: p.stderr,
+		Notify: func(line string) { p.info("%s", line) },
+	})
+}
+
+// readRecipe reads a definition file, or makes up the recipe of an image.
+func readRecipe(source string) (*definition.Recipe, error) {
+	if isImage(source) {
+		return build.RecipeFor(source)
+	}
+	f, err := os.Open(source)
+	if err != nil {
+		return nil, sourceError(source, err)
+	}
+	defer f.Close()
+	text := make([]byte, definition.MaxSize+1)
+	n, err := readUpTo(f, text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", source, err)
+	}
+	return definition.Parse(source, text[:n])
+}
+
+func sourceError(source string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return hint.Wrap(fmt.Errorf("build from %s: %w", source, fs.ErrNotExist),
+			"name a definition file, an image file, a directory, or an OCI source such as oci:DIRECTORY")
+	}
+	return err
+}
+
+// isImage tells an image from a definition file: a source with a transport, a
+// directory, or a file with an image's magic number.
+func isImage(source string) bool {
+	if scheme, _, ok := strings.Cut(source, ":"); ok && !strings.ContainsAny(scheme, "/.") {
+		return true
+	}
+	info, err := os.Stat(source)
+	if err != nil || info.IsDir() {
+		return err == nil
+	}
+	f, err := os.Open(source)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 48)
+	n, _ := readUpTo(f, head)
+	return strings.HasPrefix(string(head[:n]), "hsqs") || strings.Contains(string(head[:n]), "SIF_MAGIC")
+}
+
+// buildArguments merges the values of files and flags; later ones win.
+func buildArguments(files, flags []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			if err := addArgument(values, line); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
+			}
+		}
+	}
+	for _, kv := range flags {
+		if err := addArgument(values, kv); err != nil {
+			return nil, fmt.Errorf("--build-arg %s: %w", kv, err)
+		}
+	}
+	return values, nil
+}
+
+func addArgument(values map[string]string, kv string) error {
+	name, value, ok := strings.Cut(kv, "=")
+	if name = strings.TrimSpace(name); !ok || name == "" {
+		return hint.New("no NAME=VALUE", "write --build-arg NAME=VALUE")
+	}
+	values[name] = strings.TrimSpace(value)
+	return nil
+}
+
+// buildTime is the time that the image carries: SOURCE_DATE_EPOCH, in seconds,
+// where it is set (reproducible-builds.org/specs/source-date-epoch).
+func (p *process) buildTime() (now time.Time, fixed bool, err error) {
+	for _, kv := range p.environ {
+		if v, ok := strings.CutPrefix(kv, "SOURCE_DATE_EPOCH="); ok {
+			seconds, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || seconds < 0 {
+				return now, false, hint.New("SOURCE_DATE_EPOCH="+v+" is not a time",
+					"set it to a number of seconds since 1970")
+			}
+			return time.Unix(seconds, 0).UTC(), true, nil
+		}
+	}
+	return time.Now().Truncate(time.Second), false, nil
+}
+
+// absolute returns the absolute path of name without looking at it.
+func (p *process) absolute(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(p.cwd, name)
+}

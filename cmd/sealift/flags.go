@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// prefixes are those of the environment variables that set flags, strongest
+// first.
+var prefixes = []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}
+
+// keysOf is the annotation that holds the variables of a flag, without prefix.
+const keysOf = "environment"
+
+// bind names the environment variables that set a flag when the command line
+// does not; a flag that collects values gets both, the variable's first.
+func bind(flags *pflag.FlagSet, name string, keys ...string) {
+	f := flags.Lookup(name)
+	f.Annotations = map[string][]string{keysOf: keys}
+	f.Usage += " (SEALIFT_" + keys[0] + ")"
+}
+
+// fromEnvironment sets the flags that the environment names.
+func (p *process) fromEnvironment(flags *pflag.FlagSet) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		list, collects := f.Value.(pflag.SliceValue)
+		if failed != nil || f.Changed && !collects {
+			return
+		}
+		name, value := p.lookup(f.Annotations[keysOf])
+		if value == "" {
+			return
+		}
+		if collects {
+			given := list.GetSlice()
+			if !f.Changed {
+				given = nil
+			}
+			failed = list.Replace(append([]string{value}, given...))
+		} else if err := f.Value.Set(value); err != nil {
+			failed = hint.Wrap(fmt.Errorf("environment variable %s=%s: %w", name, value, err),
+				"unset %s or give it a value that --%s accepts", name, f.Name)
+		}
+	})
+	return failed
+}
+
+// lookup returns the first variable that is set and not empty.
+func (p *process) lookup(keys []string) (name, value string) {
+	for _, prefix := range prefixes {
+		for _, key := range keys {
+			for _, kv := range p.environ {
+				if v, ok := strings.CutPrefix(kv, prefix+key+"="); ok && v != "" {
+					return prefix + key, v
+				}
+			}
+		}
+	}
+	return "", ""
+}
+
+// usageError is a mistake on the command line.
+func usageError(c *cobra.Command, err error) error {
+	return hint.Wrap(err, "see '%s --help'", c.CommandPath())
+}
+
+// atLeast requires n operands named by the command's use line.
+func atLeast(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usageError(c, fmt.Errorf("%s needs %d operands: %s", c.Name(), n, c.UseLine()))
+		}
+		return nil
+	}
+}

@@ -1,0 +1,90 @@
+// Command sealift builds and runs containers in one file for HPC and batch
+// systems.
+//
+// Input: the command line, the environment, the working directory and the
+// standard streams, read here and passed down. Output: what the subcommands
+// print and their exit codes (tui.go). A subcommand parses its flags into a
+// request, makes one call, and prints; decisions belong to the packages.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/buildcfg"
+)
+
+// process is what only a program's main may read.
+type process struct {
+	tui
+	args                  []string // without the program's name
+	name                  string   // under which the program was called
+	environ               []string
+	cwd                   string // empty when there is none
+	executable            string // path of this program
+	stdin, stdout, stderr *os.File
+}
+
+func main() {
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = "" // deleted or closed to the caller; not every command needs it
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		executable = os.Args[0]
+	}
+	p := &process{
+		tui:  tui{out: os.Stdout, err: os.Stderr},
+		args: os.Args[1:], name: filepath.Base(os.Args[0]), environ: os.Environ(),
+		cwd: cwd, executable: executable,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+	}
+	exit(p.run())
+}
+
+// run executes the command line and returns the exit code.
+func (p *process) run() int {
+	root := p.command()
+	root.SetArgs(p.args)
+	if err := root.Execute(); err != nil {
+		return p.fail(err)
+	}
+	return 0
+}
+
+func (p *process) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:     p.name,
+		Short:   "Containers in one file for HPC and batch computing",
+		Version: buildcfg.Version,
+		Long: `Sealift builds SIF images from OCI images and definition files as an ordinary
+user, and runs them without set-user-ID programs. Commands, flags, definition
+files and images are Apptainer's.
+
+A container's exit status is its payload's, or 128+n when signal n ended it;
+125 is a failure of Sealift itself, 126 a command that cannot be executed, 127
+one that was not found.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate("{{.Name}} version {{.Version}}\n")
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "print errors and warnings only")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	root.AddCommand(p.actionCommands()...)
+	root.AddCommand(p.buildCommand(), p.inspectCommand(), p.versionCommand())
+	return root
+}
+
+func (p *process) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return p.print(buildcfg.Version + "\n") },
+	}
+}

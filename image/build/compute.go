@@ -1,0 +1,254 @@
+package build
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/oci"
+)
+
+// The agents that Compute knows: those that can be built from, and those that
+// other builders have.
+var (
+	ociAgents   = []string{"docker-archive", "oci", "oci-archive"}
+	localAgents = []string{"localimage", "scratch"}
+	laterAgents = []string{
+		"docker", "docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
+		"arch", "zypper", "busybox", "buildkit", "dockerfile",
+	}
+)
+
+// Compute returns the steps that build the recipe. It is pure: it looks at
+// nothing but its arguments. Mistakes in the recipe are of type
+// *definition.Error.
+func Compute(r *definition.Recipe, h Host, o Options) ([]Step, error) {
+	if o.Output == "" {
+		return nil, errors.New("no output named")
+	}
+	r, err := r.Expand(o.Arguments, o.AllowUnused)
+	if err != nil {
+		return nil, err
+	}
+	c := computer{recipe: r, host: h, options: o, names: map[string]int{}}
+	c.add(&create{o})
+	for i := range r.Stages {
+		if err := c.stage(i); err != nil {
+			return nil, err
+		}
+	}
+	return c.steps, nil
+}
+
+type computer struct {
+	recipe  *definition.Recipe
+	host    Host
+	options Options
+	steps   []Step
+	// names are the stages that are computed, by name.
+	names map[string]int
+}
+
+func (c *computer) add(s Step) { c.steps = append(c.steps, s) }
+
+// stage adds the steps of a stage: %pre, the base, %files from stages, %setup,
+// %files from the host, %post, metadata, %test. The last stage is packed
+// before it is tested.
+func (c *computer) stage(i int) error {
+	s := &c.recipe.Stages[i]
+	at := stageRef{i, s.Name}
+	if err := c.script(s, "pre", func(x command) Step { return &pre{at, x} }); err != nil {
+		return err
+	}
+	if err := c.base(s, at); err != nil {
+		return err
+	}
+	if err := c.files(s, at, true); err != nil {
+		return err
+	}
+	if err := c.script(s, "setup", func(x command) Step { return &setup{at, x} }); err != nil {
+		return err
+	}
+	if err := c.files(s, at, false); err != nil {
+		return err
+	}
+	if err := c.script(s, "post", func(x command) Step { return &post{at, x} }); err != nil {
+		return err
+	}
+	if err := c.describe(s, at); err != nil {
+		return err
+	}
+	c.end(i, at)
+	return c.name(i)
+}
+
+// name makes the stage known to those after it.
+func (c *computer) name(i int) error {
+	s := &c.recipe.Stages[i]
+	if s.Name == "" {
+		return nil
+	}
+	if _, twice := c.names[s.Name]; twice {
+		return c.recipe.Errorf(s.Line, "second stage named %q; expected different names", s.Name)
+	}
+	c.names[s.Name] = i
+	return nil
+}
+
+func (c *computer) end(i int, at stageRef) {
+	_, hasTest := c.recipe.Stages[i].Section("test")
+	last := i == len(c.recipe.Stages)-1
+	if last {
+		c.add(&pack{at: at, options: c.options, arch: c.host.Arch, definition: c.recipe.Text})
+	}
+	if hasTest && !c.options.NoTest {
+		c.add(&test{at: at, packed: last})
+	}
+	if last {
+		c.add(&commit{c.options.Output})
+	}
+}
+
+// base adds the step that opens what the stage starts from.
+func (c *computer) base(s *definition.Stage, at stageRef) error {
+	bootstrap, _ := s.Header("bootstrap")
+	agent := strings.ToLower(bootstrap.Value)
+	if slices.Contains(laterAgents, agent) {
+		return withAgents(c.recipe.Errorf(bootstrap.Line, "agent %q is not supported yet", agent))
+	}
+	if !slices.Contains(ociAgents, agent) && !slices.Contains(localAgents, agent) {
+		return withAgents(c.recipe.Errorf(bootstrap.Line, "unknown agent %q", bootstrap.Value))
+	}
+	if h, ok := s.Header("fingerprints"); ok {
+		return hint.Wrap(c.recipe.Errorf(h.Line, "Fingerprints are not supported yet, and are not ignored"),
+			"verify the base image yourself and remove the line")
+	}
+	f := &fetch{at: at, agent: agent, arch: c.host.Arch}
+	defer c.add(f)
+	if agent == "scratch" {
+		return nil
+	}
+	from, ok := s.Header("from")
+	if !ok {
+		return c.recipe.Errorf(bootstrap.Line, "agent %s without a From header; expected \"From: path\"", agent)
+	}
+	if agent == "localimage" {
+		f.path = c.absolute(from.Value)
+		return nil
+	}
+	var err error
+	f.name = agent + ":" + from.Value
+	if f.ref, err = oci.ParseReference(f.name); err != nil {
+		return hint.Wrap(c.recipe.Errorf(from.Line, "%v", err), "%s", hint.Of(err))
+	}
+	f.ref.Path = c.absolute(f.ref.Path)
+	return nil
+}
+
+func (c *computer) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.host.Dir, path)
+}
+
+// withAgents names what can be built from.
+func withAgents(err error) error {
+	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, localAgents), ", "))
+}
+
+// files adds one step for each line of the stage's %files sections, either of
+// those from other stages or of those from the host.
+func (c *computer) files(s *definition.Stage, at stageRef, fromStages bool) error {
+	for _, section := range s.Sections {
+		if section.Name != "files" {
+			continue
+		}
+		from, copies, err := c.recipe.Files(section)
+		if err != nil {
+			return err
+		}
+		if (from != "") != fromStages {
+			continue
+		}
+		source := stageRef{index: -1}
+		if from != "" {
+			i, ok := c.names[from]
+			if !ok {
+				return c.recipe.Errorf(section.Line, "no earlier stage is named %q", from)
+			}
+			source = stageRef{i, from}
+		}
+		for _, f := range copies {
+			c.add(&copyFiles{at: at, from: source, recipe: c.recipe.Name, Copy: f})
+		}
+	}
+	return nil
+}
+
+// command is a script of the recipe and the program that reads it.
+type command struct {
+	// args is the program and its arguments, but for the script's path.
+	args []string
+	body string
+	line int
+}
+
+// script adds the step that step makes of a section, if there is one.
+func (c *computer) script(s *definition.Stage, name string, step func(command) Step) error {
+	x, ok, err := c.recipe.Script(s, name)
+	if err != nil || !ok || strings.TrimSpace(x.Body) == "" {
+		return err
+	}
+	args := append(slices.Clone(x.Shell), x.Args...)
+	if x.Shell == nil {
+		args = append([]string{"/bin/sh", "-ex"}, x.Args...)
+	}
+	c.add(step(command{args, x.Body, x.Line}))
+	return nil
+}
+
+// describe adds the step that writes the metadata.
+func (c *computer) describe(s *definition.Stage, at stageRef) error {
+	d := &describe{at: at, host: c.host, headers: map[string]string{}}
+	d.spec = metadata.Spec{Definition: c.recipe.Text, Labels: map[string]string{}}
+	for _, x := range s.Sections {
+		if x.Name == "labels" {
+			for _, l := range x.Labels() {
+				d.spec.Labels[l.Key] = l.Value
+			}
+		}
+	}
+	for name, text := range map[string]*string{
+		"runscript": &d.spec.Runscript, "startscript": &d.spec.Startscript, "test": &d.spec.Test,
+	} {
+		x, ok, err := c.recipe.Script(s, name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			*text = executable(x)
+		}
+	}
+	environment, _ := s.Section("environment")
+	help, _ := s.Section("help")
+	d.spec.Environment, d.spec.Help = environment.Body, help.Body
+	for _, h := range s.Headers {
+		d.headers[h.Key] = withoutUser(h.Value)
+	}
+	c.add(d)
+	return nil
+}
+
+// executable returns the text of a script with its #! line.
+func executable(x definition.Script) string {
+	shell := x.Shell
+	if shell == nil {
+		shell = []string{"/bin/sh"}
+	}
+	return "#!" + strings.Join(slices.Concat(shell, x.Args), " ") + "\n" + x.Body
+}

@@ -1,0 +1,166 @@
+package build
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/definition"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func parse(t *testing.T, name, text string) *definition.Recipe {
+	t.Helper()
+	r, err := definition.Parse(name, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestComputeGolden(t *testing.T) {
+	host := Host{Arch: "amd64", Dir: "/home/user", Version: "1"}
+	for _, c := range []struct {
+		golden, def string
+		options     Options
+	}{
+		{"plain", "plain", Options{Output: "out.sif"}},
+		{"whole", "whole", Options{Output: "/tmp/out.sif"}},
+		{"whole-notest-sandbox", "whole", Options{Output: "out", Sandbox: true, NoTest: true, Arguments: map[string]string{"TAG": "v2"}}},
+		{"scratch", "scratch", Options{Output: "out.sif"}},
+	} {
+		t.Run(c.golden, func(t *testing.T) {
+			text, err := os.ReadFile("testdata/" + c.def + ".def")
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps, err := Compute(parse(t, c.def, string(text)), host, c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			for _, s := range steps {
+				got.WriteString(s.String() + "\n")
+			}
+			golden := filepath.Join("testdata", c.golden+".steps")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+			}
+		})
+	}
+}
+
+func TestComputeErrors(t *testing.T) {
+	const scratch = "Bootstrap: scratch\n"
+	for _, c := range []struct{ name, text, want, hint string }{
+		{"later agent", "\nBootstrap: Docker\nFrom: x\n", `x.def:2: agent "docker" is not supported yet`, "docker-archive, oci, oci-archive, localimage, scratch"},
+		{"unknown agent", "Bootstrap: dcoker\nFrom: x\n", `x.def:1: unknown agent "dcoker"`, "use one of the agents"},
+		{"no From", "Bootstrap: oci\n", "x.def:1: agent oci without a From header", ""},
+		{"bad reference", "Bootstrap: oci\nFrom: a:\n", `x.def:2: image reference "oci:a:" has an empty tag`, "remove the last colon"},
+		{"fingerprints", "Bootstrap: localimage\nFrom: a\nFingerprints: B\n", "x.def:3: Fingerprints are not supported yet", "verify the base"},
+		{"unknown stage", scratch + "%files from a\n b\n", `x.def:2: no earlier stage is named "a"`, ""},
+		{"own stage", scratch + "Stage: a\n%files from a\n b\n", `x.def:3: no earlier stage is named "a"`, ""},
+		{"stage outside", scratch + "Stage: ../x\n" + scratch + "%files from x\n b\n", `no earlier stage is named "x"`, ""},
+		{"twice the same stage", scratch + "Stage: a\n" + scratch + "Stage: a\n", `x.def:3: second stage named "a"`, ""},
+		{"bad files", scratch + "%files\n a b c\n", "x.def:3: 3 words", ""},
+		{"bad script", scratch + "%post -c\n a\n", "x.def:2: -c without a shell", ""},
+		{"bad runscript", scratch + "%runscript -c\n a\n", "x.def:2: -c without a shell", ""},
+		{"undefined argument", scratch + "%post\n {{ A }}\n", "x.def:3: undefined argument {{ A }}", "default"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Compute(parse(t, "x.def", c.text), Host{Dir: "/"}, Options{Output: "out"})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint.Of(err), c.hint) {
+				t.Fatalf("error %v, hint %q; want %s", err, hint.Of(err), c.want)
+			}
+			var at *definition.Error
+			if !errors.As(err, &at) {
+				t.Errorf("%T is no *definition.Error", err)
+			}
+		})
+	}
+	if _, err := Compute(parse(t, "x", scratch), Host{}, Options{}); err == nil {
+		t.Error("no output is accepted")
+	}
+	if _, err := Compute(parse(t, "x", scratch), Host{}, Options{Output: "o", Arguments: map[string]string{"A": "1"}}); err == nil {
+		t.Error("an unused argument is accepted")
+	}
+}
+
+func TestRecipeFor(t *testing.T) {
+	for source, want := range map[string]string{
+		"oci:dir:tag":          "Bootstrap: oci\nFrom: dir:tag\n",
+		"docker-archive:/a.b":  "Bootstrap: docker-archive\nFrom: /a.b\n",
+		"oci-archive:x y.tar":  "Bootstrap: oci-archive\nFrom: x y.tar\n",
+		"a.sif":                "Bootstrap: localimage\nFrom: a.sif\n",
+		"./docker:x":           "Bootstrap: localimage\nFrom: ./docker:x\n",
+		"unknown:thing":        "Bootstrap: localimage\nFrom: unknown:thing\n",
+		"/dir/with#hash/image": "Bootstrap: localimage\nFrom: /dir/with#hash/image\n",
+	} {
+		r, err := RecipeFor(source)
+		if err != nil || r.Text != want {
+			t.Errorf("%q: %v, %v", source, r, err)
+		}
+	}
+	for source, want := range map[string]string{
+		"docker://user:pw@host/x": "build from docker://host/x: agent docker is not supported yet",
+		"library:x":               "agent library is not supported yet",
+		"a\nb":                    "build from",
+		"a\n%post":                "build from",
+		"a #b":                    "cannot be written in a definition",
+		`a\`:                      "build from",
+		" a":                      "cannot be written in a definition",
+		"":                        "build from",
+	} {
+		_, err := RecipeFor(source)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v", source, err)
+		}
+	}
+}
+
+func TestContainerEnvironmentIsAnAllowList(t *testing.T) {
+	got := strings.Join(containerEnvironment(
+		[]string{"AWS_SECRET=x", "SSH_AUTH_SOCK=x", "TERM=xterm", "APPTAINER_BIND=x", "HTTPS_PROXY=p", "LD_PRELOAD=x", "HOME=/home/user"},
+		[]string{"PATH=/image", "LANG=C"}), "\n")
+	want := "PATH=/image\nHOME=/root\nTERM=xterm\nHTTPS_PROXY=p\nLANG=C\n" +
+		"SEALIFT_ENVIRONMENT=/.singularity.d/env/91-environment.sh\nSEALIFT_LABELS=/.build.labels\n" +
+		"APPTAINER_ENVIRONMENT=/.singularity.d/env/91-environment.sh\nAPPTAINER_LABELS=/.build.labels\n" +
+		"SINGULARITY_ENVIRONMENT=/.singularity.d/env/91-environment.sh\nSINGULARITY_LABELS=/.build.labels"
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestHostEnvironmentDropsSettings(t *testing.T) {
+	got := hostEnvironment([]string{"A=1", "APPTAINER_BIND=x", "SINGULARITYENV_X=1", "SEALIFT_TMPDIR=1", "APPTAINERS=1"})
+	if strings.Join(got, " ") != "A=1 APPTAINERS=1" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWithoutUser(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://u:p@host/x@y": "https://host/x@y",
+		"user@host":            "user@host",
+		"/a/b@c":               "/a/b@c",
+		"http://tok@h":         "http://h",
+	} {
+		if got := withoutUser(in); got != want {
+			t.Errorf("%q becomes %q", in, got)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/files"
+	"github.com/sealift/sealift/image/tree"
+)
+
+// copyFiles carries out one line of %files.
+type copyFiles struct {
+	at, from stageRef
+	// recipe is the name of the definition, for errors.
+	recipe string
+	definition.Copy
+}
+
+func (s *copyFiles) String() string {
+	dest := s.Dest
+	if dest == "" {
+		dest = "the same place"
+	}
+	return fmt.Sprintf("%v: copy %s of %v to %s", s.at, s.Source, s.from, dest)
+}
+
+// run reads the source now, so that one that is missing is an error before
+// anything long happens, and puts it into the tree when that is made.
+func (s *copyFiles) run(ctx context.Context, b *building) error {
+	copies, err := s.load(ctx, b)
+	if err != nil {
+		return s.failed(err)
+	}
+	b.stage(s.at).edit(func(root *tree.Node) error {
+		if err := files.Place(root, copies, s.Dest); err != nil {
+			return s.failed(err)
+		}
+		return nil
+	})
+	return nil
+}
+
+func (s *copyFiles) load(ctx context.Context, b *building) ([]files.Copied, error) {
+	if s.from.index < 0 {
+		return files.Host{Dir: b.Host.Dir, Time: b.time()}.Load(s.Source)
+	}
+	root, err := b.stage(s.from).settle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return files.Stage{Root: root}.Load(s.Source)
+}
+
+func (s *copyFiles) failed(err error) error {
+	place := &definition.Error{Name: s.recipe, Line: s.Line, Message: fmt.Sprintf("%%files %s", s.Source)}
+	if errors.Is(err, fs.ErrNotExist) {
+		return hint.Wrap(fmt.Errorf("%w: no such file in %v: %w", place, s.from, err),
+			"correct the path; on the host it starts from the directory where the build was started")
+	}
+	return fmt.Errorf("%w: %w", place, err)
+}

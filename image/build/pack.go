@@ -1,0 +1,153 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/sandbox"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/squashfs/writer"
+	"github.com/sealift/sealift/image/tree"
+)
+
+// pack writes the last stage to the output.
+type pack struct {
+	at         stageRef
+	options    Options
+	arch       string
+	definition string
+}
+
+func (s *pack) String() string {
+	if s.options.Sandbox {
+		return fmt.Sprintf("%v: write the directory", s.at)
+	}
+	return fmt.Sprintf("%v: write the image", s.at)
+}
+
+func (s *pack) run(ctx context.Context, b *building) error {
+	write := s.sif
+	if s.options.Sandbox {
+		write = s.directory
+	}
+	if err := write(ctx, b); err != nil {
+		return output.Explain(fmt.Errorf("%v: %w", s.at, err), filepath.Dir(s.options.Output))
+	}
+	return nil
+}
+
+// errGuess says that the metadata in the image's header is not that of its
+// file system.
+var errGuess = errors.New("layers with metadata of their own")
+
+// sif writes the SIF file. Its header comes first and holds the metadata, so
+// with a streaming source that is worked out before the layers are read. In
+// the rare case that they change it, they are packed apart first.
+func (s *pack) sif(ctx context.Context, b *building) error {
+	st := b.stage(s.at)
+	if st.source.streams() {
+		files, err := st.guess()
+		if err == nil {
+			err = s.write(ctx, st, files)
+		}
+		if err == nil || !errors.Is(err, errGuess) && !errors.Is(err, metadata.ErrUnreadable) {
+			return err
+		}
+		if err := errors.Join(b.file.File().Truncate(0), rewind(b.file.File())); err != nil {
+			return err
+		}
+	}
+	root, err := st.settle(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := metadata.FromTree(root)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, st, files)
+}
+
+func rewind(f io.Seeker) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+// guess returns the metadata that the stage would have without its source.
+func (s *stage) guess() (metadata.Files, error) {
+	root := tree.NewDir(0o755)
+	for _, e := range s.edits {
+		if err := e(root); err != nil {
+			return nil, fmt.Errorf("%w: %w", errGuess, err)
+		}
+	}
+	return metadata.FromTree(root)
+}
+
+// write writes the SIF file with the given metadata, which must turn out to be
+// the tree's.
+func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error {
+	inspect, err := files.Inspect()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(inspect)
+	if err != nil {
+		return err
+	}
+	c := sif.Contents{
+		Arch: s.arch, Deffile: []byte(s.definition), Time: st.b.Now, Reproducible: s.options.Reproducible,
+		JSON: []sif.NamedObject{{Name: sif.InspectMetadata, Data: text}},
+	}
+	if st.config != nil {
+		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.config})
+	}
+	return sif.Create(st.b.file.File(), c, func(w io.Writer) ([]byte, error) {
+		return st.pack(ctx, w, func(root *tree.Node) error {
+			found, err := metadata.FromTree(root)
+			if err == nil && !maps.Equal(found, files) {
+				err = errGuess
+			}
+			return err
+		})
+	})
+}
+
+// directory writes the output directory. Contents have to be read back for
+// that, so layers are packed first.
+func (s *pack) directory(ctx context.Context, b *building) (err error) {
+	root, err := b.stage(s.at).settle(ctx)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(b.dir.Path())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	isRoot := b.UID == 0
+	report, err := sandbox.WriteTree(ctx, root, dir, sandbox.WriteOptions{Chown: isRoot, Devices: isRoot})
+	if report.Devices > 0 {
+		b.notify("warning: %d device nodes left out, which takes root to make", report.Devices)
+	}
+	if report.Xattrs > 0 {
+		b.notify("warning: %d extended attributes left out, which the file system or kernel refused", report.Xattrs)
+	}
+	return err
+}
+
+// writerOptions are the same for every image of the build, so that blocks can
+// be copied from one to another as they are.
+func (b *building) writerOptions() writer.Options {
+	return writer.Options{
+		Compression: b.options.Compression, Level: b.options.Level, BlockSize: b.options.BlockSize, ModTime: b.time(),
+	}
+}

@@ -1,0 +1,157 @@
+// Package files is the copying that a definition's %files asks for.
+//
+// Input: a pattern, matched on the host or in the tree of an earlier stage,
+// and the tree that the copies go to. Output: nodes, put into that tree. Only
+// host files are read, by the caller's own rights; nothing is written outside
+// a tree, so no symbolic link of an image can lead anywhere on the host.
+package files
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/sealift/sealift/image/tree"
+)
+
+// Copied is a file or directory to be put into a tree: under its own name
+// into a directory, or under the name of the destination.
+type Copied struct {
+	// Source is where it comes from; its last name is its own.
+	Source string
+	Node   *tree.Node
+}
+
+// Place puts the copies of one line of %files into root as cp -fR would in a
+// container there: all symbolic links of the destination are followed inside
+// root, and ".." stops at it. An empty dest stands for each source's path. A
+// directory that exists is merged with and keeps its own metadata; a file is
+// replaced.
+func Place(root *tree.Node, copies []Copied, dest string) error {
+	for _, c := range copies {
+		if dest == "" {
+			if err := put(root, clamp(c.Source), c.Node); err != nil {
+				return err
+			}
+			continue
+		}
+		name, node := follow(root, clamp(dest))
+		into := strings.HasSuffix(dest, "/") || strings.HasSuffix(dest, "/.") || node != nil && node.IsDir()
+		if into {
+			name = path.Join(clamp(dest), path.Base(clamp(c.Source)))
+		} else if len(copies) > 1 {
+			return fmt.Errorf("%d files for %s; expected a directory, as in %s/", len(copies), dest, dest)
+		}
+		if err := put(root, name, c.Node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clamp makes name absolute and drops ".." that would leave the root.
+func clamp(name string) string { return path.Clean("/" + name) }
+
+// follow resolves symbolic links at the end of name inside root and returns
+// what is there: a nil node where nothing is, or after 40 links (ELOOP of
+// path_resolution(7)).
+func follow(root *tree.Node, name string) (string, *tree.Node) {
+	for range 40 {
+		n, err := root.Lookup(name)
+		if err != nil {
+			return name, nil
+		}
+		if n.Type() != tree.TypeSymlink {
+			return name, n
+		}
+		if path.IsAbs(n.Target) {
+			name = clamp(n.Target)
+		} else {
+			name = clamp(path.Join(path.Dir(name), n.Target))
+		}
+	}
+	return name, nil
+}
+
+// put makes a copy of node be at name, merged into a directory there. A
+// symbolic link at name is followed, unless node is one, which replaces it.
+func put(root *tree.Node, name string, node *tree.Node) error {
+	to, old := follow(root, name)
+	switch {
+	case node.Type() == tree.TypeSymlink && to != name:
+		return root.Insert(name, node)
+	case old == nil:
+		return root.Insert(to, clone(node))
+	case !old.IsDir() && node.IsDir():
+		return fmt.Errorf("%s is no directory and cannot be replaced by one", to)
+	case !old.IsDir():
+		return root.Insert(to, node)
+	case !node.IsDir():
+		return fmt.Errorf("%s is a directory and cannot be replaced by a file", to)
+	}
+	for _, base := range node.Names() {
+		if err := put(root, path.Join(to, base), node.Entries[base]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clone copies the directories of a tree, so that a change of one is not a
+// change of the other; files are shared.
+func clone(n *tree.Node) *tree.Node {
+	if !n.IsDir() {
+		return n
+	}
+	c := *n
+	c.Entries = make(map[string]*tree.Node, len(n.Entries))
+	for name, child := range n.Entries {
+		c.Entries[name] = clone(child)
+	}
+	return &c
+}
+
+// Stage is the root of an earlier stage as %files from sees it.
+type Stage struct{ Root *tree.Node }
+
+func (s Stage) names(dir string) ([]string, error) {
+	if _, n := follow(s.Root, clamp(dir)); n != nil && n.IsDir() {
+		return n.Names(), nil
+	}
+	return nil, nil
+}
+
+func (s Stage) exists(name string) bool {
+	_, err := s.Root.Lookup(clamp(name))
+	return err == nil
+}
+
+func (s Stage) isDir(name string) bool {
+	n, err := s.Root.Lookup(clamp(name))
+	return err == nil && n.IsDir()
+}
+
+// Load returns what the pattern names in the stage. A symbolic link that it
+// names itself is followed, inside the stage; links further down stay links. A pattern that matches
+// nothing is fs.ErrNotExist.
+func (s Stage) Load(source string) ([]Copied, error) {
+	names, err := glob(s, clampPattern(source))
+	if err != nil {
+		return nil, err
+	}
+	copies := make([]Copied, len(names))
+	for i, name := range names {
+		_, node := follow(s.Root, name)
+		if node == nil {
+			return nil, fmt.Errorf("%s: %w", name, errDangling)
+		}
+		copies[i] = Copied{name, node}
+	}
+	return copies, nil
+}
+
+var errDangling = errors.New("symbolic link to nothing")
+
+// clampPattern is clamp for a pattern, whose backslashes path.Clean keeps.
+func clampPattern(source string) string { return path.Clean("/" + source) }

@@ -1,0 +1,184 @@
+// Package image opens container images: SIF files, bare SquashFS files and
+// directories.
+//
+// Input: a path. Output: a File, which holds one open descriptor through which
+// everything is read from then on, so that a path that changes its meaning
+// later changes nothing. What a file is, its contents say and never its name.
+// The package mounts and runs nothing and trusts no byte of an image.
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/sandbox"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/squashfs"
+)
+
+// Kind is the format of an image.
+type Kind int
+
+// The formats.
+const (
+	SIF Kind = iota
+	SquashFS
+	Sandbox
+)
+
+// String returns the format's name.
+func (k Kind) String() string { return [...]string{"SIF", "SquashFS", "sandbox"}[k] }
+
+// FS is the file system of an image. Symbolic links are resolved inside it, as
+// if it were mounted on /. Names have no leading slash, as in io/fs.
+type FS interface {
+	fs.StatFS
+	fs.ReadDirFS
+	fs.ReadFileFS
+	fs.ReadLinkFS
+}
+
+// Info is what there is to know about an image without a descriptor.
+type Info struct {
+	// Path is the path that the user gave.
+	Path string
+	Kind Kind
+	// Arch is the Go name of the architecture, or empty where the format does
+	// not say.
+	Arch string
+	FS   FS
+}
+
+// File is an open image.
+type File struct {
+	f      *os.File
+	info   Info
+	sif    *sif.Image
+	squash *squashfs.Reader
+}
+
+// Open opens the image at path. Errors about a file that is no image say what
+// it looks like.
+func Open(path string) (*File, error) {
+	f, st, err := openPath(path)
+	switch cause := errors.Unwrap(err); {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, hint.Wrap(fmt.Errorf("open image %s: %w", path, cause), "check the spelling of the path")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, hint.Wrap(fmt.Errorf("open image %s: %w", path, cause), "ask its owner to let you read it")
+	default:
+		return nil, fmt.Errorf("open image %s: %w", path, cause)
+	}
+	file := &File{f: f, info: Info{Path: path}}
+	if st.IsDir() {
+		err = file.openSandbox()
+	} else {
+		err = file.openFile(st.Size())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open image %s: %w", path, err), f.Close())
+	}
+	return file, nil
+}
+
+// openPath opens a regular file or directory. It looks before it opens, since
+// to open a device can have effects, and again after, since the path may have
+// changed; O_NONBLOCK keeps a FIFO put there in between from hanging it.
+func openPath(path string) (*os.File, fs.FileInfo, error) {
+	st, err := os.Stat(path)
+	if err == nil {
+		err = checkType(path, st)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err = f.Stat()
+	if err == nil {
+		err = checkType(path, st)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, nil, err
+	}
+	return f, st, nil
+}
+
+func (f *File) openSandbox() error {
+	fsys := sandbox.FS(f.f)
+	f.info.Kind, f.info.FS = Sandbox, fsys
+	return checkDirectory(fsys, f.info.Path)
+}
+
+func (f *File) openFile(size int64) error {
+	head := make([]byte, min(size, sniffSize))
+	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
+		return fmt.Errorf("read its start: %w", err)
+	}
+	offset, length := int64(0), size
+	switch {
+	case has(head, sif.MagicOffset, sif.Magic):
+		part, err := f.openSIF(size)
+		if err != nil {
+			return err
+		}
+		offset, length = part.Offset, part.Size
+	case has(head, 0, "hsqs"):
+		f.info.Kind = SquashFS
+	default:
+		return notImage(head, f.info.Path)
+	}
+	var err error
+	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, offset, length), length, squashfs.Options{})
+	if err != nil {
+		return err
+	}
+	f.info.FS = f.squash.FS()
+	return nil
+}
+
+func (f *File) openSIF(size int64) (sif.Partition, error) {
+	var err error
+	if f.sif, err = sif.Open(f.f, size); err != nil {
+		return sif.Partition{}, err
+	}
+	f.info.Kind, f.info.Arch = SIF, f.sif.Arch()
+	return f.sif.Primary()
+}
+
+// Path returns the path that Open was given.
+func (f *File) Path() string { return f.info.Path }
+
+// Kind returns the image's format.
+func (f *File) Kind() Kind { return f.info.Kind }
+
+// Arch returns the Go name of the architecture, or the empty string.
+func (f *File) Arch() string { return f.info.Arch }
+
+// FS returns the image's file system, which lives as long as the File.
+func (f *File) FS() FS { return f.info.FS }
+
+// Info returns the image's description.
+func (f *File) Info() Info { return f.info }
+
+// Squash returns the SquashFS reader, or nil for a sandbox.
+func (f *File) Squash() *squashfs.Reader { return f.squash }
+
+// SIF returns the SIF file's objects, or nil for the other formats.
+func (f *File) SIF() *sif.Image { return f.sif }
+
+// File returns the open image file or directory; the caller must not close it.
+func (f *File) File() *os.File { return f.f }
+
+// Close closes the image; its FS and readers end with it.
+func (f *File) Close() error { return f.f.Close() }

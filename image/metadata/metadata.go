@@ -1,0 +1,173 @@
+// Package metadata is the directory /.singularity.d of an image: what a build
+// writes there and what inspect reads.
+//
+// Input: an image's file system or tree, and what the build knows (Spec).
+// Output: the texts to put into the tree, and the Metadata that inspect
+// prints. It is pure but for reading the image; it never runs a script and
+// never looks at the host.
+//
+// The layout is the one that Apptainer and SingularityCE read and write:
+// runscript, startscript, test, labels.json, Singularity (the definition),
+// runscript.help, env/*.sh in the order of their names, and
+// bootstrap_history.
+package metadata
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/image/tree"
+)
+
+// Dir is the metadata directory, relative to the root.
+const Dir = ".singularity.d"
+
+// Paths below Dir.
+const (
+	Definition  = "Singularity"
+	LabelsFile  = "labels.json"
+	Runscript   = "runscript"
+	Startscript = "startscript"
+	Test        = "test"
+	Help        = "runscript.help"
+
+	ociEnvironment    = "env/10-docker2singularity.sh"
+	recipeEnvironment = "env/90-environment.sh"
+	postEnvironment   = "env/91-environment.sh"
+
+	envDir     = "env"
+	historyDir = "bootstrap_history"
+)
+
+// EnvironmentFile is what %post appends to; the variable
+// APPTAINER_ENVIRONMENT names it. LabelsInput is the same for labels.
+const (
+	EnvironmentFile = "/" + Dir + "/" + postEnvironment
+	LabelsInput     = "/.build.labels"
+)
+
+// maxText bounds one file of the metadata, maxTotal all of them, both in
+// bytes; maxFiles bounds their number.
+const (
+	maxText  = 4 << 20
+	maxTotal = 32 << 20
+	maxFiles = 1024
+)
+
+// Files are the texts of the metadata by their path below Dir.
+type Files map[string]string
+
+// single are the files that are not one of a directory's.
+var single = []string{Definition, LabelsFile, Runscript, Startscript, Test, Help}
+
+// FromFS reads the metadata of an image's file system. An image without any
+// has none; a file of over 4 MiB is an error.
+func FromFS(fsys fs.FS) (Files, error) {
+	return read(func(name string) (io.ReadCloser, error) {
+		f, err := fsys.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+			return nil, errors.Join(f.Close(), err, errNotFile)
+		}
+		return f, nil
+	}, func(name string) ([]string, error) {
+		entries, err := fs.ReadDir(fsys, name)
+		names := make([]string, len(entries))
+		for i, e := range entries {
+			names[i] = e.Name()
+		}
+		return names, err
+	})
+}
+
+// FromTree reads the metadata of a tree whose files can be opened. A Dir that
+// is no directory but, say, a symbolic link holds none, as Put replaces it.
+func FromTree(root *tree.Node) (Files, error) {
+	if meta := root.Entries[Dir]; meta == nil || !meta.IsDir() {
+		return Files{}, nil
+	}
+	return read(func(name string) (io.ReadCloser, error) {
+		n, err := root.Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		if n.Type() != tree.TypeRegular {
+			return nil, errNotFile
+		}
+		if n.Content == nil {
+			return tree.Bytes(nil).Open()
+		}
+		o, ok := n.Content.(tree.Opener)
+		if !ok {
+			return nil, ErrUnreadable
+		}
+		return o.Open()
+	}, func(name string) ([]string, error) {
+		n, err := root.Lookup(name)
+		if err != nil || !n.IsDir() {
+			return nil, fs.ErrNotExist
+		}
+		return n.Names(), nil
+	})
+}
+
+// ErrUnreadable says that a tree has metadata in a content that cannot be
+// opened, being on its way into an image.
+var ErrUnreadable = errors.New("content cannot be read back")
+
+// errNotFile marks what is there but is not a regular file, which counts as
+// absent.
+var errNotFile = fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
+
+// read collects the files with open and list, which fail with fs.ErrNotExist
+// for what is not there.
+func read(open func(string) (io.ReadCloser, error), list func(string) ([]string, error)) (Files, error) {
+	names := slices.Clone(single)
+	for _, dir := range []string{envDir, historyDir} {
+		entries, err := list(path.Join(Dir, dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("metadata: %w", err)
+		}
+		for _, e := range entries {
+			if dir == historyDir || strings.HasSuffix(e, ".sh") {
+				names = append(names, path.Join(dir, e))
+			}
+		}
+	}
+	if len(names) > maxFiles {
+		return nil, fmt.Errorf("metadata: %d files; expected at most %d", len(names), maxFiles)
+	}
+	files, total := Files{}, 0
+	for _, name := range names {
+		text, err := readText(open, path.Join(Dir, name))
+		if total += len(text); total > maxTotal {
+			err = fmt.Errorf("brings the metadata over %d bytes", maxTotal)
+		}
+		switch {
+		case err == nil:
+			files[name] = text
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("metadata: /%s/%s: %w", Dir, name, err)
+		}
+	}
+	return files, nil
+}
+
+func readText(open func(string) (io.ReadCloser, error), name string) (string, error) {
+	f, err := open(name)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err == nil && len(text) > maxText {
+		err = fmt.Errorf("longer than %d bytes", maxText)
+	}
+	return string(text), errors.Join(err, f.Close())
+}

@@ -1,0 +1,151 @@
+package oci
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// compression is how a layer or an archive is compressed.
+type compression string
+
+const (
+	anyCompression  compression = ""
+	noCompression   compression = "not compressed"
+	gzipCompression compression = "gzip"
+	zstdCompression compression = "zstd"
+)
+
+// zstdWindow is the largest window accepted, in bytes: that of zstd --ultra
+// and of --long without a number.
+const zstdWindow = 128 << 20
+
+// compressionOf returns what a layer's media type says; layer.md.
+func compressionOf(mediaType string) (compression, error) {
+	base, suffix, _ := strings.Cut(mediaType, "+")
+	if strings.HasSuffix(suffix, "encrypted") {
+		return "", errors.New("is encrypted")
+	}
+	switch base {
+	case "application/vnd.docker.image.rootfs.diff.tar.gzip",
+		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":
+		if suffix == "" {
+			return gzipCompression, nil
+		}
+	case "application/vnd.docker.image.rootfs.diff.tar.zstd":
+		if suffix == "" {
+			return zstdCompression, nil
+		}
+	case "application/vnd.oci.image.layer.v1.tar",
+		"application/vnd.oci.image.layer.nondistributable.v1.tar",
+		"application/vnd.docker.image.rootfs.diff.tar",
+		"application/vnd.docker.image.rootfs.foreign.diff.tar":
+		switch suffix {
+		case "":
+			return noCompression, nil
+		case "gzip", "zstd":
+			return compression(suffix), nil
+		}
+	}
+	return "", fmt.Errorf("has the media type %q, not a tar, gzip or zstd layer's", mediaType)
+}
+
+// sniff tells from its first bytes how the stream is compressed.
+func sniff(r *bufio.Reader) (compression, error) {
+	head, err := r.Peek(6)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	skippable := len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte("\x2a\x4d\x18"))
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return gzipCompression, nil
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")) || skippable:
+		return zstdCompression, nil
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return "", errors.New("is compressed with xz, not gzip or zstd")
+	case bytes.HasPrefix(head, []byte("BZh")) && len(head) == 6:
+		return "", errors.New("is compressed with bzip2, not gzip or zstd")
+	}
+	return noCompression, nil
+}
+
+// newDecoder decompresses r. The result reads r to its end before it returns
+// io.EOF. Its memory is bounded whatever the stream says.
+func newDecoder(c compression, r *bufio.Reader) (io.ReadCloser, error) {
+	switch c {
+	case gzipCompression:
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, damaged("gzip: %w", err)
+		}
+		z.Multistream(false)
+		return &members{r, z}, nil
+	case zstdCompression:
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, damaged("zstd: %w", err)
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(r), nil
+}
+
+// members reads the members of a gzip file one after the other. NUL bytes
+// after the last, as a tape pads them, are read over.
+type members struct {
+	r *bufio.Reader
+	z *gzip.Reader
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		n, err := m.z.Read(p)
+		if err == io.EOF {
+			err = m.next()
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
+	}
+}
+
+// next starts the next member; io.EOF means that there is none.
+func (m *members) next() error {
+	head, err := m.r.Peek(1)
+	if err != nil {
+		return err
+	}
+	if head[0] == 0 {
+		return onlyNULs(m.r)
+	}
+	if err := m.z.Reset(m.r); err != nil {
+		return fmt.Errorf("after a gzip member: %w", err)
+	}
+	m.z.Multistream(false)
+	return nil
+}
+
+// onlyNULs reads r to its end and returns io.EOF, or an error if there was
+// anything but NUL bytes.
+func onlyNULs(r *bufio.Reader) error {
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			return err
+		}
+		if b != 0 {
+			return errors.New("garbage after the gzip stream")
+		}
+	}
+}
+
+// Close does nothing: the decoder holds nothing but memory.
+func (m *members) Close() error { return nil }

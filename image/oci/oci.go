@@ -1,0 +1,89 @@
+// Package oci opens OCI and Docker images where they lie: an OCI layout
+// directory, the archive of one, or the output of "docker save".
+//
+// Input: a Reference, the Platform wanted, and a directory for what must be
+// spooled. Output: an Image with its configuration and its layers as
+// decompressed tar streams. Every byte of an image is untrusted: documents are
+// bounded in size, digests are parsed before use, and each stream ends in an
+// error unless its size, digest and diff ID are what the documents say.
+//
+// The package unpacks no layer to disk, interprets no tar of a layer, and does
+// not merge: that is image/tree. It is the only one that may import
+// go-containerregistry.
+//
+// Formats: image-layout.md, image-index.md, manifest.md and config.md of the
+// OCI image specification 1.1; image/spec/spec.md of moby for docker-archive.
+package oci
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/sealift/sealift/image/tree"
+)
+
+// Image is an open image. Its layers can be read until Close.
+type Image struct {
+	source source
+	digest digest
+	raw    []byte
+	config v1.Image
+	layers []tree.Layer
+}
+
+// Open opens the image that ref names. Of an image for several platforms it
+// takes the best that p can run; an image for another platform is an error
+// whose hint tells what there is. tempDir, which is used for a compressed
+// archive only, receives a file without a name as large as the archive
+// decompressed.
+func Open(ctx context.Context, ref Reference, p Platform, tempDir string) (*Image, error) {
+	img, err := open(ctx, ref, p, tempDir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	return img, nil
+}
+
+func open(ctx context.Context, ref Reference, p Platform, tempDir string) (_ *Image, err error) {
+	var src source
+	if ref.Transport == Layout {
+		src, err = openDirectory(ref.Path)
+	} else {
+		src, err = openArchive(ctx, ref.Path, tempDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{source: src}
+	if ref.Transport == DockerArchive {
+		err = img.findDocker(ref.Tag, p)
+	} else {
+		err = img.find(ref.Tag, p)
+	}
+	if err != nil {
+		src.Close()
+		return nil, err
+	}
+	return img, nil
+}
+
+// Config returns the configuration; the caller must not change what it holds.
+func (img *Image) Config() v1.Image { return img.config }
+
+// RawConfig returns the configuration as the image has it, JSON text that may
+// have fields which Config lacks.
+func (img *Image) RawConfig() []byte { return img.raw }
+
+// Digest returns the digest of the image's manifest, such as
+// "sha256:6c3c…", or of its configuration for a docker-archive, which has no
+// manifest of that kind.
+func (img *Image) Digest() string { return img.digest.String() }
+
+// Layers returns the layers, the bottom one first. A layer's String is its
+// digest, or its diff ID in a docker-archive that has no other.
+func (img *Image) Layers() []tree.Layer { return img.layers }
+
+// Close closes the image's files. Streams of its layers end with it.
+func (img *Image) Close() error { return img.source.Close() }

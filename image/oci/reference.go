@@ -1,0 +1,62 @@
+package oci
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// Transports: the kinds of place that hold images.
+const (
+	Layout        = "oci"
+	LayoutArchive = "oci-archive"
+	DockerArchive = "docker-archive"
+)
+
+// Reference names an image in a place.
+type Reference struct {
+	// Transport is one of the constants of this package.
+	Transport string
+	// Path is a directory for Layout, a file for the others.
+	Path string
+	// Tag selects among several images in the place: the value of the
+	// annotation org.opencontainers.image.ref.name in a layout, name:tag in a
+	// docker-archive. It may be empty.
+	Tag string
+}
+
+// ParseReference reads "oci:DIR[:TAG]", "oci-archive:FILE[:TAG]" or
+// "docker-archive:FILE[:NAME[:TAG]]", as Apptainer and skopeo spell them: the
+// path ends at the first colon. "//" after the transport is accepted too.
+func ParseReference(s string) (Reference, error) {
+	transport, rest, found := strings.Cut(s, ":")
+	switch {
+	case !found:
+		return Reference{}, unknownTransport(s, "has no transport")
+	case transport != Layout && transport != LayoutArchive && transport != DockerArchive:
+		return Reference{}, unknownTransport(s, fmt.Sprintf("has the unknown transport %q", transport))
+	}
+	path, tag, tagged := strings.Cut(strings.TrimPrefix(rest, "//"), ":")
+	if path == "" || strings.IndexByte(s, 0) >= 0 {
+		return Reference{}, hint.New(fmt.Sprintf("image reference %q has no path", s), "write it as %s:PATH[:TAG]", transport)
+	}
+	if tagged && tag == "" {
+		return Reference{}, hint.New(fmt.Sprintf("image reference %q has an empty tag", s), "remove the last colon or add a tag")
+	}
+	return Reference{transport, path, tag}, nil
+}
+
+func unknownTransport(s, what string) error {
+	return hint.New(fmt.Sprintf("image reference %q %s", s, what),
+		"begin it with one of %s:, %s:, %s:", Layout, LayoutArchive, DockerArchive)
+}
+
+// String returns the form that ParseReference reads.
+func (r Reference) String() string {
+	s := r.Transport + ":" + r.Path
+	if r.Tag != "" {
+		s += ":" + r.Tag
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+package oci
+
+import (
+	"testing"
+)
+
+func TestParseReference(t *testing.T) {
+	for s, want := range map[string]Reference{
+		"oci:dir":                          {Layout, "dir", ""},
+		"oci:/a/dir:v1":                    {Layout, "/a/dir", "v1"},
+		"oci://dir":                        {Layout, "dir", ""},
+		"oci:///a/dir":                     {Layout, "/a/dir", ""},
+		"oci:dir:quay.io/x/y:1":            {Layout, "dir", "quay.io/x/y:1"},
+		"oci-archive:f.tar:v1":             {LayoutArchive, "f.tar", "v1"},
+		"docker-archive:f.tar:busybox:1.3": {DockerArchive, "f.tar", "busybox:1.3"},
+	} {
+		got, err := ParseReference(s)
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v", s, got, err)
+			continue
+		}
+		if again, err := ParseReference(got.String()); err != nil || again != got {
+			t.Errorf("%s: written as %s, read as %+v, %v", s, got, again, err)
+		}
+	}
+}
+
+func TestParseReferenceRejects(t *testing.T) {
+	for s, text := range map[string]string{
+		"":                "has no transport",
+		"image.tar":       "has no transport",
+		"docker://alpine": `unknown transport "docker"`,
+		"OCI:dir":         `unknown transport "OCI"`,
+		"oci:":            "has no path",
+		"oci::v1":         "has no path",
+		"oci:dir\x00":     "has no path",
+		"oci:dir:":        "empty tag",
+	} {
+		_, err := ParseReference(s)
+		wantError(t, err, text, "")
+	}
+	_, err := ParseReference("docker://alpine")
+	wantError(t, err, "unknown", "begin it with one of oci:, oci-archive:, docker-archive:")
+}
+
+func FuzzParseReference(f *testing.F) {
+	f.Add("oci:dir:v1")
+	f.Add("docker-archive:///x:y/z:1@2")
+	f.Fuzz(func(t *testing.T, s string) {
+		ref, err := ParseReference(s)
+		if err != nil {
+			return
+		}
+		if ref.Path == "" {
+			t.Errorf("%q has no path", s)
+		}
+	})
+}
+
+func TestDigestSyntax(t *testing.T) {
+	good := digestOf(nil).String()
+	var d digest
+	if err := d.UnmarshalText([]byte(good)); err != nil || d.String() != good {
+		t.Errorf("%s: %v, %v", good, d, err)
+	}
+	hex := good[len("sha256:"):]
+	for _, s := range []string{
+		"", ":", "sha256", "sha256:", hex, "sha256:../../x", "sha256:" + hex[1:], "sha256:" + hex + "0",
+		"md5:" + hex[:32], "SHA256:" + hex, "sha256:" + "E" + hex[1:], "sha256:g" + hex[1:], good + "\n",
+		"sha512:" + hex, "sha256:sha256:" + hex[7:], "sha256:/" + hex[1:],
+	} {
+		if err := new(digest).UnmarshalText([]byte(s)); err == nil {
+			t.Errorf("%q accepted", s)
+		}
+	}
+	long := "sha512:" + hex + hex
+	if err := d.UnmarshalText([]byte(long)); err != nil || d.path() != "blobs/sha512/"+hex+hex {
+		t.Errorf("%s: %v", long, err)
+	}
+}

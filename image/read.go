@@ -1,0 +1,72 @@
+package image
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/sealift/sealift/image/sif"
+)
+
+// The definition file and OCI configuration of an image are kept in memory, so
+// they may have at most this many bytes.
+const (
+	maxDeffile   = 4 << 20
+	maxOCIConfig = 8 << 20
+)
+
+// ReadFile returns the bytes of a regular file that has at most max of them.
+// Only such a file is read: no device, no FIFO, and no more than max whatever
+// the file's size says.
+func ReadFile(fsys FS, name string, max int64) ([]byte, error) {
+	fail := func(err error) ([]byte, error) { return nil, &fs.PathError{Op: "read", Path: name, Err: err} }
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return fail(fmt.Errorf("not a regular file"))
+	}
+	if st.Size() > max {
+		return fail(fmt.Errorf("it has %d bytes; the limit is %d", st.Size(), max))
+	}
+	b, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err != nil {
+		return fail(err)
+	}
+	if int64(len(b)) > max {
+		return fail(fmt.Errorf("it grew beyond %d bytes", max))
+	}
+	return b, nil
+}
+
+// Deffile returns the definition file that the image was built from: the SIF
+// object, or what the build left in the file system. The error wraps
+// fs.ErrNotExist when there is none.
+func (f *File) Deffile() ([]byte, error) {
+	if f.sif != nil {
+		for _, o := range f.sif.Objects() {
+			if o.Type == sif.Deffile {
+				return f.sif.Read(o, maxDeffile)
+			}
+		}
+	}
+	return ReadFile(f.info.FS, ".singularity.d/Singularity", maxDeffile)
+}
+
+// OCIConfig returns the OCI image configuration (JSON) that the image was made
+// from. Only a SIF file keeps it; the error wraps fs.ErrNotExist when there is
+// none.
+func (f *File) OCIConfig() ([]byte, error) {
+	if f.sif != nil {
+		if o, ok := f.sif.Find(sif.JSON, sif.OCIConfig); ok {
+			return f.sif.Read(o, maxOCIConfig)
+		}
+	}
+	return nil, fmt.Errorf("OCI configuration of %s: %w", f.info.Path, fs.ErrNotExist)
+}

@@ -1,0 +1,142 @@
+package squashfs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sealift/sealift/image/tree"
+)
+
+// TestConcurrentReads has many goroutines read everything in any order while
+// the cache holds two blocks.
+func TestConcurrentReads(t *testing.T) {
+	for _, name := range compressions {
+		image := testdata(t, name)
+		r, err := Open(bytes.NewReader(image), int64(len(image)), Options{CacheBytes: 1})
+		check(t, err)
+		want := map[string][]byte{}
+		for _, path := range []string{"big", "sparse", "owned", "dir/CCCC1", "dir/CCCC2", "dir/sub2/leaf"} {
+			want[path], err = r.FS().ReadFile(path)
+			check(t, err)
+		}
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for range 10 {
+					for path, b := range want {
+						if err := readSome(r, path, b, rand.New(rand.NewPCG(uint64(g), 9))); err != nil {
+							t.Errorf("%s: %v", name, err)
+						}
+					}
+				}
+				if _, err := r.Tree(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func readSome(r *Reader, path string, want []byte, rnd *rand.Rand) error {
+	info, err := r.FS().Stat(path)
+	if err != nil {
+		return err
+	}
+	off := rnd.IntN(len(want))
+	b := make([]byte, 1+rnd.IntN(len(want)))
+	n, err := r.ReadAt(info.Sys().(*Inode), b, int64(off))
+	if err != nil && err != io.EOF || !bytes.Equal(b[:n], want[off:off+n]) {
+		return fmt.Errorf("%s: %d bytes at %d: %v", path, n, off, err)
+	}
+	if _, err := r.Xattrs(info.Sys().(*Inode)); err != nil {
+		return err
+	}
+	if ino := info.Sys().(*Inode); len(ino.Blocks) == 0 {
+		data, err := r.FragmentData(ino.Fragment)
+		if err != nil || !bytes.Equal(data[ino.FragOff:][:len(want)], want) {
+			return fmt.Errorf("%s: fragment differs: %v", path, err)
+		}
+	}
+	return nil
+}
+
+// TestSmallReadsDecodeOnce reads files a few bytes at a time and counts the
+// reads of the image: one for each block, two blocks being kept.
+func TestSmallReadsDecodeOnce(t *testing.T) {
+	src := &counting{Reader: bytes.NewReader(testdata(t, "zstd"))}
+	r, err := Open(src, src.Size(), Options{CacheBytes: 1})
+	check(t, err)
+	info, err := r.FS().Stat("big")
+	check(t, err)
+	ino := info.Sys().(*Inode)
+	src.reads.Store(0)
+	buf := make([]byte, 10)
+	for off := int64(0); off < 4000; off += 10 {
+		for _, at := range []int64{off, 4096 + off} {
+			_, err := r.ReadAt(ino, buf, at)
+			check(t, err)
+		}
+	}
+	if n := src.reads.Load(); n != 2 {
+		t.Errorf("%d reads for two blocks", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, err = r.ReadAt(ino, buf, 4096) }); n > 1 || err != nil {
+		t.Errorf("%v allocations for a read from the cache, %v", n, err)
+	}
+	whole := make([]byte, 4096)
+	if n := testing.AllocsPerRun(100, func() { _, err = r.ReadAt(ino, whole, 0) }); n > 1 || err != nil {
+		t.Errorf("%v allocations for a read of a whole block, %v", n, err)
+	}
+}
+
+type counting struct {
+	*bytes.Reader
+	reads atomic.Int64
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	c.reads.Add(1)
+	return c.Reader.ReadAt(p, off)
+}
+
+// FuzzOpen opens any bytes as an image, walks the tree and reads the files.
+func FuzzOpen(f *testing.F) {
+	for _, name := range append(compressions, "huge", "indexed") {
+		f.Add(testdata(f, name))
+	}
+	f.Fuzz(func(t *testing.T, image []byte) {
+		r, err := Open(bytes.NewReader(image), int64(len(image)), Options{CacheBytes: 1 << 20})
+		if err != nil {
+			return
+		}
+		root, err := r.Tree()
+		if err != nil {
+			return
+		}
+		files := 0
+		readFuzzed(t, root, &files)
+	})
+}
+
+// readFuzzed reads the first MiB and the end of up to 50 files.
+func readFuzzed(t *testing.T, n *tree.Node, files *int) {
+	if f, ok := n.Content.(*File); ok && *files < 50 {
+		*files++
+		for _, off := range []int64{0, f.Size() - 100} {
+			b := make([]byte, 1<<20)
+			k, err := f.ReadAt(b, max(off, 0))
+			if k > len(b) || k < len(b) && err == nil {
+				t.Errorf("%d bytes of %d without an error", k, len(b))
+			}
+		}
+	}
+	for _, child := range n.Entries {
+		readFuzzed(t, child, files)
+	}
+}

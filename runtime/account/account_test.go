@@ -1,0 +1,79 @@
+package account
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+const passwdFile = `root:x:0:0:root:/root:/bin/bash
+broken:x:1000
+alice:x:1000:1000:Alice A.,,,:/home/alice:/bin/zsh
+bob:x:1000:1000::/home/bob:/bin/sh
++::::::
+:x:7:7::/:/bin/sh
+`
+
+func TestFind(t *testing.T) {
+	u, ok := Find(passwdFile, 1000)
+	if want := (User{"alice", "Alice A.,,,", "/home/alice", "/bin/zsh"}); !ok || u != want {
+		t.Errorf("%+v %v", u, ok)
+	}
+	for _, uid := range []uint32{7, 42, 100, 1<<32 - 1} {
+		if u, ok := Find(passwdFile, uid); ok {
+			t.Errorf("uid %d is %+v", uid, u)
+		}
+	}
+}
+
+func TestGroupNames(t *testing.T) {
+	text := "root:x:0:\nusers:x:100:alice,bob\nother:x:100:\nshort:x:5\n:x:6:\nbig:x:4294967296:\nphysics:x:2000:\n"
+	got := GroupNames(text, []uint32{100, 5, 6, 0, 2000, 3000})
+	want := map[uint32]string{0: "root", 100: "users", 2000: "physics"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestAddUser(t *testing.T) {
+	u := User{"alice", "Alice A.", "/home/alice", "/bin/sh"}
+	const line = "alice:x:1000:100:Alice A.:/home/alice:/bin/sh\n"
+	for text, want := range map[string]string{
+		"":                                line,
+		"root:x:0:0::/:/bin/sh":           "root:x:0:0::/:/bin/sh\n" + line,
+		"ubuntu:x:1000:1000::/:/bin/sh\n": line,
+		"alice:x:7:7::/:/bin/sh\nbob:x:8:8::/:/bin/sh\n": "bob:x:8:8::/:/bin/sh\n" + line,
+		"x\n\n::::\na:b:c:d\n":                           "x\n\n::::\na:b:c:d\n" + line,
+		"big:x:4294968296:1::/:/bin/sh\n":                "big:x:4294968296:1::/:/bin/sh\n" + line,
+	} {
+		if got := AddUser(text, u, 1000, 100); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestAddGroups(t *testing.T) {
+	names := map[uint32]string{1000: "alice", 2000: "physics"}
+	text := "root:x:0:\nubuntu:x:1000:\nphysics:x:9:a,b\nusers:x:100:\n"
+	want := "root:x:0:\nusers:x:100:\nalice:x:1000:\nphysics:x:2000:\n"
+	if got := AddGroups(text, names, []uint32{1000, 2000, 1000, 3000}); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := AddGroups("", nil, []uint32{1}); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+func FuzzAccounts(f *testing.F) {
+	f.Add(passwdFile, uint32(1000))
+	f.Fuzz(func(t *testing.T, text string, id uint32) {
+		if u, ok := Find(text, id); ok && (u.Name == "" || strings.ContainsAny(u.Name+u.Home+u.Shell+u.Gecos, ":\n")) {
+			t.Errorf("%+v", u)
+		}
+		GroupNames(text, []uint32{id})
+		u := User{"me", "", "/", "/bin/sh"}
+		if got, ok := Find(AddUser(text, u, id, id), id); !ok || got != u {
+			t.Errorf("%+v in the amended file", got)
+		}
+	})
+}

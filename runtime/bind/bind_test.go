@@ -1,0 +1,89 @@
+package bind
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+func TestParse(t *testing.T) {
+	for value, want := range map[string][]Bind{
+		"/a":              {{"/a", "/a", false}},
+		"/a:/b":           {{"/a", "/b", false}},
+		"/a:/b:ro":        {{"/a", "/b", true}},
+		"/a:/b:ro,rw":     {{"/a", "/b", false}},
+		"/a:/b:rw,ro,/c":  {{"/a", "/b", true}, {"/c", "/c", false}},
+		"/a,/b:/c:ro,/d":  {{"/a", "/a", false}, {"/b", "/c", true}, {"/d", "/d", false}},
+		"/a::ro":          {{"/a", "/a", true}},
+		"/a/../b/:/c//d/": {{"/b", "/c/d", false}},
+		"x":               {{"/cwd/x", "/cwd/x", false}},
+		"./x:/y":          {{"/cwd/x", "/y", false}},
+		"..":              nil,
+		`/a\:b:/c\,d`:     {{"/a:b", "/c,d", false}},
+		`/a\\:/b`:         {{`/a\`, "/b", false}},
+		`/a\b`:            {{`/a\b`, `/a\b`, false}},
+		"/a,ro":           {{"/a", "/a", false}, {"/cwd/ro", "/cwd/ro", false}},
+	} {
+		got, err := Parse([]string{value}, "/cwd")
+		if (err != nil) != (want == nil) || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", value, got, err)
+		}
+	}
+}
+
+func TestParseFails(t *testing.T) {
+	for _, value := range []string{"", ":/b", "/a:b", "/a:/", "/a:/b:x", "/a:/b:ro:rw:x", "/a:/b:id=1", "/a:/b:image-src=/", "/a,,/b", "/"} {
+		if got, err := Parse([]string{value}, "/cwd"); err == nil || hint.Of(err) == "" {
+			t.Errorf("%q: %v, %v", value, got, err)
+		}
+	}
+}
+
+func TestSplitHome(t *testing.T) {
+	for _, c := range []struct{ value, source, target string }{
+		{"/a", "/a", "/a"}, {"/a:/b/", "/a", "/b"}, {"rel:/b", "rel", "/b"}, {`/a\:x`, "/a:x", "/a:x"},
+	} {
+		source, target, err := SplitHome(c.value)
+		if err != nil || source != c.source || target != c.target {
+			t.Errorf("%s: %q %q %v", c.value, source, target, err)
+		}
+	}
+	for _, value := range []string{"", ":/b", "rel", "/a:b", "/a:/b:/c"} {
+		if _, _, err := SplitHome(value); err == nil || hint.Of(err) == "" {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// TestJoin gives a nested container what Join wrote.
+func TestJoin(t *testing.T) {
+	targets := []string{"/a", "/b,c", "/d:e", `/f\g`, `/h\,i`, `/j\`}
+	got, err := Parse([]string{Join(targets)}, "/")
+	if err != nil || len(got) != len(targets) {
+		t.Fatal(got, err)
+	}
+	for i, b := range got {
+		if b.Source != targets[i] || b.Target != targets[i] {
+			t.Errorf("%q became %+v", targets[i], b)
+		}
+	}
+	if Join(nil) != "" {
+		t.Error("no targets are something")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("/a:/b:ro,/c")
+	f.Fuzz(func(t *testing.T, value string) {
+		binds, err := Parse([]string{value}, "/cwd")
+		for _, b := range binds {
+			if b.Source == "" || b.Source[0] != '/' || b.Target == "/" || b.Target[0] != '/' {
+				t.Errorf("%q: %+v", value, b)
+			}
+		}
+		if err != nil && hint.Of(err) == "" {
+			t.Errorf("%q: no hint: %v", value, err)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package environ
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/shell"
+)
+
+// injected collects the variables that beat all others, weakest first: those of
+// files, of SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, and of Set.
+func (in *Inputs) injected() ([]variable, error) {
+	var all []variable
+	for _, file := range in.Files {
+		vars, err := in.evaluateFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, vars...)
+	}
+	for _, prefix := range slices.Backward(prefixes) {
+		for _, entry := range in.Caller {
+			name, value, ok := strings.Cut(entry, "=")
+			if name, has := strings.CutPrefix(name, prefix+"ENV_"); ok && has && validName(name) {
+				all = append(all, variable{name, value, in.NoEval})
+			}
+		}
+	}
+	for _, entry := range in.Set {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok || !validName(name) {
+			return nil, hint.New(fmt.Sprintf("--env %q is not an assignment", entry), "write --env NAME=value")
+		}
+		all = append(all, variable{name, value, in.NoEval})
+	}
+	return all, nil
+}
+
+// sort puts each of vars where it takes effect; the last of a name wins.
+func (e *Environment) sort(vars []variable) {
+	edits := map[string]*pathEdit{"PATH": {name: "PATH"}, "LD_LIBRARY_PATH": {name: "LD_LIBRARY_PATH"}}
+	for _, v := range vars {
+		list, isPrepend := strings.CutPrefix(v.name, "PREPEND_")
+		if !isPrepend {
+			list = strings.TrimPrefix(v.name, "APPEND_")
+		}
+		edit := edits[list]
+		switch {
+		case edit != nil && isPrepend:
+			edit.prepend = v.value
+		case edit != nil && list != v.name:
+			edit.append = v.value
+		case v.name == "PATH":
+			edit.replace = v.value
+		case v.name == "LD_LIBRARY_PATH" && v.value != "":
+			v.value += ":" + libsDir
+			e.set(v)
+		case fixed(v.name):
+			e.notes = append(e.notes, v.name+" cannot be set with --env or SEALIFTENV_"+v.name)
+		default:
+			e.set(v)
+		}
+	}
+	for _, name := range []string{"PATH", "LD_LIBRARY_PATH"} {
+		if edit := edits[name]; *edit != (pathEdit{name: name}) {
+			e.paths = append(e.paths, *edit)
+		}
+	}
+}
+
+// set injects v instead of an earlier variable of the same name.
+func (e *Environment) set(v variable) {
+	e.injected = slices.DeleteFunc(e.injected, func(w variable) bool { return w.name == v.name })
+	e.injected = append(e.injected, v)
+}
+
+// libsDir is where libraries of the host, such as a GPU driver's, are shown.
+const libsDir = "/.singularity.d/libs"
+
+// fixed names follow from other options and cannot be injected.
+func fixed(name string) bool { return slices.Contains(ownedNames, name) || ours(name) }
+
+// evaluateFile reads assignments in shell syntax, in which the caller's
+// variables can be used.
+func (in *Inputs) evaluateFile(file File) ([]variable, error) {
+	sh := shell.New(in.Caller, noFiles{})
+	if err := sh.Run(file.Name, file.Text); err != nil {
+		return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "use lines of the form NAME=value, quoted where a shell would need it")
+	}
+	var vars []variable
+	for _, entry := range sh.Assigned() {
+		name, value, _ := strings.Cut(entry, "=")
+		vars = append(vars, variable{name, value, true})
+	}
+	return vars, nil
+}
+
+// noFiles has scripts that look at files fail.
+type noFiles struct{}
+
+// Stat fails.
+func (noFiles) Stat(string) (fs.FileMode, error) { return 0, shell.ErrNeedsContainer }
+
+// Read fails.
+func (noFiles) Read(string) (string, error) { return "", shell.ErrNeedsContainer }

@@ -1,0 +1,136 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// explain turns the starter's report of a failure into words.
+func explain(p *plan.Plan, r plan.Report) error {
+	errno := syscall.Errno(r.Errno)
+	switch r.Stage {
+	case plan.StagePlan:
+		return fmt.Errorf("the starter does not accept the plan: %w", errno)
+	case plan.StageSource, plan.StageOp:
+		if r.Index < 0 {
+			return fmt.Errorf("the starter's report names no operation: %w", errno)
+		}
+		op := p.Ops[r.Index]
+		return advise(fmt.Errorf("%s: %w", describe(op), errno), r.Stage, op, errno)
+	case plan.StageDir:
+		dir := "/"
+		if len(p.Process.Dirs) > 0 {
+			dir = p.Process.Dirs[0]
+		}
+		return hint.Wrap(fmt.Errorf("enter the working directory %s: %w", dir, errno),
+			"name a directory of the container with --pwd")
+	case plan.StageFind:
+		return notFound(p.Process.Args[0], errno)
+	case plan.StageExec:
+		return notExecuted(p.Process.Args[0], errno)
+	}
+	return fmt.Errorf("the starter reports an unknown stage %q: %w", r.Stage, errno)
+}
+
+// describe says what op does.
+func describe(op plan.Op) string {
+	a := op.Args
+	switch op.Verb {
+	case plan.Session:
+		return "mount the session directory on " + a[0]
+	case plan.Fuse:
+		return "mount the image on " + place(a[0])
+	case plan.Mount:
+		return fmt.Sprintf("mount %s on %s", a[0], place(a[1]))
+	case plan.Bind:
+		return fmt.Sprintf("bind %s on %s", a[0], place(a[1]))
+	case plan.Overlay:
+		return "mount overlay on " + place(a[0])
+	case plan.Mkdir:
+		return "make directory " + place(a[0])
+	case plan.Mkfile:
+		return "make file " + place(a[0])
+	case plan.Write:
+		return "write " + place(a[0])
+	case plan.Symlink:
+		return "make link " + place(a[0])
+	case plan.Umount:
+		return "unmount " + place(a[0])
+	case plan.Hostname:
+		return "set the host name " + a[0]
+	case plan.Pivot:
+		return "enter the container's root directory"
+	case plan.Dropcaps:
+		return "drop capabilities"
+	}
+	return op.String()
+}
+
+// place names a target to somebody who does not know of the session directory.
+func place(target string) string {
+	if target == "@root" {
+		return "/"
+	}
+	if rest, ok := strings.CutPrefix(target, "@"); ok {
+		return rest + " of the session directory"
+	}
+	return target
+}
+
+func notFound(name string, errno syscall.Errno) error {
+	missing := errno == syscall.ENOENT || errno == syscall.ENOTDIR
+	switch {
+	case missing && !strings.Contains(name, "/"):
+		err := hint.Wrap(fmt.Errorf("%s: command not found: %w", name, errno),
+			"check its name, and PATH inside the container")
+		return &Failure{exitNotFound, err}
+	case missing:
+		err := hint.Wrap(fmt.Errorf("%s: %w", name, errno), "check the path, which is one inside the container")
+		return &Failure{exitNotFound, err}
+	}
+	err := hint.Wrap(fmt.Errorf("%s: %w", name, errno), "make it a regular file with execute permission")
+	return &Failure{exitNoExec, err}
+}
+
+// notExecuted is about a command that exists: what is missing is the program
+// that a #! line or an ELF header names.
+func notExecuted(name string, errno syscall.Errno) error {
+	code, err := exitNoExec, fmt.Errorf("execute %s: %w", name, errno)
+	switch errno {
+	case syscall.ENOENT:
+		code = exitNotFound
+		err = hint.Wrap(fmt.Errorf("execute %s: its interpreter: %w", name, errno),
+			"install in the container what its first line, or the program header, names")
+	case syscall.ENOEXEC:
+		err = hint.Wrap(err, "give a script a first line like #!/bin/sh; a program must be of this machine's architecture")
+	case syscall.E2BIG:
+		err = hint.Wrap(err, "shorten the arguments or the environment")
+	case syscall.EACCES:
+		err = hint.Wrap(err, "check the permissions of it and its interpreter, and whether its file system is mounted noexec")
+	case syscall.EAGAIN:
+		err = hint.Wrap(err, "raise the limit of processes (ulimit -u)")
+	}
+	return &Failure{code, err}
+}
+
+// cloneError is about the start of the starter itself.
+func cloneError(c plan.Clone, starter string, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	switch errno {
+	case syscall.ENOENT, syscall.EACCES, syscall.ENOEXEC, syscall.ENOTDIR:
+		return hint.Wrap(fmt.Errorf("start %s: %w", starter, err), "reinstall Sealift: its starter is missing or damaged")
+	}
+	verb := verbClone
+	if c.User {
+		verb = verbCloneUser
+	}
+	return advise(fmt.Errorf("make the container's namespaces: %w", err), plan.StageOp, plan.Op{Verb: verb}, errno)
+}

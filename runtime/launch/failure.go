@@ -1,0 +1,34 @@
+package launch
+
+import "errors"
+
+// The exit codes of failures.
+const (
+	exitFailed   = 125 // Sealift failed
+	exitNoExec   = 126 // the command cannot be executed
+	exitNotFound = 127 // the command does not exist
+)
+
+// Failure is an error before, or instead of, the payload's own end.
+type Failure struct {
+	code int
+	err  error
+}
+
+// Error returns what failed and why.
+func (f *Failure) Error() string { return f.err.Error() }
+
+// Unwrap returns the cause; a system call's error is in its tree.
+func (f *Failure) Unwrap() error { return f.err }
+
+// ExitCode returns 127 when the command was not found, 126 when it is not
+// executable, and 125 when anything else failed.
+func (f *Failure) ExitCode() int { return f.code }
+
+// failed makes err a Failure of Sealift's own unless it is a Failure already.
+func failed(err error) error {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f
+	}
+	return &Failure{exitFailed, err}
+}

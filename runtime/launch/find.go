@@ -1,0 +1,39 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// FindStarter returns the path of the starter: beside the file executable,
+// which is the running program, or in buildcfg.LibexecDir. PATH plays no part:
+// what is found here gets the capabilities of a new user namespace.
+func FindStarter(executable string) (string, error) {
+	dirs := []string{filepath.Dir(executable)}
+	if real, err := filepath.EvalSymlinks(executable); err == nil && filepath.Dir(real) != dirs[0] {
+		dirs = append(dirs, filepath.Dir(real))
+	}
+	if buildcfg.LibexecDir != "" {
+		dirs = append(dirs, buildcfg.LibexecDir)
+	}
+	var errs []error
+	for _, dir := range dirs {
+		path := filepath.Join(dir, buildcfg.StarterName)
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+			errs = append(errs, fmt.Errorf("%s: not an executable file", path))
+		default:
+			return path, nil
+		}
+	}
+	err := fmt.Errorf("find the starter: %w", errors.Join(errs...))
+	return "", failed(hint.Wrap(err, "install %s beside the sealift program", buildcfg.StarterName))
+}

@@ -1,0 +1,103 @@
+package launch
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// serveEmpty serves an empty directory of mode 0751 (fuse(4), linux/fuse.h).
+func serveEmpty(_ string, fd int, _ []plan.Op) error {
+	defer unix.Close(fd)
+	buf := make([]byte, 1<<17)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR || err == unix.EAGAIN || err == unix.ENOENT:
+			continue
+		case err == unix.ENODEV:
+			return nil
+		case err != nil:
+			return err
+		}
+		opcode, unique := binary.NativeEndian.Uint32(buf[4:]), binary.NativeEndian.Uint64(buf[8:])
+		var body []byte
+		errno := int32(0)
+		switch opcode {
+		case 2, 36, 42: // FORGET, INTERRUPT, BATCH_FORGET have no answer
+			continue
+		case 26: // INIT
+			body = make([]byte, 64)
+			copy(body, buf[40:48])                          // their version
+			binary.NativeEndian.PutUint32(body[20:], 4096)  // max_write
+			binary.NativeEndian.PutUint32(body[8:], 64<<10) // max_readahead
+		case 3: // GETATTR
+			body = make([]byte, 104)
+			binary.NativeEndian.PutUint64(body[16:], 1)                     // inode
+			binary.NativeEndian.PutUint32(body[16+60:], unix.S_IFDIR|0o751) // mode
+			binary.NativeEndian.PutUint32(body[16+64:], 2)                  // links
+		default:
+			errno = -int32(unix.ENOSYS)
+		}
+		if n < 40 {
+			return errors.New("short request")
+		}
+		out := make([]byte, 16, 16+len(body))
+		binary.NativeEndian.PutUint32(out, uint32(16+len(body)))
+		binary.NativeEndian.PutUint32(out[4:], uint32(errno))
+		binary.NativeEndian.PutUint64(out[8:], unique)
+		if _, err := unix.Write(fd, append(out, body...)); err != nil && err != unix.ENOENT {
+			return err
+		}
+	}
+}
+
+func fuseContainer(t *testing.T, script string) *plan.Plan {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	need(t, err == nil, "no /dev/fuse")
+	unix.Close(fd)
+	return container(t, sh(script), plan.Do(plan.Fuse, "/mnt", "allow_other"))
+}
+
+func TestFuse(t *testing.T) {
+	p := fuseContainer(t, "stat -c %a /mnt; grep -o 'sealift /mnt fuse ro,nosuid,nodev' /proc/mounts; grep -o default_permissions /proc/mounts")
+	p.Image = []plan.Op{plan.Do(plan.Mkdir, "/extra", "755")}
+	var got []plan.Op
+	var at string
+	r := startJob(t, p, Job{Serve: func(target string, fd int, image []plan.Op) error {
+		at, got = target, image
+		return serveEmpty(target, fd, image)
+	}})
+	r.want(t, "751\nsealift /mnt fuse ro,nosuid,nodev\ndefault_permissions\n")
+	if at != "/mnt" || len(got) != 1 {
+		t.Errorf("served %q with %v", at, got)
+	}
+}
+
+func TestServerDies(t *testing.T) {
+	r := startJob(t, fuseContainer(t, "sleep 60"), Job{Serve: func(_ string, fd int, _ []plan.Op) error {
+		unix.Close(fd)
+		return syscall.EIO
+	}})
+	r.fails(t, 125, "image server died: input/output error")
+}
+
+func TestNobodyServes(t *testing.T) {
+	start(t, fuseContainer(t, "true")).fails(t, 125, "nothing serves it")
+}
+
+func TestNoFuse(t *testing.T) {
+	p := fuseContainer(t, "true")
+	p.Ops[4].Args = []string{"/mnt", "rw"}
+	r := start(t, p)
+	r.fails(t, 125, "mount the image on /mnt: invalid argument")
+	if strings.Contains(r.out, "panic") {
+		t.Error(r.out)
+	}
+}

@@ -1,0 +1,161 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// Run sends the plan, whose namespaces must be those that were started, and
+// waits for the payload to end. It is called once. See the function Run.
+func (c *Child) Run(ctx context.Context, p *plan.Plan) (Status, error) {
+	if c.plan == nil {
+		return Status{}, failed(errors.New("this starter has its plan already"))
+	}
+	terminal := saveTerminal()
+	if err := c.send(p); err != nil {
+		c.Close()
+		return Status{}, failed(err)
+	}
+	told := make(chan error, 1) // why the payload does not run, or nil
+	served := make(chan error, len(p.Ops))
+	report := c.report
+	c.report = -1
+	go func() { told <- c.listen(report, p, served) }()
+
+	status, err := c.attend(ctx, told, served)
+	if c.status.Signaled() || status.Code > 128 {
+		terminal.restore()
+	}
+	return status, err
+}
+
+// patience is how long a signal is held back for a payload that does not run
+// yet; the starter, which would not know what to do with it, needs some ms.
+const patience = time.Second
+
+// attend passes signals on until the container has ended.
+func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan error) (Status, error) {
+	var (
+		why, failure error            // what made us kill it; why the payload does not run
+		held         []syscall.Signal // what came before the payload ran
+		enough       <-chan time.Time // when not to hold it any longer
+		early        syscall.Signal   // the signal that ended it before the payload ran
+	)
+	signals, done := c.job.Signals, ctx.Done()
+	for {
+		select {
+		case s, open := <-signals:
+			if !open {
+				signals = nil
+			}
+			n, _ := s.(syscall.Signal)
+			if told == nil {
+				c.pass(n)
+			} else if key(n) && foreground() {
+				early = n // the starter got it, too
+				c.kill(syscall.SIGKILL)
+			} else if held = append(held, n); enough == nil {
+				enough = time.After(patience)
+			}
+		case <-enough:
+			early = held[0]
+			c.kill(syscall.SIGKILL)
+		case <-done:
+			done, why = nil, context.Cause(ctx)
+			c.kill(syscall.SIGKILL)
+		case err := <-served:
+			if err != nil && why == nil {
+				why = imageError(err)
+				c.kill(syscall.SIGKILL)
+			}
+		case failure = <-told:
+			told, enough = nil, nil
+			for _, n := range held {
+				c.pass(n)
+			}
+		case <-c.exited:
+			if told != nil {
+				failure = <-told
+			}
+			return c.verdict(why, failure, early)
+		}
+	}
+}
+
+// verdict says how the container ended.
+func (c *Child) verdict(why, failure error, early syscall.Signal) (Status, error) {
+	switch {
+	case early != 0:
+		return Status{128 + int(early)}, nil
+	case why != nil:
+		return Status{}, failed(fmt.Errorf("container killed: %w", why))
+	case failure != nil:
+		return Status{}, failed(failure)
+	case c.status.Signaled():
+		return Status{128 + int(c.status.Signal())}, nil
+	}
+	return Status{c.status.ExitStatus()}, nil
+}
+
+func imageError(err error) error {
+	return hint.Wrap(fmt.Errorf("image server died: %w", err),
+		"check the image and the file system it is on, then start again")
+}
+
+// listen reads reports to their end, and starts to serve the file systems they
+// announce; what Serve returns goes to served.
+func (c *Child) listen(socket int, p *plan.Plan, served chan<- error) error {
+	defer unix.Close(socket)
+	msg, rights := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(socket, msg, rights, unix.MSG_CMSG_CLOEXEC)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the starter's report: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		fd := receivedFD(rights[:oobn])
+		r, err := plan.ParseReport(msg[:n])
+		known := err == nil && r.Index < len(p.Ops)
+		if known && r.Stage == plan.StageFuse && r.Index >= 0 && fd >= 0 && c.job.Serve != nil {
+			target := p.Ops[r.Index].Args[0]
+			go func() { served <- c.job.Serve(target, fd, p.Image) }()
+			continue
+		}
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		switch {
+		case !known:
+			return fmt.Errorf("the starter's report is malformed: %q", msg[:n])
+		case r.Stage == plan.StageFuse:
+			return errors.New("the plan mounts an image, and nothing serves it")
+		}
+		return explain(p, r)
+	}
+}
+
+// receivedFD returns the one descriptor in a control message, or -1.
+func receivedFD(rights []byte) int {
+	msgs, err := unix.ParseSocketControlMessage(rights)
+	if err != nil || len(msgs) == 0 {
+		return -1
+	}
+	fds, err := unix.ParseUnixRights(&msgs[0])
+	if err != nil || len(fds) == 0 {
+		return -1
+	}
+	return fds[0]
+}

@@ -1,0 +1,45 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/view"
+)
+
+// mountBinds plans the user's binds in their order.
+func (p *planner) mountBinds(binds []bind.Bind) error {
+	for _, b := range binds {
+		if _, err := p.hostStat(b.Source); err != nil {
+			return missingSource("--bind", b.Source, err)
+		}
+		flags := guarded
+		if view.Within(b.Source, "/dev") || b.Source == "/" {
+			flags = "nosuid" // device nodes are to work
+		}
+		if b.ReadOnly {
+			flags = "ro," + flags
+		}
+		if err := p.bind(b.Source, b.Target, flags, !b.ReadOnly); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missingSource explains why a host path given by option cannot be mounted.
+func missingSource(option, source string, err error) error {
+	if err == nil {
+		return hint.New(fmt.Sprintf("%s: %s is not a directory", option, source), "name a directory")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return hint.Wrap(fmt.Errorf("%s: %s: %w", option, source, fs.ErrNotExist), "check the path, or create it first")
+	}
+	return hint.Wrap(fmt.Errorf("%s: %w", option, err), "check the permissions of its parent directories")
+}
+
+// absolute makes a host path absolute as the caller sees it.
+func (p *planner) absolute(name string) string { return bind.Absolute(name, p.f.Cwd) }

@@ -1,0 +1,150 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/environ"
+	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/shell"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// BuildRequest is one program to run on the way to a new image. It runs as
+// root: real root as itself, anyone else as root of a user namespace that maps
+// the caller alone.
+type BuildRequest struct {
+	// Base is the image built on. Without FS the root starts out empty.
+	Base image.Info
+	// Upper and Work are absolute host directories of one file system:
+	// the changes end up in Upper, the mode of which is the root directory's;
+	// Work is overlayfs's own. Both may be empty: the root is read-only then.
+	Upper, Work string
+	// Mount, when set, leaves the program in the host's file system, with the
+	// root mounted on this absolute host directory.
+	Mount string
+	// Tmp is a host directory shown as /tmp and /var/tmp; empty means an empty
+	// tmpfs each.
+	Tmp string
+	// Binds are values of --bind.
+	Binds []string
+	// Test runs the image's test script; Args are its arguments then.
+	Test bool
+	// Args is the command line.
+	Args []string
+	// Env is the whole environment, NAME=value. The image's environment
+	// scripts apply over it, unless Mount is set.
+	Env []string
+	// Dir is the working directory of the program; empty means /.
+	Dir string
+}
+
+// ComputeBuild plans the container that b asks for.
+func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
+	alone := *f
+	alone.SubUIDs, alone.SubGIDs = nil, nil
+	r := Request{
+		Action: Exec, Args: b.Args, Fakeroot: true, Binds: b.Binds, NoHome: true, Pwd: b.Dir,
+		NoMount: []string{"cwd", "tmp", "/etc/localtime"},
+	}
+	if b.Test {
+		r.Action = Test
+	}
+	p := newPlanner(r, &alone, b.Base)
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	w := writable{b.Upper, b.Work}
+	if (w.upper == "") != (w.work == "") || (w == writable{} && b.Base.FS == nil) {
+		return nil, hint.New("a build needs a place for its changes", "give both the upper and the work directory")
+	}
+	if b.Mount != "" {
+		return p.onHost(b.Mount, w, b.process(b.Args, b.Env))
+	}
+	if err := p.buildMounts(b.Tmp); err != nil {
+		return nil, err
+	}
+	args, err := p.command()
+	if err != nil {
+		return nil, err
+	}
+	args, env, err := p.buildEnvironment(args, b.Env)
+	if err != nil {
+		return nil, err
+	}
+	return p.container(w, b.process(args, env))
+}
+
+// buildMounts plans the mounts of a build: those of any container, but nothing
+// of the caller's own.
+func (p *planner) buildMounts(tmp string) error {
+	binds, err := bind.Parse(p.req.Binds, p.f.Cwd)
+	if err != nil {
+		return err
+	}
+	for _, target := range []string{"/tmp", "/var/tmp"} {
+		if tmp == "" {
+			err = p.tmpfs(target, guarded, "1777")
+		} else {
+			err = p.bind(tmp, target, guarded, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.mountAll(binds)
+}
+
+// buildEnvironment applies the image's scripts to env, here or by wrapping the
+// command line.
+func (p *planner) buildEnvironment(args, env []string) ([]string, []string, error) {
+	scripts, err := p.scripts()
+	if err != nil || len(scripts) == 0 {
+		return args, env, err
+	}
+	e := environ.Over(env, scripts)
+	evaluated, err := e.Evaluate(environ.Files(p.tree, p.img.FS))
+	if errors.Is(err, shell.ErrNeedsContainer) {
+		if err := p.needShell(err); err != nil {
+			return nil, nil, err
+		}
+		args, evaluated = e.Script(args)
+		return args, evaluated, nil
+	}
+	return args, evaluated, err
+}
+
+func (b *BuildRequest) process(args, env []string) plan.Process {
+	dir := b.Dir
+	if dir == "" {
+		dir = "/"
+	}
+	return plan.Process{Init: true, Args: args, Env: env, Dirs: []string{dir}, Umask: 0o022, CloseFDs: true}
+}
+
+// onHost plans a container whose root is the host's own tree, with the image's
+// root on the directory mount. The copy of the host's tree has a copy of the
+// session on top of a directory, which is taken off again.
+func (p *planner) onHost(mount string, w writable, proc plan.Process) (*Container, error) {
+	if !path.IsAbs(mount) || w == (writable{}) {
+		return nil, hint.New(fmt.Sprintf("cannot mount the root on %q", mount), "give absolute directories for the mount and the changes")
+	}
+	c, err := p.container(w, proc)
+	if err != nil {
+		return nil, err
+	}
+	for i, op := range c.Plan.Ops {
+		if op.Verb == plan.Overlay {
+			op.Args[0] = path.Clean(mount)
+			c.Plan.Ops = append(c.Plan.Ops[:i:i], append([]plan.Op{
+				plan.Do(plan.Bind, "/", "/", ""), plan.Do(plan.Umount, p.f.SessionDir),
+			}, c.Plan.Ops[i:]...)...)
+			break
+		}
+	}
+	return c, nil
+}

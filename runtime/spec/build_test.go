@@ -1,0 +1,260 @@
+package spec
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// machine returns the machine and the image of testdata/base.txt with changes.
+func machine(t *testing.T, facts, img string) (*host.Facts, image.Info) {
+	t.Helper()
+	base, err := txtar.ParseFile("testdata/base.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseFacts(t, section(base, "facts")+facts), parseImage(t, section(base, "image")+img)
+}
+
+func request(img image.Info) BuildRequest {
+	return BuildRequest{
+		Base: img, Upper: "/build/upper", Work: "/build/work", Args: []string{"/bin/sh", "-e", "/.post.script"},
+		Env: []string{"PATH=/bin", "A=1"},
+	}
+}
+
+func computeBuild(t *testing.T, b BuildRequest, f *host.Facts) *Container {
+	t.Helper()
+	c, err := ComputeBuild(b, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plan.Encode(&c.Plan); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestBuild(t *testing.T) {
+	f, img := machine(t, "subids 100000 65536\n", "")
+	c := computeBuild(t, request(img), f)
+	want := `clone user mount pid
+uidmap 0 1000 1
+gidmap 0 1000 1
+session /tmp mode=0755,size=50%
+mkdir @image 0755
+fuse @image ""
+overlay / @image /build/upper /build/work nosuid,nodev
+mount tmpfs /tmp nosuid,nodev mode=1777
+mount tmpfs /var/tmp nosuid,nodev mode=1777
+mount proc /proc nosuid,nodev,noexec ""
+bind /sys /sys nosuid,nodev,noexec
+bind /dev /dev nosuid
+bind /etc/hosts /etc/hosts nosuid,nodev
+bind /etc/resolv.conf /etc/resolv.conf nosuid,nodev
+pivot
+dropcaps all
+init
+umask 22
+closefds
+env PATH=/bin
+env A=1
+cwd /
+exec /bin/sh -e /.post.script
+`
+	if got := c.Plan.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if c.Owner == nil || *c.Owner != (Owner{0, 0}) {
+		t.Errorf("owner %v", c.Owner)
+	}
+}
+
+func TestBuildByRoot(t *testing.T) {
+	f, img := machine(t, "uid 0\ngid 0\nadmin yes\n", "")
+	c := computeBuild(t, request(img), f)
+	if c.Plan.Clone.User || c.Owner != nil {
+		t.Errorf("root needs no user namespace: %+v, owner %v", c.Plan.Clone, c.Owner)
+	}
+}
+
+// TestBuildFromNothing has no lower file system but the mount points.
+func TestBuildFromNothing(t *testing.T) {
+	f, _ := machine(t, "", "")
+	c := computeBuild(t, request(image.Info{}), f)
+	got := c.Plan.String()
+	for _, line := range []string{"mkdir @image 0755\n", "mkdir @image/proc 0755\n", "overlay / @image /build/upper"} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%q is missing in\n%s", line, got)
+		}
+	}
+	if len(c.Plan.Image) > 0 || strings.Contains(got, "fuse") || c.Owner != nil {
+		t.Errorf("there is no image to serve:\n%s", got)
+	}
+}
+
+func TestBuildOnSandbox(t *testing.T) {
+	f, img := machine(t, "fuse no\n", "sandbox /data/box\n")
+	c := computeBuild(t, request(img), f)
+	if got := c.Plan.String(); !strings.Contains(got, "overlay / /data/box /build/upper /build/work") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestBuildOptions(t *testing.T) {
+	f, img := machine(t, "dir var/tmp/b\n", "rm etc/resolv.conf\nlink etc/resolv.conf /run/x\n")
+	b := request(img)
+	b.Tmp, b.Dir, b.Binds = "/var/tmp/b", "/etc", []string{"/data:/in:ro"}
+	c := computeBuild(t, b, f)
+	got := c.Plan.String()
+	for _, line := range []string{
+		"bind /var/tmp/b /tmp nosuid,nodev\n", "bind /var/tmp/b /var/tmp nosuid,nodev\n", "bind /data /in ro,nosuid,nodev\n",
+		"image write /etc/resolv.conf 0644 \"\"\n", "cwd /etc\n",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%q is missing in\n%s", line, got)
+		}
+	}
+}
+
+// TestBuildTest runs the image's test on a root that cannot be changed.
+func TestBuildTest(t *testing.T) {
+	f, img := machine(t, "", "file .singularity.d/test x 0755\nfile .singularity.d/env/90-environment.sh \"export A=$A$A\"\n")
+	b := request(img)
+	b.Test, b.Args, b.Upper, b.Work = true, nil, "", ""
+	c := computeBuild(t, b, f)
+	got := c.Plan.String()
+	if !strings.Contains(got, "fuse / \"\"\n") || !strings.Contains(got, "env A=11\n") || !strings.HasSuffix(got, "\nexec /.singularity.d/test\n") || c.Owner != nil {
+		t.Errorf("owner %v\n%s", c.Owner, got)
+	}
+}
+
+func TestBuildScriptsInShell(t *testing.T) {
+	f, img := machine(t, "", "file .singularity.d/env/90-environment.sh \"export B=$(x)\"\n")
+	got := computeBuild(t, request(img), f).Plan.Process
+	if got.Args[0] != "/bin/sh" || got.Args[1] != "-c" || !slices.Contains(got.Env, "A=1") {
+		t.Errorf("%q with %q", got.Args, got.Env)
+	}
+}
+
+// TestBuildOnHost is %setup: a host program that sees the root in a directory.
+func TestBuildOnHost(t *testing.T) {
+	f, img := machine(t, "", "file .singularity.d/env/90-environment.sh \"export A=image\"\n")
+	b := request(img)
+	b.Mount, b.Dir, b.Args = "/build/root", "/home/alice/work", []string{"/bin/sh", "/build/setup"}
+	c := computeBuild(t, b, f)
+	want := `clone user mount pid
+uidmap 0 1000 1
+gidmap 0 1000 1
+session /tmp mode=0755,size=50%
+mkdir @image 0755
+fuse @image ""
+bind / / ""
+umount /tmp
+overlay /build/root @image /build/upper /build/work nosuid,nodev
+pivot
+dropcaps all
+init
+umask 22
+closefds
+env PATH=/bin
+env A=1
+cwd /home/alice/work
+exec /bin/sh /build/setup
+`
+	if got := c.Plan.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestBuildFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		facts, img string
+		change     func(*BuildRequest)
+	}{
+		"no user namespaces":  {facts: "userns no\n"},
+		"no fuse":             {facts: "fuse no\n"},
+		"wrong machine":       {img: "arch arm64\n"},
+		"no upper":            {change: func(b *BuildRequest) { b.Upper = "" }},
+		"nothing to write on": {change: func(b *BuildRequest) { b.Upper, b.Work, b.Base = "", "", image.Info{} }},
+		"no command":          {change: func(b *BuildRequest) { b.Args = nil }},
+		"no test":             {change: func(b *BuildRequest) { b.Test = true }},
+		"mount is relative":   {change: func(b *BuildRequest) { b.Mount = "x" }},
+		"mount of nothing":    {change: func(b *BuildRequest) { b.Mount, b.Upper, b.Work = "/m", "", "" }},
+		"scripts need a shell": {
+			img: "file .singularity.d/env/90-environment.sh \"A=$(x)\"\nrm bin/sh\n",
+		},
+		"bad bind":        {change: func(b *BuildRequest) { b.Binds = []string{"/nowhere"} }},
+		"bad bind syntax": {change: func(b *BuildRequest) { b.Binds = []string{"/data:x"} }},
+		"no tmp":          {img: "rm tmp\nfile tmp\n"},
+	} {
+		f, img := machine(t, c.facts, c.img)
+		b := request(img)
+		if c.change != nil {
+			c.change(&b)
+		}
+		if _, err := ComputeBuild(b, f); err == nil || hint.Of(err) == "" {
+			t.Errorf("%s: %v, hint %q", name, err, hint.Of(err))
+		}
+	}
+}
+
+// TestActionScripts looks at what the golden files leave out.
+func TestActionScripts(t *testing.T) {
+	f, img := machine(t, "", "dir .singularity.d/actions\nfile .singularity.d/actions/exec old 0755\n")
+	c, err := Compute(Request{Action: Exec, Args: []string{"true"}}, f, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, op := range c.Plan.Image {
+		if name, ok := strings.CutPrefix(op.Args[0], "/.singularity.d/actions/"); ok {
+			names = append(names, name)
+			if op.Verb != plan.Write || op.Args[1] != "0755" || !strings.HasPrefix(op.Args[2], "#!/bin/sh\n") {
+				t.Errorf("%v", op)
+			}
+		}
+	}
+	if want := []string{"exec", "run", "shell", "start", "test"}; !slices.Equal(names, want) {
+		t.Errorf("actions %q", names)
+	}
+}
+
+// TestHostileImage has everything that is mounted on be a link, a file or
+// missing. Every plan is either refused with a hint or stays inside.
+func TestHostileImage(t *testing.T) {
+	targets := []string{"etc", "etc/resolv.conf", "etc/hosts", "etc/passwd", "etc/group", "etc/localtime", "proc", "sys", "dev",
+		"tmp", "var", "var/tmp", "home", "home/alice", "root", ".singularity.d", ".singularity.d/env", ".singularity.d/runscript", "in"}
+	for _, name := range targets {
+		for _, entry := range []string{"link NAME /etc/shadow", "link NAME ../../../../../victim", "link NAME /proc/self/root/etc",
+			"link NAME NAME", "link NAME .", "link NAME ..", "file NAME", "device NAME", "dir NAME"} {
+			f, img := machine(t, "", "rm "+name+"\n"+strings.ReplaceAll(entry, "NAME", name)+"\n")
+			for _, r := range []Request{
+				{Action: Exec, Args: []string{"true"}, Binds: []string{"/data:/in/x"}},
+				{Action: Run, Contain: true, WritableTmpfs: true}, {Action: Shell, Fakeroot: true},
+			} {
+				c, err := Compute(r, f, img)
+				if err != nil {
+					if hint.Of(err) == "" {
+						t.Errorf("%s: no hint: %v", entry, err)
+					}
+					continue
+				}
+				for _, op := range append(c.Plan.Image, c.Plan.Ops...) {
+					for _, arg := range op.Args {
+						if strings.Contains(arg, "/../") {
+							t.Errorf("%s on %s: %v", entry, name, op)
+						}
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,351 @@
+package spec
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/account"
+	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected plans in testdata")
+
+// TestPlans runs testdata/*.txtar. Such an archive may define a machine
+// ("facts") and an image ("image") that differ from testdata/base.txt, and
+// holds cases: "NAME" is a command line, in which NAME may be preceded by
+// lines "facts: CHANGE" and "image: CHANGE"; "NAME.want" is what is expected.
+func TestPlans(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no test cases", err)
+	}
+	base, err := txtar.ParseFile("testdata/base.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += runArchive(t, base, file, archive)
+	}
+	if total < 100 {
+		t.Errorf("only %d cases", total)
+	}
+}
+
+func runArchive(t *testing.T, base *txtar.Archive, file string, archive *txtar.Archive) int {
+	facts, img := section(base, "facts")+section(archive, "facts"), section(base, "image")+section(archive, "image")
+	out := &txtar.Archive{Comment: archive.Comment}
+	cases := 0
+	for _, f := range archive.Files {
+		switch {
+		case strings.HasSuffix(f.Name, ".want"):
+			continue
+		case f.Name == "facts" || f.Name == "image":
+			out.Files = append(out.Files, f)
+			continue
+		}
+		cases++
+		var got string
+		t.Run(filepath.Base(file)+"/"+f.Name, func(t *testing.T) {
+			got = runCase(t, facts, img, string(f.Data))
+			if want := section(archive, f.Name+".want"); got != want && !*update {
+				t.Errorf("%s\ngot:\n%s\nwant:\n%s", f.Data, got, want)
+			}
+		})
+		out.Files = append(out.Files, f, txtar.File{Name: f.Name + ".want", Data: []byte(got)})
+	}
+	if text := txtar.Format(out); *update && !bytes.Equal(text, txtar.Format(archive)) {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cases
+}
+
+func section(a *txtar.Archive, name string) string {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+// runCase computes one plan and prints what matters of it.
+func runCase(t *testing.T, facts, img, text string) string {
+	var command string
+	only := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if change, ok := strings.CutPrefix(line, "facts: "); ok {
+			facts += change + "\n"
+		} else if change, ok := strings.CutPrefix(line, "image: "); ok {
+			img += change + "\n"
+		} else if prefixes, ok := strings.CutPrefix(line, "show: "); ok {
+			only = prefixes
+		} else if line != "" && !strings.HasPrefix(line, "#") {
+			command = line
+		}
+	}
+	f, i := parseFacts(t, facts), parseImage(t, img)
+	r := parseCommand(t, command)
+	c, err := Compute(r, f, i)
+	if err != nil {
+		if hint.Of(err) == "" {
+			t.Errorf("no hint for: %v", err)
+		}
+		return fmt.Sprintf("error: %v\nhint: %s\n", err, hint.Of(err))
+	}
+	if _, err := plan.Encode(&c.Plan); err != nil {
+		t.Error(err)
+	}
+	return printed(c, strings.Fields(only))
+}
+
+// printed shows a container. Of the action scripts, which are always the same,
+// it shows none; lines lists the kinds of lines to show, or all.
+func printed(c *Container, lines []string) string {
+	var b strings.Builder
+	for _, note := range c.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
+	}
+	if c.Owner != nil {
+		fmt.Fprintf(&b, "owner %d %d\n", c.Owner.UID, c.Owner.GID)
+	}
+	for line := range strings.Lines(c.Plan.String()) {
+		if strings.Contains(line, "/.singularity.d/actions/") {
+			continue
+		}
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		shown := len(lines) == 0
+		for _, l := range lines {
+			shown = shown || l == word
+		}
+		if shown {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// parseCommand reads "ACTION [FLAGS] [ARGS]".
+func parseCommand(t *testing.T, line string) Request {
+	words := splitWords(t, line)
+	if len(words) == 0 {
+		t.Fatal("no command line")
+	}
+	r := Request{Action: Action(words[0])}
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	list := func(p *[]string) func(string) error {
+		return func(s string) error { *p = append(*p, s); return nil }
+	}
+	for name, p := range map[string]*[]string{"bind": &r.Binds, "scratch": &r.Scratch, "env": &r.Env, "env-file": &r.EnvFiles, "no-env": &r.NoEnv, "no-mount": &r.NoMount} {
+		fs.Func(name, "", list(p))
+	}
+	for name, p := range map[string]*bool{"cleanenv": &r.CleanEnv, "no-eval": &r.NoEval, "contain": &r.Contain,
+		"containall": &r.ContainAll, "writable-tmpfs": &r.WritableTmpfs, "fakeroot": &r.Fakeroot, "userns": &r.Userns,
+		"no-pid": &r.NoPID, "ipc": &r.IPC, "uts": &r.UTS, "no-init": &r.NoInit, "no-home": &r.NoHome, "no-umask": &r.NoUmask} {
+		fs.BoolVar(p, name, false, "")
+	}
+	for name, p := range map[string]*string{"shell": &r.Shell, "home": &r.Home, "pwd": &r.Pwd, "hostname": &r.Hostname} {
+		fs.StringVar(p, name, "", "")
+	}
+	if err := fs.Parse(words[1:]); err != nil {
+		t.Fatal(err)
+	}
+	r.Args = fs.Args()
+	return r
+}
+
+// splitWords splits at blanks; a word in Go quotes may hold anything.
+func splitWords(t *testing.T, line string) []string {
+	var words []string
+	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
+		if quoted, err := strconv.QuotedPrefix(line); err == nil {
+			word, err := strconv.Unquote(quoted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			words, line = append(words, word), line[len(quoted):]
+			continue
+		}
+		word, rest, _ := strings.Cut(line, " ")
+		words, line = append(words, word), rest
+	}
+	return words
+}
+
+// hostFS is a host tree in memory, which may have unreadable files.
+type hostFS struct {
+	fstest.MapFS
+	denied map[string]bool
+}
+
+func (h hostFS) Stat(name string) (fs.FileInfo, error) {
+	if h.denied[name] {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrPermission}
+	}
+	return h.MapFS.Stat(name)
+}
+
+// parseFacts reads lines "KEY VALUE...", of which later ones win or add.
+func parseFacts(t *testing.T, text string) *host.Facts {
+	f := &host.Facts{GroupNames: map[uint32]string{}, Umask: 0o22, SessionDir: "/tmp"}
+	root := hostFS{fstest.MapFS{}, map[string]bool{}}
+	f.Root = root
+	for line := range strings.Lines(text) {
+		words := splitWords(t, line)
+		if len(words) == 0 {
+			continue
+		}
+		arg := strings.Join(words[1:], " ")
+		switch words[0] {
+		case "uid":
+			f.UID = number(t, arg)
+		case "gid":
+			f.GID = number(t, arg)
+		case "group":
+			f.Groups = append(f.Groups, number(t, words[1]))
+			if len(words) > 2 {
+				f.GroupNames[number(t, words[1])] = words[2]
+			}
+		case "groupname":
+			f.GroupNames[number(t, words[1])] = words[2]
+		case "user":
+			f.User = account.User{Name: words[1], Gecos: words[2], Home: words[3], Shell: words[4]}
+		case "cwd":
+			f.Cwd = arg
+		case "env":
+			f.Environ = append(f.Environ, arg)
+		case "noenv":
+			f.Environ = nil
+		case "arch":
+			f.Arch = arg
+		case "subids":
+			f.SubUIDs = []host.Range{{First: number(t, words[1]), Count: number(t, words[2])}}
+			f.SubGIDs = f.SubUIDs
+			f.NewUIDMap, f.NewGIDMap = "/usr/bin/newuidmap", "/usr/bin/newgidmap"
+		case "admin":
+			f.Admin = arg == "yes"
+		case "userns":
+			f.UserNS = arg == "yes"
+		case "fuse":
+			f.Fuse = arg == "yes"
+		case "procmasked":
+			f.ProcMasked = arg == "yes"
+		case "denied":
+			root.denied[words[1]] = true
+		case "rm":
+			delete(root.MapFS, words[1])
+		default:
+			if !addFile(t, root.MapFS, words) {
+				t.Fatalf("unknown fact %q", line)
+			}
+		}
+	}
+	return f
+}
+
+func parseImage(t *testing.T, text string) image.Info {
+	files := fstest.MapFS{}
+	info := image.Info{Path: "img.sif", Kind: image.SIF, Arch: "amd64", FS: files}
+	for line := range strings.Lines(text) {
+		words := splitWords(t, line)
+		switch {
+		case len(words) == 0:
+		case words[0] == "path":
+			info.Path = words[1]
+		case words[0] == "sandbox":
+			info.Path, info.Kind, info.Arch = words[1], image.Sandbox, ""
+		case words[0] == "squashfs":
+			info.Path, info.Kind, info.Arch = words[1], image.SquashFS, ""
+		case words[0] == "arch":
+			info.Arch = words[1]
+		case words[0] == "rm":
+			delete(files, words[1])
+		case words[0] == "none":
+			clear(files)
+		case !addFile(t, files, words):
+			t.Fatalf("unknown line %q", line)
+		}
+	}
+	return info
+}
+
+// addFile reads "dir PATH [MODE]", "file PATH [CONTENT [MODE]]" or "link PATH
+// TARGET"; paths have no leading slash.
+func addFile(t *testing.T, files fstest.MapFS, words []string) bool {
+	arg := func(i int, otherwise string) string {
+		if i < len(words) {
+			return words[i]
+		}
+		return otherwise
+	}
+	mode := func(s string) fs.FileMode {
+		m, err := strconv.ParseUint(s, 8, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fs.FileMode(m)
+	}
+	switch words[0] {
+	case "dir":
+		files[words[1]] = &fstest.MapFile{Mode: fs.ModeDir | mode(arg(2, "0755"))}
+	case "file":
+		files[words[1]] = &fstest.MapFile{Data: []byte(arg(2, "")), Mode: mode(arg(3, "0644"))}
+	case "device":
+		files[words[1]] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666}
+	case "link":
+		files[words[1]] = &fstest.MapFile{Data: []byte(words[2]), Mode: fs.ModeSymlink | 0o777}
+	default:
+		return false
+	}
+	return true
+}
+
+func number(t *testing.T, s string) uint32 {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(n)
+}
+
+// TestPurity computes a plan twice from equal input.
+func TestPurity(t *testing.T) {
+	base, err := txtar.ParseFile("testdata/base.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, i := parseFacts(t, section(base, "facts")), parseImage(t, section(base, "image"))
+	var last string
+	for range 20 {
+		c, err := Compute(Request{Action: Exec, Args: []string{"true"}}, f, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Plan.String(); last != "" && got != last {
+			t.Fatalf("plans differ:\n%s\n%s", got, last)
+		}
+		last = c.Plan.String()
+	}
+}

@@ -1,0 +1,212 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/environ"
+	"github.com/sealift/sealift/runtime/shell"
+	"github.com/sealift/sealift/runtime/view"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// process decides on the payload.
+func (p *planner) process() (plan.Process, error) {
+	args, err := p.command()
+	if err != nil {
+		return plan.Process{}, err
+	}
+	proc := plan.Process{Args: args, Dirs: p.dirs(), Umask: -1, Init: p.req.newPID() && !p.req.NoInit}
+	if p.req.NoUmask {
+		proc.Umask = 0o022
+	}
+	if p.req.contain() {
+		proc.CloseFDs, proc.KeepFDs = true, keptFDs(p.f.Environ)
+	}
+	e, err := p.environ()
+	if err != nil {
+		return plan.Process{}, err
+	}
+	p.notes = append(p.notes, e.Notes()...)
+	proc.Env, err = e.Evaluate(environ.Files(p.tree, p.img.FS))
+	if errors.Is(err, shell.ErrNeedsContainer) {
+		err = p.needShell(err)
+		proc.Args, proc.Env = e.Script(args)
+	}
+	return proc, err
+}
+
+// needShell fails when the image lacks the shell that its scripts need because
+// of cause.
+func (p *planner) needShell(cause error) error {
+	if p.hasProgram("/bin/sh") {
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("the image's environment scripts cannot run without /bin/sh: %w", cause),
+		"build the image on a base that has a shell, or simplify %%environment to assignments")
+}
+
+// Paths of what the image says to run.
+const (
+	runscript  = "/.singularity.d/runscript"
+	testscript = "/.singularity.d/test"
+)
+
+// command returns the payload's command line.
+func (p *planner) command() ([]string, error) {
+	switch p.req.Action {
+	case Exec:
+		if len(p.req.Args) == 0 || p.req.Args[0] == "" {
+			return nil, hint.New("there is no command to execute", "write sealift exec IMAGE COMMAND [ARGUMENTS]")
+		}
+		return p.req.Args, nil
+	case Run:
+		return p.imageScript(runscript, "runscript",
+			"use sealift exec IMAGE COMMAND or sealift shell IMAGE, or build it with a %runscript section")
+	case Test:
+		return p.imageScript(testscript, "test script", "build the image with a %test section")
+	case Shell:
+		return p.shell()
+	}
+	return nil, hint.New(fmt.Sprintf("unknown action %q", p.req.Action), "use exec, run, shell or test")
+}
+
+// imageScript runs a script of the image: as a program if it is one, else with
+// the image's shell.
+func (p *planner) imageScript(file, what, remedy string) ([]string, error) {
+	mode, found := p.tree.Stat(file)
+	switch {
+	case !found || !mode.IsRegular():
+		return nil, hint.New("the image has no "+what, "%s", remedy)
+	case mode.Perm()&0o111 == 0:
+		return append([]string{"/bin/sh", file}, p.req.Args...), nil
+	}
+	return append([]string{file}, p.req.Args...), nil
+}
+
+// shell starts --shell, or bash without the host user's configuration, or sh.
+func (p *planner) shell() ([]string, error) {
+	switch {
+	case p.req.Shell != "":
+		return append([]string{p.req.Shell}, p.req.Args...), nil
+	case p.hasProgram("/bin/bash"):
+		return append([]string{"/bin/bash", "--norc"}, p.req.Args...), nil
+	case p.hasProgram("/bin/sh"):
+		return append([]string{"/bin/sh"}, p.req.Args...), nil
+	}
+	return nil, hint.New("the image has no shell", "name a program with --shell, or run one with sealift exec")
+}
+
+// hasProgram says whether a program is there.
+func (p *planner) hasProgram(name string) bool {
+	mode, found := p.tree.Stat(name)
+	return found && mode.IsRegular()
+}
+
+// dirs lists the candidates for the working directory. The one that the user
+// named must do; the caller's gives way to the home directory and the root.
+func (p *planner) dirs() []string {
+	if p.req.Pwd != "" {
+		return []string{p.req.Pwd}
+	}
+	var dirs []string
+	if p.f.Cwd != "" && !p.req.contain() && p.shown(p.f.Cwd) {
+		dirs = append(dirs, p.f.Cwd)
+	}
+	if p.id.home != "" && p.shown(p.id.home) {
+		dirs = append(dirs, p.id.home)
+	}
+	return slices.Compact(append(dirs, "/"))
+}
+
+// shown says whether a directory exists in the container, or may exist where
+// the kernel decides.
+func (p *planner) shown(dir string) bool {
+	at, err := p.tree.Resolve(dir)
+	if err != nil {
+		return false
+	}
+	return at.Found && at.Mode.IsDir() || p.tree.Governing(at.Path).From == view.Kernel
+}
+
+// keptFDs lists the descriptors that a launcher of MPI processes has named in
+// a variable such as PMI_FD; without them the ranks do not find each other.
+func keptFDs(environ []string) []int {
+	var fds []int
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "PMI") || !strings.HasSuffix(name, "FD") {
+			continue
+		}
+		if fd, err := strconv.ParseUint(value, 10, 31); err == nil && fd > 2 {
+			fds = append(fds, int(fd))
+		}
+	}
+	slices.Sort(fds)
+	return slices.Compact(fds)
+}
+
+// checkPwd refuses a working directory that cannot be one.
+func (p *planner) checkPwd() error {
+	if p.req.Pwd == "" {
+		return nil
+	}
+	if !path.IsAbs(p.req.Pwd) {
+		return hint.New(fmt.Sprintf("--pwd %q is not an absolute path", p.req.Pwd), "give the full path in the container")
+	}
+	if !p.shown(p.req.Pwd) {
+		return hint.New(fmt.Sprintf("--pwd %s: there is no such directory in the container", p.req.Pwd),
+			"bind it with --bind, or name a directory of the image")
+	}
+	return nil
+}
+
+// environ gathers what the payload's variables follow from.
+func (p *planner) environ() (*environ.Environment, error) {
+	r := &p.req
+	in := environ.Inputs{
+		Caller: p.f.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
+		Home: p.id.home, Dir: p.dirs()[0],
+		Image: p.absolute(p.img.Path), Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
+	}
+	if r.Action == Shell {
+		in.Prompt, in.Shell = prompt, r.Shell
+	}
+	for _, name := range r.EnvFiles {
+		text, err := readHost(p.f.Root, p.absolute(name), shell.MaxScript)
+		if err != nil {
+			return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "name a readable file of NAME=value lines")
+		}
+		in.Files = append(in.Files, environ.File{Name: name, Text: text})
+	}
+	var err error
+	if in.Scripts, err = p.scripts(); err != nil {
+		return nil, err
+	}
+	return environ.New(in)
+}
+
+// prompt is what an interactive shell shows.
+const prompt = "Sealift> "
+
+// scripts lists the image's environment scripts in the order of their names.
+func (p *planner) scripts() ([]string, error) {
+	const dir = "/.singularity.d/env"
+	names, err := p.tree.Names(dir)
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("list %s of the image: %w", dir, err), "the image is damaged: build or pull it again")
+	}
+	var scripts []string
+	for _, name := range names {
+		file := path.Join(dir, name)
+		if strings.HasSuffix(name, ".sh") && !strings.HasPrefix(name, ".") && p.tree.IsFile(file) {
+			scripts = append(scripts, file)
+		}
+	}
+	return scripts, nil
+}

@@ -1,0 +1,116 @@
+// Package spec decides everything about a container before anything happens.
+//
+// Input: a Request (what the user asked for), host.Facts (what the machine
+// allows) and image.Info (what the image holds). Output: a Container, whose
+// Plan lists every namespace, mount, file and variable. The same input always
+// gives the same plan: the package makes no system call, starts nothing, and
+// reads neither clock nor environment; files are looked at only through the
+// file systems in its arguments, of which the image's is not trusted.
+package spec
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// Container is a computed container.
+type Container struct {
+	Plan plan.Plan
+	// Owner, unless nil, is to be shown by the image server as the owner of
+	// every file, by its ids in the container. With a single id mapped,
+	// overlayfs can copy up only what belongs to that id.
+	Owner *Owner
+	// Notes are remarks for the user, one line each: what was left out.
+	Notes []string
+}
+
+// Owner is a pair of ids inside the container's user namespace.
+type Owner struct{ UID, GID uint32 }
+
+// Compute plans the container that r asks for. Errors carry a hint.
+func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
+	p := newPlanner(r, f, img)
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	binds, err := bind.Parse(r.Binds, f.Cwd)
+	if err != nil {
+		return nil, err
+	}
+	p.accounts()
+	p.actions()
+	if err := p.mountAll(binds); err != nil {
+		return nil, err
+	}
+	if err := p.checkPwd(); err != nil {
+		return nil, err
+	}
+	proc, err := p.process()
+	if err != nil {
+		return nil, err
+	}
+	var w writable
+	if r.WritableTmpfs {
+		w = writable{upperDir, workDir}
+	}
+	return p.container(w, proc)
+}
+
+// check settles what the rest relies on: identity, home, architecture.
+func (p *planner) check() error {
+	if err := checkArch(p.img, p.f.Arch); err != nil {
+		return err
+	}
+	var err error
+	if p.id, err = identify(&p.req, p.f); err != nil {
+		return err
+	}
+	if p.req.Home != "" {
+		if _, p.id.home, err = bind.SplitHome(p.req.Home); err != nil {
+			return err
+		}
+	}
+	if !path.IsAbs(p.id.home) {
+		p.id.home = "/"
+	}
+	return nil
+}
+
+// container puts the plan together.
+func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
+	ops, shown, err := p.rootfs(w)
+	if err != nil {
+		return nil, err
+	}
+	ops = append(append(ops, p.ops...), plan.Do(plan.Pivot))
+	if p.req.Hostname != "" {
+		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
+	}
+	ops = append(ops, plan.Do(plan.Dropcaps, p.id.keepCaps))
+	c := &Container{
+		Plan:  plan.Plan{Clone: p.id.clone(&p.req), Image: shown, Ops: ops, Process: proc},
+		Notes: p.notes,
+	}
+	if w != (writable{}) && p.served() && p.id.user && !p.id.ranged() {
+		c.Owner = &Owner{p.id.uid, p.id.gid}
+	}
+	return c, nil
+}
+
+// runnable maps an architecture to another whose programs it runs too.
+var runnable = map[string]string{"amd64": "386", "arm64": "arm"}
+
+// checkArch refuses an image made for other machines.
+func checkArch(img image.Info, arch string) error {
+	if img.Arch == "" || arch == "" || img.Arch == arch || runnable[arch] == img.Arch {
+		return nil
+	}
+	return hint.New(fmt.Sprintf("image %s is for %s, but this machine is %s", img.Path, img.Arch, arch),
+		"build or pull the image for %s", arch)
+}

@@ -1,0 +1,173 @@
+package view
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/fstest"
+)
+
+func dir() *fstest.MapFile { return &fstest.MapFile{Mode: fs.ModeDir | 0o755} }
+func link(to string) *fstest.MapFile {
+	return &fstest.MapFile{Mode: fs.ModeSymlink | 0o777, Data: []byte(to)}
+}
+
+// newView is an image and a host with links in all directions, and mounts.
+func newView() *View {
+	img := fstest.MapFS{
+		"bin": link("usr/bin"), "usr/bin/sh": {Mode: 0o755}, "etc/passwd": {}, "abs": link("/usr/bin/sh"),
+		"up": link("../../../etc/passwd"), "gone": link("/no/where"), "a": link("b"), "b": link("a"), "tmp": dir(), "home": dir(),
+		"out": link("/home/u/in"), "etc/sub/x": {}, "self": link("."),
+	}
+	host := fstest.MapFS{
+		"data/u/file": {}, "data/u/in": link("/etc"), "data/u/sub": dir(), "data/u/back": link("../.."),
+	}
+	v := New(img, host)
+	v.Add(Mount{Target: "/home/u", From: Host, Source: "/data/u", Dir: true})
+	v.Add(Mount{Target: "/tmp", From: Memory, Dir: true, Grow: true})
+	v.Add(Mount{Target: "/etc/sub", From: Kernel, Dir: true})
+	v.Add(Mount{Target: "/file", From: Host, Source: "/data/u/file"})
+	v.Make("/made/dir/file", 0o644)
+	return v
+}
+
+func TestResolve(t *testing.T) {
+	v := newView()
+	for _, c := range []struct {
+		path, want string
+		found      bool
+	}{
+		{"/", "/", true}, {"", "/", true}, {"//.//", "/", true}, {"/..", "/", true}, {"/bin/sh", "/usr/bin/sh", true},
+		{"/bin/../etc/passwd", "/usr/etc/passwd", false}, {"/abs", "/usr/bin/sh", true}, {"/up", "/etc/passwd", true},
+		{"/gone", "/no/where", false}, {"/gone/..", "/no", false}, {"/gone/../../etc", "/etc", true}, {"/gone/deeper", "/no/where/deeper", false}, {"/self/self/bin", "/usr/bin", true},
+		{"/home/u", "/home/u", true}, {"/home/u/file", "/home/u/file", true}, {"/home/u/none", "/home/u/none", false},
+		{"/home/u/in/passwd", "/etc/passwd", true}, {"/home/u/back/tmp", "/tmp", true}, {"/out/passwd", "/etc/passwd", true},
+		{"/tmp", "/tmp", true}, {"/tmp/x", "/tmp/x", false}, {"/etc/sub", "/etc/sub", true}, {"/etc/sub/x", "/etc/sub/x", false},
+		{"/made", "/made", true}, {"/made/dir", "/made/dir", true}, {"/made/dir/file", "/made/dir/file", true}, {"/file", "/file", true},
+	} {
+		at, err := v.Resolve(c.path)
+		if err != nil || at.Path != c.want || at.Found != c.found {
+			t.Errorf("%s leads to %s, %v, %v; want %s, %v", c.path, at.Path, at.Found, err, c.want, c.found)
+		}
+	}
+}
+
+func TestResolveFails(t *testing.T) {
+	v := newView()
+	if _, err := v.Resolve("/a"); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("loop: %v", err)
+	}
+	for _, p := range []string{"/etc/passwd/x", "/usr/bin/sh/..", "/made/dir/file/x", "/file/x"} {
+		if at, err := v.Resolve(p); err == nil {
+			t.Errorf("%s leads to %+v", p, at)
+		}
+	}
+}
+
+func TestStat(t *testing.T) {
+	v := newView()
+	if mode, found := v.Stat("/bin"); !found || !mode.IsDir() {
+		t.Error("/bin", mode, found)
+	}
+	for p, want := range map[string]bool{"/bin/sh": true, "/bin": false, "/none": false, "/a": false, "/home/u/file": true} {
+		if v.IsFile(p) != want {
+			t.Errorf("IsFile(%s) = %v", p, !want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	v := newView()
+	v.Make("/home/u/sub/made", 0o644)
+	for p, want := range map[string][]string{
+		"/usr/bin": {"sh"}, "/bin": {"sh"}, "/home/u": {"back", "file", "in", "sub"}, "/home/u/sub": {"made"},
+		"/made/dir": {"file"}, "/tmp": nil, "/none": nil, "/etc/sub": nil, "/etc/passwd": nil, "/etc/passwd/x": nil,
+	} {
+		got, err := v.Names(p)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("Names(%s) = %q, %v; want %q", p, got, err, want)
+		}
+	}
+	if _, err := v.Names("/a"); err == nil {
+		t.Error("a loop has names")
+	}
+}
+
+func TestLaterMountsHide(t *testing.T) {
+	v := newView()
+	v.Make("/tmp/old", 0o644)
+	v.Add(Mount{Target: "/tmp", From: Host, Source: "/data", Dir: true})
+	for p, want := range map[string]bool{"/tmp/old": false, "/tmp/u/file": true} {
+		if at, err := v.Resolve(p); err != nil || at.Found != want {
+			t.Errorf("%s: %+v, %v", p, at, err)
+		}
+	}
+	v.Add(Mount{Target: "/home", From: Memory, Dir: true})
+	if at, err := v.Resolve("/home/u/file"); err != nil || at.Found {
+		t.Errorf("a hidden mount shows: %+v, %v", at, err)
+	}
+	if m := v.Governing("/home/u"); m.From != Memory {
+		t.Errorf("governed by %+v", m)
+	}
+}
+
+func TestOriginal(t *testing.T) {
+	v := newView()
+	for p, want := range map[string]bool{"/etc/passwd": true, "/none": true, "/made/dir/file": false, "/home/u/file": false, "/tmp/x": false} {
+		if v.Original(p) != want {
+			t.Errorf("Original(%s) = %v", p, !want)
+		}
+	}
+}
+
+func TestLstatImage(t *testing.T) {
+	v := newView()
+	for range 2 { // the second time from memory
+		if mode, found, err := v.LstatImage("/etc/sub/x"); err != nil || !found || !mode.IsRegular() {
+			t.Error(mode, found, err)
+		}
+	}
+	if _, found, err := New(nil, fstest.MapFS{}).LstatImage("/etc"); found || err != nil {
+		t.Error("an empty root has files", err)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for _, c := range []struct {
+		p, dir string
+		want   bool
+	}{{"/a", "/a", true}, {"/a/b", "/a", true}, {"/ab", "/a", false}, {"/a", "/", true}, {"/", "/a", false}, {"/", "/", true}} {
+		if Within(c.p, c.dir) != c.want {
+			t.Errorf("Within(%s, %s) = %v", c.p, c.dir, !c.want)
+		}
+	}
+}
+
+func TestHostPath(t *testing.T) {
+	for _, c := range []struct{ target, source, p, want string }{
+		{"/home/u", "/data/u", "/home/u/x", "/data/u/x"}, {"/m", "/", "/m/x", "/x"}, {"/m", "/data", "/m", "/data"},
+	} {
+		if got := (Mount{Target: c.target, Source: c.source}).HostPath(c.p); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// broken is a file system that cannot be read.
+type broken struct{ fstest.MapFS }
+
+func (broken) Lstat(string) (fs.FileInfo, error)     { return nil, syscall.EIO }
+func (broken) ReadDir(string) ([]fs.DirEntry, error) { return nil, syscall.EIO }
+func (broken) Stat(string) (fs.FileInfo, error)      { return nil, syscall.EIO }
+
+func TestDamagedImage(t *testing.T) {
+	v := New(broken{}, fstest.MapFS{})
+	if _, err := v.Resolve("/etc"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Resolve: %v", err)
+	}
+	if _, err := v.Names("/"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Names: %v", err)
+	}
+}

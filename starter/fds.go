@@ -1,0 +1,42 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// closeOthers marks close-on-exec every descriptor above 2 but kept ones, and
+// but own, which is marked already.
+func closeOthers(kept []int, own int) {
+	skip := append([]int{2, own}, kept...)
+	slices.Sort(skip)
+	for i, fd := range skip {
+		last := math.MaxInt32
+		if i+1 < len(skip) {
+			last = skip[i+1] - 1
+		}
+		if first := max(fd+1, 3); first <= last {
+			closeRange(first, last, unix.CLOSE_RANGE_CLOEXEC)
+		}
+	}
+}
+
+// closeRange closes descriptors, or marks them close-on-exec when flags say
+// so. Kernels without close_range(2), or without its flag, get a call for each
+// descriptor below maxFD: those with a higher number are left alone there.
+func closeRange(first, last, flags int) {
+	if unix.CloseRange(uint(first), uint(last), uint(flags)) == nil {
+		return
+	}
+	for fd := first; fd <= min(last, maxFD); fd++ {
+		if flags == 0 {
+			unix.Close(fd)
+		} else {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+const maxFD = 1 << 14

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"math"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// supervise runs path as a child of this process, which is PID 1, and returns
+// its exit status. When this process then exits, the kernel kills what is left
+// in the PID namespace (pid_namespaces(7)).
+func (m *machine) supervise(path string, pr *plan.Process) (status int, err error) {
+	if err := forbidTracing(); err != nil {
+		return 0, err
+	}
+	signals := catch()
+	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}})
+	if err != nil {
+		return 0, err
+	}
+	// The payload stays in the caller's process group, to which the terminal
+	// sends its signals; this process leaves it, lest it forward them as well.
+	// EPERM: it leads the session, and then nobody shares its group.
+	if err := unix.Setpgid(0, 0); err != nil && err != unix.EPERM {
+		return 0, err
+	}
+	discardKeys(signals)
+	// Launch takes the end of the report socket for success, and who reads
+	// from a pipe of the caller's waits for the payload, not for us.
+	closeRange(3, math.MaxInt32, 0)
+	go forward(signals, child)
+	return reap(child)
+}
+
+// forbidTracing keeps a payload of the same user from tracing this process and
+// opening its /proc files, such as exe: its other threads still have the
+// capabilities that dropCaps took from this one (ptrace(2), PR_SET_DUMPABLE).
+func forbidTracing() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// catch starts to receive every signal that can be forwarded. One that the
+// caller ignores stays ignored, here and in the payload.
+func catch() chan os.Signal {
+	c := make(chan os.Signal, 64)
+	for n := syscall.Signal(1); n <= 64; n++ {
+		switch n {
+		case unix.SIGKILL, unix.SIGSTOP: // cannot be caught
+		case unix.SIGCHLD, unix.SIGURG: // ours; the Go runtime's
+		case 32, 33: // the C library's
+		default:
+			if !signal.Ignored(n) {
+				signal.Notify(c, n)
+			}
+		}
+	}
+	return c
+}
+
+// discardKeys drops the terminal's signals that came before this process left
+// the process group: the payload had them, too. Others are put back.
+func discardKeys(c chan os.Signal) {
+	for range len(c) {
+		switch s := <-c; s {
+		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH:
+		default:
+			c <- s
+		}
+	}
+}
+
+// forward sends what arrives on c to the process child.
+func forward(c <-chan os.Signal, child int) {
+	for s := range c {
+		if n, ok := s.(syscall.Signal); ok {
+			unix.Kill(child, n) // fails only when child has just ended
+		}
+	}
+}
+
+// reap waits for every orphan of the namespace and returns when child ended.
+func reap(child int) (status int, err error) {
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case pid == child && ws.Signaled():
+			return 128 + int(ws.Signal()), nil
+		case pid == child:
+			return ws.ExitStatus(), nil
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// machine executes one plan.
+type machine struct {
+	report   int
+	resolver resolver
+	// session is an O_PATH descriptor of the session directory, or -1 before
+	// Session and after Pivot.
+	session int
+	pivoted bool
+}
+
+// run executes p. It returns only when something failed or, after Init, with
+// the payload's exit status.
+func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
+	if p.Process.CloseFDs {
+		closeOthers(p.Process.KeepFDs, m.report)
+	}
+	// Modes are what the plan says; the mask is for the payload.
+	mask := unix.Umask(0)
+	sources := make([]hosts, len(p.Ops))
+	for i, op := range p.Ops {
+		var err error
+		if sources[i], err = openHosts(op); err != nil {
+			return 0, failure(plan.StageSource, i, err)
+		}
+	}
+	for i, op := range p.Ops {
+		err := m.do(i, op, sources[i])
+		sources[i].close()
+		if err != nil {
+			return 0, failure(plan.StageOp, i, err)
+		}
+	}
+	if p.Process.Umask >= 0 {
+		mask = p.Process.Umask
+	}
+	unix.Umask(mask)
+	return m.payload(&p.Process)
+}
+
+// do executes op, whose host paths are open as h.
+func (m *machine) do(index int, op plan.Op, h hosts) error {
+	a := op.Args
+	switch op.Verb {
+	case plan.Session:
+		return m.startSession(h.first(), a[0], a[1])
+	case plan.Fuse:
+		return m.fuse(index, a[0], a[1])
+	case plan.Mount:
+		return m.mount(a[0], a[1], a[2], a[3])
+	case plan.Bind:
+		return m.bind(h.first(), a[0], a[1], a[2])
+	case plan.Overlay:
+		return m.overlay(h, a[0], a[4])
+	case plan.Mkdir:
+		return m.mkdir(a[0], a[1])
+	case plan.Mkfile:
+		return m.mkfile(a[0], a[1])
+	case plan.Write:
+		return m.write(a[0], a[1], a[2])
+	case plan.Symlink:
+		return m.symlink(a[0], a[1])
+	case plan.Umount:
+		return m.umount(a[0])
+	case plan.Hostname:
+		return unix.Sethostname([]byte(a[0]))
+	case plan.Pivot:
+		return m.pivot()
+	case plan.Dropcaps:
+		return dropCaps(a[0])
+	}
+	return unix.EINVAL
+}

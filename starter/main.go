@@ -1,0 +1,161 @@
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
+// Command sealift-starter makes a container and becomes its first process.
+//
+// Input: a plan (starter/plan) on one inherited descriptor. Output: reports on
+// another, and then the payload, which replaces it or, as PID 1, is its child.
+// It runs inside namespaces that launch made, decides nothing, prints nothing
+// and looks at no environment of its own. Its start-up time is the product's:
+// it imports starter/plan, the lightest standard packages and x/sys/unix.
+//
+// It opens no file through package os: that would start the Go runtime's
+// poller, whose descriptors the init closes with all others. For the same
+// reason, and to start sooner, the runtime does not watch its cgroup.
+package main
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// exitFailed is the status of every failure of the starter's own.
+const exitFailed = 125
+
+// maxPlan bounds the plan's length in bytes: an environment and arguments that
+// execve(2) would take (6 MiB), several times over.
+const maxPlan = 64 << 20
+
+// main locks the goroutine to its thread first: capabilities, no_new_privs and
+// the parent-death signal belong to a thread, and the payload inherits this
+// one's.
+func main() {
+	runtime.LockOSThread()
+	os.Exit(run(os.Args))
+}
+
+// run interprets sealift-starter PLANFD REPORTFD.
+func run(args []string) int {
+	planFD, reportFD, ok := descriptors(args)
+	if !ok {
+		const usage = "sealift-starter: started by sealift only\n"
+		unix.Write(2, []byte(usage)) //nolint: there is nowhere else to say it
+		return exitFailed
+	}
+	// Before the plan is read: should launch die from here on, either this
+	// process is killed or the plan ends early.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fail(reportFD, failure(plan.StagePlan, -1, err))
+	}
+	p, err := readPlan(planFD)
+	if err != nil {
+		return fail(reportFD, failure(plan.StagePlan, -1, err))
+	}
+	unix.Close(planFD)
+	if orphaned(reportFD) {
+		return exitFailed
+	}
+	m := machine{report: reportFD, session: -1}
+	status, f := m.run(p)
+	if f != nil {
+		return fail(reportFD, f)
+	}
+	return status
+}
+
+// descriptors checks the arguments and what the descriptors are, and marks
+// them close-on-exec.
+func descriptors(args []string) (planFD, reportFD int, ok bool) {
+	if len(args) != 3 {
+		return 0, 0, false
+	}
+	planFD, err := strconv.Atoi(args[1])
+	reportFD, err2 := strconv.Atoi(args[2])
+	if err != nil || err2 != nil || planFD < 3 || reportFD < 3 || planFD == reportFD {
+		return 0, 0, false
+	}
+	var st unix.Stat_t
+	if unix.Fstat(planFD, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return 0, 0, false
+	}
+	kind, err := unix.GetsockoptInt(reportFD, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_SEQPACKET {
+		return 0, 0, false
+	}
+	unix.CloseOnExec(planFD)
+	unix.CloseOnExec(reportFD)
+	return planFD, reportFD, true
+}
+
+// readPlan reads to the end of fd. The end comes when launch has written the
+// whole plan, mapped the ids of this user namespace, and closed the pipe.
+func readPlan(fd int) (*plan.Plan, error) {
+	data, err := readAll(fd, maxPlan)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Parse(data)
+}
+
+// readAll reads to the end of fd. More than limit bytes are E2BIG.
+func readAll(fd, limit int) ([]byte, error) {
+	buf := make([]byte, 0, 16<<10)
+	for {
+		if len(buf) == cap(buf) {
+			if len(buf) > limit {
+				return nil, unix.E2BIG
+			}
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := unix.Read(fd, buf[len(buf):cap(buf)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return buf, nil
+		default:
+			buf = buf[:len(buf)+n]
+		}
+	}
+}
+
+// orphaned reports whether launch's end of the report socket is gone.
+func orphaned(report int) bool {
+	fds := []unix.PollFd{{Fd: int32(report)}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// failure is the report of err.
+func failure(stage plan.Stage, index int, err error) *plan.Report {
+	errno := unix.EINVAL // a plan that Parse refuses
+	errors.As(err, &errno)
+	return &plan.Report{Stage: stage, Index: index, Errno: int(errno)}
+}
+
+// fail sends r. When launch is gone, nobody is left to be told.
+func fail(report int, r *plan.Report) int {
+	send(report, r, nil)
+	return exitFailed
+}
+
+// send sends r with a descriptor or none as one message (unix(7)).
+func send(report int, r *plan.Report, fds []int) error {
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	for {
+		err := unix.Sendmsg(report, r.Encode(), rights, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
+)
+
+// rootName is the directory in the session that becomes the root directory.
+const rootName = "root"
+
+// sourceName is what mount tables show as the device of our file systems.
+const sourceName = "sealift"
+
+// startSession mounts the session's tmpfs on dir, which was opened as path.
+//
+// The mounts of this namespace become slaves of the host's: nothing we mount
+// is seen outside, yet what the host mounts later, as autofs does on demand,
+// still arrives (mount_namespaces(7)).
+func (m *machine) startSession(dir int, path, data string) error {
+	if m.session >= 0 || m.pivoted || dir < 0 {
+		return unix.EINVAL
+	}
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount(sourceName, fdPath(dir), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
+		return err
+	}
+	// dir is what the tmpfs covers; its path now leads to the tmpfs.
+	var err error
+	if m.session, err = unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return err
+	}
+	if err := m.propagation(unix.MS_UNBINDABLE); err != nil {
+		return err
+	}
+	return unix.Mkdirat(m.session, rootName, parentMode)
+}
+
+// propagation sets that of the session's tmpfs. MS_UNBINDABLE leaves it, and
+// the root below it, out when a host directory around it is bound.
+func (m *machine) propagation(ms uintptr) error {
+	return unix.Mount("", fdPath(m.session), "", ms, "")
+}
+
+// fuse mounts what launch serves. /dev/fuse is opened here because the kernel
+// wants opener and mounter in the same user namespace (fuse(4)).
+func (m *machine) fuse(index int, target, words string) error {
+	f, err := parseFlags(words, flagAllowOther)
+	if err != nil || f.ms != 0 {
+		return unix.EINVAL
+	}
+	dev, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	// While this copy were open, the death of the server would go unnoticed.
+	defer unix.Close(dev)
+	at, err := m.open(target, unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	data := "fd=" + strconv.Itoa(dev) + ",rootmode=40000,user_id=" + strconv.Itoa(unix.Getuid()) +
+		",group_id=" + strconv.Itoa(unix.Getgid()) + ",default_permissions"
+	if f.has(flagAllowOther) {
+		data += ",allow_other"
+	}
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
+	if err := unix.Mount(sourceName, fdPath(at), "fuse", flags, data); err != nil {
+		return err
+	}
+	return send(m.report, &plan.Report{Stage: plan.StageFuse, Index: index}, []int{dev})
+}
+
+func (m *machine) mount(fstype, target, words, data string) error {
+	f, err := parseFlags(words)
+	if err != nil {
+		return err
+	}
+	at, err := m.open(target, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return unix.Mount(sourceName, fdPath(at), fstype, f.ms, data)
+}
+
+// overlay mounts directories on top of each other. They are named through
+// their descriptors, which no character in a name can break.
+func (m *machine) overlay(dirs hosts, target, words string) error {
+	f, err := parseFlags(words)
+	if err != nil {
+		return err
+	}
+	paths := make([]string, len(dirs))
+	for i, d := range dirs {
+		fd := d.fd
+		if d.session != "" {
+			if fd, err = m.open(d.session, unix.O_DIRECTORY); err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+		}
+		if fd >= 0 {
+			paths[i] = fdPath(fd)
+		}
+	}
+	data := "userxattr,lowerdir=" + strings.Join(paths[2:], ":")
+	if paths[0] != "" {
+		data += ",upperdir=" + paths[0] + ",workdir=" + paths[1]
+	}
+	at, err := m.open(target, unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return unix.Mount(sourceName, fdPath(at), "overlay", f.ms, data)
+}
+
+func (m *machine) umount(target string) error {
+	at, err := m.open(target, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return unix.Unmount(fdPath(at), unix.MNT_DETACH)
+}
+
+// pivot enters the root. pivot_root(".", ".") stacks the old root on the new
+// one, from where it is detached (pivot_root(2)).
+func (m *machine) pivot() error {
+	root, err := m.base("/")
+	if err != nil || m.pivoted {
+		return unix.EINVAL
+	}
+	defer unix.Close(root)
+	if err := unix.Fchdir(root); err != nil {
+		return err
+	}
+	err = unix.PivotRoot(".", ".")
+	switch err {
+	case nil:
+		err = unix.Unmount(".", unix.MNT_DETACH)
+	case unix.EINVAL:
+		// The old root is the initramfs, which cannot be pivoted away from
+		// (pivot_root(2)); it is covered instead.
+		if err = unix.Mount(".", "/", "", unix.MS_MOVE, ""); err == nil {
+			err = unix.Chroot(".")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	unix.Close(m.session)
+	m.session, m.pivoted = -1, true
+	return unix.Chdir("/")
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,11 +19,7 @@ func (m *machine) bind(source int, name, target, words string) error {
 			return unless(f.has(flagTry) && missing(err), err)
 		}
 		defer unix.Close(source)
-		if err := m.propagation(unix.MS_PRIVATE); err != nil {
-			return err
-		}
-		err = m.bindOn(source, target, f)
-		return errors.Join(err, m.propagation(unix.MS_UNBINDABLE))
+		return m.bindable(func() error { return m.bindOn(source, target, f) })
 	}
 	if source < 0 {
 		return nil // missing, and openHosts lets that pass with try only

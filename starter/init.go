@@ -42,19 +42,17 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 // capabilities that dropCaps took from this one (ptrace(2), PR_SET_DUMPABLE).
 func forbidTracing() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// catch starts to receive every signal that can be forwarded. One that the
-// caller ignores stays ignored, here and in the payload.
+// catch starts to receive the signals that launch sends on. One that the
+// caller ignores stays ignored, here and in the payload. The list is short
+// because each costs a round trip between threads of the Go runtime.
 func catch() chan os.Signal {
 	c := make(chan os.Signal, 64)
-	for n := syscall.Signal(1); n <= 64; n++ {
-		switch n {
-		case unix.SIGKILL, unix.SIGSTOP: // cannot be caught
-		case unix.SIGCHLD, unix.SIGURG: // ours; the Go runtime's
-		case 32, 33: // the C library's
-		default:
-			if !signal.Ignored(n) {
-				signal.Notify(c, n)
-			}
+	for _, n := range []syscall.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGTSTP, unix.SIGCONT,
+	} {
+		if !signal.Ignored(n) {
+			signal.Notify(c, n)
 		}
 	}
 	return c
@@ -65,7 +63,7 @@ func catch() chan os.Signal {
 func discardKeys(c chan os.Signal) {
 	for range len(c) {
 		switch s := <-c; s {
-		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH:
+		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
 		default:
 			c <- s
 		}

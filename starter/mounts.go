@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -45,6 +46,18 @@ func (m *machine) startSession(dir int, path, data string) error {
 // the root below it, out when a host directory around it is bound.
 func (m *machine) propagation(ms uintptr) error {
 	return unix.Mount("", fdPath(m.session), "", ms, "")
+}
+
+// bindable calls mount while directories of the session can be bound, or used
+// by an overlay, which for the kernel is the same.
+func (m *machine) bindable(mount func() error) error {
+	if m.session < 0 {
+		return mount()
+	}
+	if err := m.propagation(unix.MS_PRIVATE); err != nil {
+		return err
+	}
+	return errors.Join(mount(), m.propagation(unix.MS_UNBINDABLE))
 }
 
 // fuse mounts what launch serves. /dev/fuse is opened here because the kernel
@@ -119,7 +132,7 @@ func (m *machine) overlay(dirs hosts, target, words string) error {
 		return err
 	}
 	defer unix.Close(at)
-	return unix.Mount(sourceName, fdPath(at), "overlay", f.ms, data)
+	return m.bindable(func() error { return unix.Mount(sourceName, fdPath(at), "overlay", f.ms, data) })
 }
 
 func (m *machine) umount(target string) error {

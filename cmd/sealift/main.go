@@ -1,3 +1,6 @@
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command sealift builds and runs containers in one file for HPC and batch
 // systems.
 //
@@ -5,6 +8,10 @@
 // standard streams, read here and passed down. Output: what the subcommands
 // print and their exit codes (tui.go). A subcommand parses its flags into a
 // request, makes one call, and prints; decisions belong to the packages.
+//
+// The Go runtime does not look at its cgroup's processor limit: that would cost
+// a tenth of the start-up time, and a program that serves files while a payload
+// computes gains nothing from it.
 package main
 
 import (

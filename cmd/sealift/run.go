@@ -18,12 +18,39 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// act does what an action command asks for.
+// act does what an action command asks for. The starter is started first: it
+// gets ready while the image is opened and the plan computed.
 func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun bool) error {
 	facts, err := host.Probe(host.Inputs{Environ: p.environ, Cwd: p.cwd, SubIDs: r.Fakeroot})
 	if err != nil {
 		return err
 	}
+	if dryRun {
+		return p.printPlan(r, facts, path)
+	}
+	namespaces, err := spec.Namespaces(*r, facts)
+	if err != nil {
+		return err
+	}
+	s := start{process: p, job: launch.Job{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}}
+	if err := s.begin(namespaces, facts); err != nil {
+		return err
+	}
+	defer s.close()
+	if s.img, err = image.Open(path); err != nil {
+		return err
+	}
+	c, err := spec.Compute(*r, facts, s.img.Info())
+	if err != nil {
+		return err
+	}
+	for _, note := range c.Notes {
+		p.info("%s", note)
+	}
+	return s.run(ctx, c)
+}
+
+func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) error {
 	img, err := image.Open(path)
 	if err != nil {
 		return err
@@ -33,29 +60,45 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 	if err != nil {
 		return err
 	}
-	for _, note := range c.Notes {
-		p.info("%s", note)
-	}
-	if dryRun {
-		return p.print(c.Plan.String())
-	}
-	return p.launch(ctx, c, img, facts, launch.Job{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr})
+	return p.print(c.Plan.String())
 }
 
-// launch starts a container and waits for it; the payload's status is the
-// error exitStatus, nil for 0.
-func (p *process) launch(ctx context.Context, c *spec.Container, img *image.File, facts *host.Facts, job launch.Job) error {
-	starter, err := launch.FindStarter(p.executable)
-	if err != nil {
+// start is a container on its way.
+type start struct {
+	*process
+	job     launch.Job
+	child   *launch.Child
+	img     *image.File
+	owner   *spec.Owner
+	signals chan os.Signal
+	ready   chan struct{} // closed when signals arrive
+}
+
+// begin starts the starter.
+func (s *start) begin(namespaces plan.Clone, facts *host.Facts) (err error) {
+	s.signals, s.ready = make(chan os.Signal, 16), make(chan struct{})
+	s.job.NewUIDMap, s.job.NewGIDMap = facts.NewUIDMap, facts.NewGIDMap
+	s.job.Signals, s.job.Serve = s.signals, s.serve
+	if s.job.Starter, err = launch.FindStarter(s.executable); err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, launch.Signals()...)
-	defer signal.Stop(signals)
-	job.Starter, job.Signals = starter, signals
-	job.NewUIDMap, job.NewGIDMap = facts.NewUIDMap, facts.NewGIDMap
-	job.Serve = server(img, c.Owner)
-	status, err := launch.Run(ctx, &c.Plan, job)
+	if s.child, err = launch.Start(namespaces, s.job); err != nil {
+		return err
+	}
+	go func() {
+		signal.Notify(s.signals, launch.Signals()...)
+		close(s.ready)
+	}()
+	return nil
+}
+
+// run runs the container and waits for it; the payload's status is the error
+// exitStatus, nil for 0.
+func (s *start) run(ctx context.Context, c *spec.Container) error {
+	s.owner = c.Owner
+	go warm(s.img, c.Plan.Process)
+	<-s.ready
+	status, err := s.child.Run(ctx, &c.Plan)
 	if err != nil {
 		return err
 	}
@@ -65,19 +108,27 @@ func (p *process) launch(ctx context.Context, c *spec.Container, img *image.File
 	return nil
 }
 
-// server returns what serves the image's files to the container.
-func server(img *image.File, owner *spec.Owner) func(string, int, []plan.Op) error {
-	return func(_ string, fd int, extra []plan.Op) error {
-		o := imagefs.Options{Extra: extra}
-		if owner != nil {
-			o.Owner = &imagefs.Owner{UID: owner.UID, GID: owner.GID}
-		}
-		s, err := imagefs.New(img.Squash(), o)
-		if err != nil {
-			return errors.Join(err, syscall.Close(fd))
-		}
-		return s.Serve(fd)
+// close ends what is left of the container.
+func (s *start) close() {
+	s.child.Close()
+	<-s.ready
+	signal.Stop(s.signals)
+	if s.img != nil {
+		s.img.Close()
 	}
+}
+
+// serve serves the image's files to the container.
+func (s *start) serve(_ string, fd int, extra []plan.Op) error {
+	o := imagefs.Options{Extra: extra}
+	if s.owner != nil {
+		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}
+	}
+	server, err := imagefs.New(s.img.Squash(), o)
+	if err != nil {
+		return errors.Join(err, syscall.Close(fd))
+	}
+	return server.Serve(fd)
 }
 
 // runScript is the build's Runner.
@@ -90,7 +141,6 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 	if err != nil {
 		return err
 	}
-	defer img.Close()
 	c, err := spec.ComputeBuild(spec.BuildRequest{
 		Base: img.Info(), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
 		Test: x.Test, Args: x.Args, Env: x.Env, Dir: x.Dir,
@@ -98,18 +148,12 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 	if err != nil {
 		return err
 	}
-	job := launch.Job{}
-	for _, s := range []struct {
-		to   **os.File
-		from io.Writer
-	}{{&job.Stdout, x.Stdout}, {&job.Stderr, x.Stderr}} {
-		f, ok := s.from.(*os.File)
-		if !ok {
-			return fmt.Errorf("a script's output must be a file, not %T", s.from)
-		}
-		*s.to = f
+	s := start{process: p, img: img, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
+	if err := s.begin(c.Plan.Clone, facts); err != nil {
+		return errors.Join(err, img.Close())
 	}
-	err = p.launch(ctx, c, img, facts, job)
+	defer s.close()
+	err = s.run(ctx, c)
 	var code exitStatus
 	if errors.As(err, &code) {
 		return fmt.Errorf("the script failed with exit status %d", int(code))

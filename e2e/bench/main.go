@@ -119,7 +119,7 @@ func prepare(work string, as *syscall.SysProcAttr) ([]*contender, error) {
 func timed(args []string, work string, as *syscall.SysProcAttr) (time.Duration, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.SysProcAttr = work, as
-	cmd.Env = append(os.Environ(), "HOME="+work)
+	cmd.Env = append(os.Environ(), "HOME="+work, "USER=bench")
 	var out bytes.Buffer
 	cmd.Stderr = &out
 	start := time.Now()

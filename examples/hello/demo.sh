@@ -25,7 +25,7 @@ echo "What it is:"
 step sealift inspect hello.sif
 step sealift inspect --json hello.sif
 echo "What a start does, without doing it:"
-step sealift exec --dry-run hello.sif true
+step sealift exec --dry-run --cleanenv hello.sif true
 echo "The exit status is the payload's own:"
 set +e
 step sealift exec hello.sif sh -c 'exit 37'

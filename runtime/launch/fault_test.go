@@ -35,11 +35,12 @@ func TestFaults(t *testing.T) {
 	for _, c := range []struct{ call, inject, want, path string }{
 		{"mount", "error=EPERM:when=1", "mount the session directory on ", ""},
 		{"mount", "error=ENOMEM:when=2", "mount the session directory on ", ""},
+		{"mount", "error=EINVAL:when=3", "mount the session directory on ", ""},
 		{"mkdirat", "error=EDQUOT:when=1", "mount the session directory on ", ""},
 		{"open_tree", "error=EMFILE:when=1", "bind " + root + " on /: too many open files", ""},
 		{"mount_setattr", "error=EINVAL:when=1", "bind " + root + " on /: invalid argument", ""},
 		{"move_mount", "error=ENOSPC:when=1", "bind " + root + " on /: no space left on device\nhint: have /proc/sys/fs/mount-max", ""},
-		{"mount", "error=EPERM:when=3", "mount proc on /proc: operation not permitted\nhint: run with --no-pid", ""},
+		{"mount", "error=EPERM:when=4", "mount proc on /proc: operation not permitted\nhint: run with --no-pid", ""},
 		{"openat2", "error=EIO:when=2", "mount proc on /proc: input/output error", ""},
 		{"sethostname", "error=EPERM", "set the host name box: operation not permitted", ""},
 		{"pivot_root", "error=EBUSY", "enter the container's root directory: device or resource busy", ""},

@@ -33,6 +33,16 @@ type Container struct {
 // Owner is a pair of ids inside the container's user namespace.
 type Owner struct{ UID, GID uint32 }
 
+// Namespaces returns the namespaces that Compute will plan for r on any image,
+// so that the starter can be started while the plan is computed.
+func Namespaces(r Request, f *host.Facts) (plan.Clone, error) {
+	id, err := identify(&r, f)
+	if err != nil {
+		return plan.Clone{}, err
+	}
+	return id.clone(&r), nil
+}
+
 // Compute plans the container that r asks for. Errors carry a hint.
 func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	p := newPlanner(r, f, img)

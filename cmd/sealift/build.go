@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -191,12 +190,4 @@ func (p *process) buildTime() (now time.Time, fixed bool, err error) {
 		}
 	}
 	return time.Now().Truncate(time.Second), false, nil
-}
-
-// absolute returns the absolute path of name without looking at it.
-func (p *process) absolute(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(p.cwd, name)
 }

@@ -46,7 +46,7 @@ func copyTo(w io.Writer, name string) error {
 
 func chmod(args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("usage: chmod MODE FILE...")
+		return fmt.Errorf("usage: chmod MODE FILE [FILE]")
 	}
 	if args[0] == "+x" {
 		args[0] = "755"

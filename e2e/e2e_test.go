@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -104,6 +105,9 @@ func link(t *testing.T, dir, name string, make func() (string, error)) {
 }
 
 func TestMain(m *testing.M) {
+	// A signal that is caught here is at its default in the programs under
+	// test, even when the tests run under nohup(1).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()
 	if os.Getenv(stageEnv) == "" {
 		if dir, _ := stage(); dir != "" {

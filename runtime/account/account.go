@@ -52,9 +52,10 @@ func AddUser(text string, u User, uid, gid uint32) string {
 	return kept + fmt.Sprintf("%s:x:%d:%d:%s:%s:%s\n", u.Name, uid, gid, u.Gecos, u.Home, u.Shell)
 }
 
-// AddGroups puts the groups ids, those that names has, into text,
-// lines of group(5). Lines for the same names or ids give way.
-func AddGroups(text string, names map[uint32]string, ids []uint32) string {
+// AddGroups puts the groups ids, those that names has, into text, lines of
+// group(5), with the user member in each: id(1) with a name, and initgroups(3),
+// find a user's groups no other way. Lines for the same names or ids give way.
+func AddGroups(text, member string, names map[uint32]string, ids []uint32) string {
 	taken, numbers := map[string]bool{}, map[uint32]bool{}
 	var lines strings.Builder
 	for _, id := range ids {
@@ -63,7 +64,7 @@ func AddGroups(text string, names map[uint32]string, ids []uint32) string {
 			continue
 		}
 		taken[name], numbers[id] = true, true
-		fmt.Fprintf(&lines, "%s:x:%d:\n", name, id)
+		fmt.Fprintf(&lines, "%s:x:%d:%s\n", name, id, member)
 	}
 	return without(text, taken, numbers) + lines.String()
 }

@@ -55,11 +55,11 @@ func TestAddUser(t *testing.T) {
 func TestAddGroups(t *testing.T) {
 	names := map[uint32]string{1000: "alice", 2000: "physics"}
 	text := "root:x:0:\nubuntu:x:1000:\nphysics:x:9:a,b\nusers:x:100:\n"
-	want := "root:x:0:\nusers:x:100:\nalice:x:1000:\nphysics:x:2000:\n"
-	if got := AddGroups(text, names, []uint32{1000, 2000, 1000, 3000}); got != want {
+	want := "root:x:0:\nusers:x:100:\nalice:x:1000:alice\nphysics:x:2000:alice\n"
+	if got := AddGroups(text, "alice", names, []uint32{1000, 2000, 1000, 3000}); got != want {
 		t.Errorf("%q", got)
 	}
-	if got := AddGroups("", nil, []uint32{1}); got != "" {
+	if got := AddGroups("", "alice", nil, []uint32{1}); got != "" {
 		t.Errorf("%q", got)
 	}
 }

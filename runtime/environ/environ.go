@@ -33,8 +33,8 @@ type variable struct {
 type Inputs struct {
 	// Caller is the caller's environment, NAME=value.
 	Caller []string
-	// Set are assignments NAME=value that beat everything else, Files texts of
-	// such assignments in shell syntax. Drop names variables of the caller
+	// Set are values of --env, lists of assignments NAME=value that beat
+	// everything else, Files texts of such assignments in shell syntax. Drop names variables of the caller
 	// that stay outside.
 	Set   []string
 	Files []File
@@ -72,6 +72,9 @@ type Environment struct {
 	caller   []variable
 	final    []variable
 	notes    []string
+	// complete has directories that the image's own PATH lacks added to it
+	// where the script that holds an OCI image's variables has set it.
+	complete bool
 }
 
 // pathEdit replaces or extends a list of directories.
@@ -79,7 +82,7 @@ type pathEdit struct{ name, replace, prepend, append string }
 
 // New decides on all variables. The error is about the user's own input.
 func New(in Inputs) (*Environment, error) {
-	e := &Environment{scripts: in.Scripts, caller: in.forwarded()}
+	e := &Environment{scripts: in.Scripts, caller: in.forwarded(), complete: true}
 	vars, err := in.injected()
 	if err != nil {
 		return nil, err

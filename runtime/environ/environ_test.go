@@ -126,6 +126,37 @@ fi
 unset SING_USER_DEFINED_PREPEND_PATH
 export PATH COPY="$A"
 `},
+	"peers": {"01-base.sh": "#!/bin/sh\n# nothing\n", "10-docker.sh": "#!/bin/sh\nexport PATH=\"/bin\"\n",
+		"94-appsbase.sh": "", "95-apps.sh": `#!/bin/sh
+if test -n "${SINGULARITY_APPNAME:-}"; then
+    export SINGULARITY_APPNAME
+    if test -d "/scif/apps/${SINGULARITY_APPNAME:-}/"; then
+        . "/scif/apps/${SINGULARITY_APPNAME:-}/scif/env/90-environment.sh" "$@"
+    else
+        echo "there is no app ${SINGULARITY_APPNAME}"
+        exit 1
+    fi
+fi
+`, "99-base.sh": `#!/bin/sh
+if [ -z "${LD_LIBRARY_PATH:-}" ]; then
+    LD_LIBRARY_PATH="/.singularity.d/libs"
+else
+    LD_LIBRARY_PATH="$LD_LIBRARY_PATH:/.singularity.d/libs"
+fi
+if [ -z "${PS1:-}" ]; then
+    PS1="Apptainer> "
+fi
+export LD_LIBRARY_PATH PS1
+`, "99-runtimevars.sh": `#!/bin/sh
+if [ -n "${SING_USER_DEFINED_PATH:-}" ]; then
+	PATH="${SING_USER_DEFINED_PATH}"
+fi
+unset SING_USER_DEFINED_PREPEND_PATH \
+	  SING_USER_DEFINED_APPEND_PATH \
+	  SING_USER_DEFINED_PATH
+export PATH
+`},
+	"no path":   {"10-docker2singularity.sh": "export A=1\nunset PATH\n"},
 	"removes":   {"90-environment.sh": "export FOO=\nBAR=\nunset EMPTY\n"},
 	"apps":      {"95-apps.sh": "if test -n \"${SING_APPNAME:-}\"; then\n  export SING_APPNAME\n  foo | bar\nfi\n"},
 	"reads own": {"90-environment.sh": "export N=$SEALIFT_NAME H=$HOME D=$PWD\n"},
@@ -276,6 +307,52 @@ func TestEscapeDouble(t *testing.T) {
 	}
 }
 
+func TestAssignments(t *testing.T) {
+	for list, want := range map[string][]string{
+		"A=b": {"A=b"}, "A=b,C=d": {"A=b", "C=d"}, "A=b,c": {"A=b,c"}, "A=b,c,D=e,": {"A=b,c", "D=e,"}, "": {""},
+		`A="x"`: {`A="x"`}, `A="b,c"`: {`A="b,c"`}, "A=b\nc,D=e": {"A=b\nc", "D=e"}, "A=--x=1,--y=2": {"A=--x=1,--y=2"},
+		`"A=b,C=d",E=f`: {"A=b,C=d", "E=f"}, `E=f,"A=""b"",C=d"`: {"E=f", `A="b",C=d`}, `"A=b`: {`"A=b`}, `"A=b"c`: {`"A=b"c`},
+		`""`: {`""`}, `"A=b",`: {"A=b", ""}, "A=b,1C=d": {"A=b,1C=d"},
+	} {
+		if got := assignments(list); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", list, got, want)
+		}
+	}
+}
+
+func TestCompleted(t *testing.T) {
+	for list, want := range map[string]string{
+		"": defaultPath, defaultPath: defaultPath, "/x:/bin": "/x:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin",
+	} {
+		if got := completed(list); got != want {
+			t.Errorf("%q became %q, want %q", list, got, want)
+		}
+	}
+}
+
+// TestMissingCommand is about a command that only the image's shell can miss.
+func TestMissingCommand(t *testing.T) {
+	e, err := New(inputs(write(t, complex["substitution"])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, code := range map[string]int{"no-such-program": 127, "/no/such/file": 127, "/etc/passwd": 126, "true": 0} {
+		command, env := e.Script([]string{args})
+		for name, sh := range shells(t) {
+			cmd := exec.Command(sh[0], append(slices.Clone(sh[1:]), command[1:]...)...)
+			cmd.Env = env
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != code {
+				t.Errorf("%s, %s: %v %s", name, args, err, out)
+			}
+			want := "sealift: error: " + args + ": command not found\nsealift: hint: check its name, and PATH inside the container\n"
+			if code == 127 && string(out) != want {
+				t.Errorf("%s, %s: %q", name, args, out)
+			}
+		}
+	}
+}
+
 func TestPathEdit(t *testing.T) {
 	for _, c := range []struct {
 		edit          pathEdit
@@ -298,7 +375,8 @@ func FuzzInjected(f *testing.F) {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		e, err := New(Inputs{Home: "/h", Dir: "/", Set: []string{"V=" + value}, NoEval: true})
+		quoted := `"V=` + strings.ReplaceAll(value, `"`, `""`) + `"`
+		e, err := New(Inputs{Home: "/h", Dir: "/", Set: []string{quoted}, NoEval: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +384,7 @@ func FuzzInjected(f *testing.F) {
 		if err == nil && !slices.Contains(env, "V="+value) && strings.IndexByte(value, 0) < 0 {
 			t.Errorf("%q became %q", value, env)
 		}
-		e, err = New(Inputs{Home: "/h", Dir: "/", Set: []string{"V=" + value}})
+		e, err = New(Inputs{Home: "/h", Dir: "/", Set: []string{quoted}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,13 +26,13 @@ func (e *Environment) split() (before, after []string) {
 func (e *Environment) Evaluate(files shell.Files) ([]string, error) {
 	sh := shell.New(entries(e.base), files)
 	before, after := e.split()
-	if err := runAll(sh, files, before); err != nil {
+	if err := e.runAll(sh, files, before); err != nil {
 		return nil, err
 	}
 	if err := runInjected(sh, e.injected); err != nil {
 		return nil, err
 	}
-	if err := runAll(sh, files, after); err != nil {
+	if err := e.runAll(sh, files, after); err != nil {
 		return nil, err
 	}
 	values := map[string]string{}
@@ -57,7 +57,7 @@ func (e *Environment) Evaluate(files shell.Files) ([]string, error) {
 	return sortedEntries(values), nil
 }
 
-func runAll(sh *shell.Shell, files shell.Files, scripts []string) error {
+func (e *Environment) runAll(sh *shell.Shell, files shell.Files, scripts []string) error {
 	for _, script := range scripts {
 		text, err := files.Read(script)
 		if err != nil {
@@ -66,8 +66,30 @@ func runAll(sh *shell.Shell, files shell.Files, scripts []string) error {
 		if err := sh.Run(script, text); err != nil {
 			return err
 		}
+		if e.complete && setsDockerPath(path.Base(script)) {
+			current, _ := sh.Get("PATH")
+			if err := sh.Export("PATH", completed(current)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// setsDockerPath names the scripts that hold the variables of an OCI image.
+// The PATH of such an image is often shorter than programs expect.
+func setsDockerPath(name string) bool {
+	return name == "10-docker2singularity.sh" || name == "10-docker.sh"
+}
+
+// completed adds the directories of defaultPath that list lacks.
+func completed(list string) string {
+	for dir := range strings.SplitSeq(defaultPath, ":") {
+		if !strings.Contains(":"+list+":", ":"+dir+":") {
+			list = joinLists(list, dir)
+		}
+	}
+	return list
 }
 
 // apply returns the new value of the variable that has the value current.

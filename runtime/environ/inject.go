@@ -29,14 +29,66 @@ func (in *Inputs) injected() ([]variable, error) {
 			}
 		}
 	}
-	for _, entry := range in.Set {
-		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !validName(name) {
-			return nil, hint.New(fmt.Sprintf("--env %q is not an assignment", entry), "write --env NAME=value")
+	for _, list := range in.Set {
+		for _, entry := range assignments(list) {
+			name, value, ok := strings.Cut(entry, "=")
+			if !ok || !validName(name) {
+				return nil, hint.New(fmt.Sprintf("--env %q is not an assignment", entry), "write --env NAME=value")
+			}
+			all = append(all, variable{name, value, in.NoEval})
 		}
-		all = append(all, variable{name, value, in.NoEval})
 	}
 	return all, nil
+}
+
+// assignments splits a value of --env at the commas before NAME=; others are
+// part of a value. An item in double quotes, doubled within it, stays whole.
+func assignments(list string) []string {
+	var items []string
+	for {
+		item, rest, more := cutQuoted(list)
+		if item == "" {
+			item, rest, more = cutAssignment(list)
+		}
+		items = append(items, item)
+		if !more {
+			return items
+		}
+		list = rest
+	}
+}
+
+// cutAssignment cuts list at the first comma before NAME=.
+func cutAssignment(list string) (item, rest string, more bool) {
+	for i := range len(list) {
+		if list[i] == ',' {
+			name, _, ok := strings.Cut(strings.TrimPrefix(list[i+1:], `"`), "=")
+			if ok && validName(name) {
+				return list[:i], list[i+1:], true
+			}
+		}
+	}
+	return list, "", false
+}
+
+// cutQuoted cuts an item in double quotes from the start of list, if there is
+// one that ends where list does or at a comma. The item comes without quotes.
+func cutQuoted(list string) (item, rest string, more bool) {
+	body, ok := strings.CutPrefix(list, `"`)
+	for i := 0; ok && i < len(body); i++ {
+		switch {
+		case body[i] != '"':
+		case strings.HasPrefix(body[i+1:], `"`):
+			i++
+		case i+1 == len(body) || body[i+1] == ',':
+			item = strings.ReplaceAll(body[:i], `""`, `"`)
+			rest, more = strings.CutPrefix(body[i+1:], ",")
+			return item, rest, more
+		default:
+			return "", "", false
+		}
+	}
+	return "", "", false
 }
 
 // sort puts each of vars where it takes effect; the last of a name wins.

@@ -1,8 +1,11 @@
 package environ
 
 import (
+	"path"
 	"slices"
 	"strings"
+
+	"github.com/sealift/sealift/runtime/shell"
 )
 
 // The generated script works with variables under this prefix, and removes
@@ -22,24 +25,24 @@ func (e *Environment) Script(args []string) (command []string, environ []string)
 	// not hide them), so these wait in a variable; they come quoted.
 	b.WriteString("sealift_args=\nfor sealift_n do sealift_args=\"$sealift_args $sealift_n\"; done\nshift $#\n")
 	b.WriteString("unset sealift_none")
-	for _, name := range shellNames {
+	for _, name := range shell.StartNames {
 		if !slices.ContainsFunc(e.base, func(v variable) bool { return v.name == name }) {
 			b.WriteString(" " + name)
 		}
 	}
 	b.WriteByte('\n')
 	before, after := e.split()
-	s.source(before)
+	s.source(before, e.complete)
 	b.WriteString(resetOptions)
 	s.inject(e.injected)
-	s.source(after)
+	s.source(after, e.complete)
 	b.WriteString(resetOptions)
 	for _, edit := range e.paths {
 		s.edit(edit)
 	}
 	s.restore(e.caller)
 	s.assign(e.final)
-	b.WriteString("eval \"unset sealift_args sealift_n; exec $sealift_args\"\n")
+	b.WriteString("eval \"set -- $sealift_args\"\nunset sealift_args sealift_n\n" + missing + "exec \"$@\"\n")
 
 	command = []string{"/bin/sh", "-c", b.String(), "sealift"}
 	for _, arg := range args {
@@ -51,10 +54,14 @@ func (e *Environment) Script(args []string) (command []string, environ []string)
 	return command, sortedEntries(s.env)
 }
 
-// shellNames are variables that some shells set when they start. They count as
-// the image's only once a script of the image has set them.
-var shellNames = []string{"SHELL", "TERM", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE", "SHLVL", "OLDPWD",
-	"PS1", "PS2", "COLUMNS", "LINES", "MAILCHECK", "OPTERR"}
+// missing says that there is no such command in the words in which it is said
+// when the environment needs no shell.
+const missing = `command -v "$1" >/dev/null || [ -e "$1" ] || {
+echo "sealift: error: $1: command not found" >&2
+echo "sealift: hint: check its name, and PATH inside the container" >&2
+exit 127
+}
+`
 
 // resetOptions undoes what a script of the image may have done with set.
 const resetOptions = "set +aefux\n"
@@ -64,9 +71,13 @@ type scriptWriter struct {
 	env map[string]string
 }
 
-func (s scriptWriter) source(files []string) {
+func (s scriptWriter) source(files []string, complete bool) {
 	for _, f := range files {
 		s.WriteString(". " + quoteSingle(f) + "\n")
+		if complete && setsDockerPath(path.Base(f)) {
+			s.WriteString("for sealift_n in " + strings.ReplaceAll(defaultPath, ":", " ") + "; do\n" +
+				"case \":$PATH:\" in *\":$sealift_n:\"*) ;; *) PATH=\"${PATH:+$PATH:}$sealift_n\" ;; esac\ndone\nexport PATH\n")
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
@@ -45,6 +46,9 @@ func TestMain(m *testing.M) {
 	for _, fd := range fds {
 		syscall.CloseOnExec(fd)
 	}
+	// A signal that is caught here is at its default in the programs under
+	// test, even when the tests run under nohup(1).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	os.Exit(withShared(m.Run))
 }
 

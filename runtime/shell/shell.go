@@ -167,14 +167,18 @@ func special(name string) bool {
 	return strings.HasPrefix(name, "BASH")
 }
 
-// volatile names are set by some shell on its own; scripts that read them
-// without setting them must be run by that shell.
+// StartNames are variables that some shells set when they start. To scripts
+// they are unset here until something sets them; who has a real shell run the
+// same scripts unsets them first.
+var StartNames = []string{"SHELL", "TERM", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE", "SHLVL", "OLDPWD",
+	"PS1", "PS2", "COLUMNS", "LINES", "MAILCHECK", "OPTERR"}
+
+// volatile names are set by some shell on its own while it runs; scripts that
+// read them without setting them must be run by that shell.
 func volatile(name string) bool {
 	switch name {
-	case "PS1", "PS2", "PS4", "SHELL", "TERM", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE",
-		"SHLVL", "SHELLOPTS", "RANDOM", "SRANDOM", "SECONDS", "GROUPS", "DIRSTACK", "COLUMNS",
-		"LINES", "FUNCNAME", "PIPESTATUS", "EPOCHSECONDS", "EPOCHREALTIME", "OPTARG", "OPTERR",
-		"MAILCHECK", "HISTCMD":
+	case "PS4", "SHELLOPTS", "RANDOM", "SRANDOM", "SECONDS", "GROUPS", "DIRSTACK", "FUNCNAME",
+		"PIPESTATUS", "EPOCHSECONDS", "EPOCHREALTIME", "OPTARG", "HISTCMD":
 		return true
 	}
 	return special(name)

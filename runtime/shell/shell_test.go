@@ -60,7 +60,8 @@ y"`, "export A=a\\\nb", `X=1; export A=$X$X`, `X="a b"; A=$X; export A`, `X='*';
 	`case "$SET" in "value") export A=q;; esac`, `case x in *) export A=any;; esac`,
 	`for i in a b c; do A=$A$i; done; export A`, `for i in "a b" $NONE ""; do A="$A<$i>"; done; export A i`, `for i in; do export A=1; done`,
 	`{ A=1; export A; }`, `A=1 B=2 C=3; export A B C`, `export $NONE A=1`, `X=Y; export $X; Y=1`,
-	`if [ "x$SET" = "xvalue" ]; then A="in"; export A; fi`, `export PATH="/opt/bin:$PATH"`, `export A="a$" B="$"x`,
+	`if [ "x$SET" = "xvalue" ]; then A="in"; export A; fi`, `export PATH="/opt/bin:$PATH"`, `if [ -z "${PS1:-}" ]; then PS1="C> "; fi; export PS1`,
+	`export A="${SHELL-none} ${TERM:-none} ${HOSTNAME:+set} $SHLVL $COLUMNS $LINES $MAILCHECK $OPTERR"`, `export A="a$" B="$"x`,
 }
 
 // TestSameAsShells compares with shells that are installed.
@@ -85,7 +86,7 @@ func TestSameAsShells(t *testing.T) {
 		}
 		want := s.Environ()
 		for _, sh := range shells {
-			args := append(slices.Clone(sh[1:]), "-c", script+"\nexec /usr/bin/env -0")
+			args := append(slices.Clone(sh[1:]), "-c", "unset "+strings.Join(StartNames, " ")+"\n"+script+"\nexec /usr/bin/env -0")
 			cmd := exec.Command(sh[0], args...)
 			cmd.Env = environ
 			out, err := cmd.Output()
@@ -111,7 +112,7 @@ var refused = []string{
 	`printf x`, `read A`, `readonly A=1`, `trap : 0`, `umask 0`, `exec true`, `command true`, `local A=1`, `shift`, `break`, `source /etc/env.sh`,
 	`A=1 true`, `true > /dev/null`, `true < /etc/passwd`, `true &`, `true | true`, `(A=1)`, `while true; do :; done`, `until false; do :; done`,
 	`f() { :; }`, `A=${SET#v}`, `A=${SET%e}`, `A=${SET:?}`, `A=${SET/a/b}`, `A=${SET:1}`, `A=${!SET}`, `A=$1`, `A=$@`, `A=$$`, `A=$?`, `A=$#`,
-	`A=$RANDOM`, `A=$UID`, `A=$PPID`, `A=$LINENO`, `A=$SHELL`, `A=$PS1`, `A=$BASH_VERSION`, `A=${TERM:-x}`, `A=~`, `A=~root/x`, `A=/a:~/b`,
+	`A=$RANDOM`, `A=$UID`, `A=$PPID`, `A=$LINENO`, `A=$PS4`, `A=$OLDPWD`, `A=$BASH_VERSION`, `A=${SECONDS:-x}`, `A=~`, `A=~root/x`, `A=/a:~/b`,
 	`export A=*`, `export A=$BLANK`, `[ $BLANK = x ]`, `[ -f * ]`, `export A={a,b}`, `[ -r /etc ]`, `[ -x /etc ]`, `[ a -a b ]`, `[ 1 -lt 2 ]`,
 	`[ a == a ]`, `[ a = a`, `[ -f relative ]`, `[ -e /host/x ]`, `[[ a = a ]]`, `. relative.sh`, `. /host/x`, `. /missing`, `. /etc/bad.sh`, `. /etc/loop.sh`,
 	`. /etc/env.sh extra`, `A=(1 2)`, `A+=1`, `A[0]=1`, `export -p`, `export`, `export -n A`, `export 1A=x`, `unset -f x`, `unset IFS`, `unset 1`,

@@ -24,7 +24,7 @@ func (p *planner) accounts() {
 	}
 	names := p.groups()
 	if len(names) > 0 {
-		p.replace("/etc/group", func(text string) string { return account.AddGroups(text, names, p.groupIDs()) })
+		p.replace("/etc/group", func(text string) string { return account.AddGroups(text, p.user().Name, names, p.groupIDs()) })
 	}
 }
 

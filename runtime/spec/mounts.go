@@ -155,8 +155,8 @@ func (p *planner) mountCwd() error {
 			return nil
 		}
 	}
-	if p.req.NoHome && p.f.User.Home != "" && view.Within(cwd, p.f.User.Home) {
-		return nil
+	if p.req.NoHome && p.f.User.Home != "" && view.Within(p.f.User.Home, cwd) {
+		return nil // it would show the home directory after all
 	}
 	if p.visible(cwd, cwd) || !p.hostIsDir(cwd) {
 		return nil

@@ -157,10 +157,10 @@ func (p *planner) checkPwd() error {
 		return nil
 	}
 	if !path.IsAbs(p.req.Pwd) {
-		return hint.New(fmt.Sprintf("--pwd %q is not an absolute path", p.req.Pwd), "give the full path in the container")
+		return hint.New(fmt.Sprintf("--cwd %q is not an absolute path", p.req.Pwd), "give the full path in the container")
 	}
 	if !p.shown(p.req.Pwd) {
-		return hint.New(fmt.Sprintf("--pwd %s: there is no such directory in the container", p.req.Pwd),
+		return hint.New(fmt.Sprintf("--cwd %s: there is no such directory in the container", p.req.Pwd),
 			"bind it with --bind, or name a directory of the image")
 	}
 	return nil

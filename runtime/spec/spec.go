@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -51,6 +52,9 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	}
 	binds, err := bind.Parse(r.Binds, f.Cwd)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.checkRoot(); err != nil {
 		return nil, err
 	}
 	p.accounts()
@@ -90,6 +94,28 @@ func (p *planner) check() error {
 		p.id.home = "/"
 	}
 	return nil
+}
+
+// rootEntries are names of which a root file system has at least one.
+var rootEntries = []string{"bin", "usr", "sbin", "lib", "nix", ".singularity.d"}
+
+// checkRoot refuses a directory that was taken for a root file system. One that
+// holds the command itself will do.
+func (p *planner) checkRoot() error {
+	if p.img.Kind != image.Sandbox {
+		return nil
+	}
+	names := rootEntries
+	if p.req.Action == Exec && len(p.req.Args) > 0 && path.IsAbs(p.req.Args[0]) {
+		names = append([]string{view.Relative(path.Clean(p.req.Args[0]))}, names...)
+	}
+	for _, name := range names {
+		if _, err := p.img.FS.Lstat(name); err == nil {
+			return nil
+		}
+	}
+	return hint.New(fmt.Sprintf("image %s is a directory, but not a root file system: it has no bin and no usr", p.img.Path),
+		"name an image file, or the directory that was built with sealift build --sandbox")
 }
 
 // container puts the plan together.

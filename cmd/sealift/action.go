@@ -12,7 +12,7 @@ func (p *process) actionCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.actionCommand(spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2),
 		p.actionCommand(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1),
-		p.actionCommand(spec.Shell, "shell [flags] IMAGE", "Run an interactive shell in a container", 1),
+		p.actionCommand(spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1),
 		p.actionCommand(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1),
 	}
 }
@@ -73,7 +73,9 @@ func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 }
 
 func environmentFlags(flags *pflag.FlagSet, r *spec.Request) {
-	flags.StringSliceVar(&r.Env, "env", nil, "set variables: NAME=VALUE, comma separated")
+	flags.StringArrayVar(&r.Env, "env", nil, "set variables: NAME=VALUE, comma separated")
+	flags.StringSliceVar(&r.EnvFiles, "env-file", nil, "set the variables that a file of NAME=VALUE lines names")
+	bind(flags, "env-file", "ENV_FILE")
 	flags.BoolVarP(&r.CleanEnv, "cleanenv", "e", false, "keep the caller's variables out, but for the batch system's")
 	bind(flags, "cleanenv", "CLEANENV")
 	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "variables of the caller to keep out")
@@ -91,7 +93,7 @@ func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
 	bind(flags, "fakeroot", "FAKEROOT")
 	flags.BoolVarP(&r.Userns, "userns", "u", false, "use a user namespace even as root")
 	bind(flags, "userns", "USERNS", "UNSHARE_USERNS")
-	flags.BoolP("pid", "p", true, "own process namespace (the default)")
+	flags.VarPF(opposite{&r.NoPID}, "pid", "p", "own process namespace (the default)").NoOptDefVal = "true"
 	flags.BoolVar(&r.NoPID, "no-pid", false, "stay in the caller's process namespace")
 	bind(flags, "no-pid", "NO_PID")
 	flags.BoolVarP(&r.IPC, "ipc", "i", false, "own IPC namespace")

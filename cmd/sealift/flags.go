@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,19 +40,37 @@ func (p *process) fromEnvironment(flags *pflag.FlagSet) error {
 		if value == "" {
 			return
 		}
-		if collects {
-			given := list.GetSlice()
-			if !f.Changed {
-				given = nil
-			}
-			failed = list.Replace(append([]string{value}, given...))
-		} else if err := f.Value.Set(value); err != nil {
+		var given []string
+		if collects && f.Changed {
+			given = slices.Clone(list.GetSlice())
+			failed = list.Replace(nil)
+		}
+		if err := f.Value.Set(value); err != nil {
 			failed = hint.Wrap(fmt.Errorf("environment variable %s=%s: %w", name, value, err),
 				"unset %s or give it a value that --%s accepts", name, f.Name)
+		}
+		for _, v := range given {
+			failed = errors.Join(failed, list.Append(v))
 		}
 	})
 	return failed
 }
+
+// opposite is a boolean flag whose variable says the contrary.
+type opposite struct{ of *bool }
+
+// Set is pflag.Value's.
+func (o opposite) Set(text string) error {
+	v, err := strconv.ParseBool(text)
+	*o.of = !v
+	return err
+}
+
+// String is pflag.Value's.
+func (o opposite) String() string { return strconv.FormatBool(o.of != nil && !*o.of) }
+
+// Type is pflag.Value's.
+func (opposite) Type() string { return "bool" }
 
 // lookup returns the first variable that is set and not empty.
 func (p *process) lookup(keys []string) (name, value string) {

@@ -17,6 +17,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,7 @@ func (p *process) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:     p.name,
 		Short:   "Containers in one file for HPC and batch computing",
-		Version: buildcfg.Version,
+		Version: p.version(),
 		Long: `Sealift builds SIF images from OCI images and definition files as an ordinary
 user, and runs them without set-user-ID programs. Commands, flags, definition
 files and images are Apptainer's.
@@ -79,7 +80,7 @@ one that was not found.`,
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetVersionTemplate("{{.Name}} version {{.Version}}\n")
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "print errors and warnings only")
@@ -92,6 +93,22 @@ one that was not found.`,
 func (p *process) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return p.print(buildcfg.Version + "\n") },
+		RunE: func(*cobra.Command, []string) error {
+			_, number, _ := strings.Cut(p.version(), " version ")
+			return p.print(number + "\n")
+		},
 	}
+}
+
+// version is what --version prints. Called by another program's name, it is in
+// that program's words, with the release whose interface this one has: callers
+// refuse releases that they take for too old.
+func (p *process) version() string {
+	switch p.name {
+	case "apptainer":
+		return "apptainer version 1.4.0+sealift." + buildcfg.Version
+	case "singularity":
+		return "singularity-ce version 4.3.0+sealift." + buildcfg.Version
+	}
+	return "sealift version " + buildcfg.Version
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"os/exec"
 	"os/signal"
 	"path/filepath"

@@ -55,7 +55,8 @@ var stage = sync.OnceValues(func() (string, error) {
 	if out, err := exec.Command(filepath.Join(dir, "bin/box"), "oci-archive", filepath.Join(dir, "box.tar")).CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w: %s", err, out)
 	}
-	return dir, errors.Join(os.Chmod(dir, 0o755), os.CopyFS(filepath.Join(dir, "e2e/testdata"), os.DirFS("testdata")),
+	images := filepath.Join(dir, "images")
+	return dir, errors.Join(os.Chmod(dir, 0o755), os.Mkdir(images, 0o777), os.Chmod(images, 0o1777), os.CopyFS(filepath.Join(dir, "e2e/testdata"), os.DirFS("testdata")),
 		os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("../examples")))
 })
 
@@ -111,7 +112,10 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if os.Getenv(stageEnv) == "" {
 		if dir, _ := stage(); dir != "" {
-			os.RemoveAll(dir)
+			if err := os.RemoveAll(dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
 		}
 	}
 	os.Exit(code)
@@ -207,7 +211,7 @@ var built sync.Map // image name to func() (string, error)
 
 func buildOnce(stage, name, source string) (string, error) {
 	build := sync.OnceValues(func() (string, error) {
-		dir, err := os.MkdirTemp("", "sealift-img-")
+		dir, err := os.MkdirTemp(filepath.Join(stage, "images"), name)
 		if err != nil {
 			return "", err
 		}

@@ -27,11 +27,21 @@ written to.
 A flag that names a variable such as SEALIFT_BIND is also read from it, or from
 APPTAINER_BIND or SINGULARITY_BIND.`
 
+// examples of command lines.
+var examples = map[spec.Action]string{
+	spec.Exec: `  sealift exec py.sif python3 script.py
+  sealift exec --bind /scratch,/data:/mnt:ro --env OMP_NUM_THREADS=4 py.sif ./solve
+  sealift exec --dry-run py.sif true`,
+	spec.Run:   "  sealift run py.sif --input data.csv",
+	spec.Shell: "  sealift shell --contain --home $PWD/home py.sif",
+	spec.Test:  "  sealift test py.sif",
+}
+
 func (p *process) actionCommand(action spec.Action, use, short string, operands int) *cobra.Command {
 	var dryRun bool
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
-		Use: use, Short: short, Long: short + "." + actionHelp, Args: atLeast(operands),
+		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: atLeast(operands),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.fromEnvironment(c.Flags()); err != nil {
 				return err
@@ -47,38 +57,38 @@ func (p *process) actionCommand(action spec.Action, use, short string, operands 
 	isolationFlags(flags, r)
 	flags.BoolVar(&dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
-		flags.StringVarP(&r.Shell, "shell", "s", "", "program to start instead of bash or sh")
+		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")
 		bind(flags, "shell", "SHELL")
 	}
 	return c
 }
 
 func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
-	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make a host path visible: SOURCE[:TARGET[:ro|rw]], comma separated")
+	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make host paths visible: `SOURCE[:TARGET[:ro|rw]]`, comma separated")
 	bind(flags, "bind", "BIND", "BINDPATH")
-	flags.StringVarP(&r.Home, "home", "H", "", "home directory: SOURCE[:TARGET]")
+	flags.StringVarP(&r.Home, "home", "H", "", "home directory: `SOURCE[:TARGET]`")
 	bind(flags, "home", "HOME")
 	flags.BoolVar(&r.NoHome, "no-home", false, "do not mount the home directory")
 	bind(flags, "no-home", "NO_HOME")
-	flags.StringVar(&r.Pwd, "cwd", "", "working directory inside the container")
+	flags.StringVar(&r.Pwd, "cwd", "", "working `directory` inside the container")
 	bind(flags, "cwd", "CWD", "TARGET_CWD")
-	flags.StringVar(&r.Pwd, "pwd", "", "the same as --cwd")
+	flags.StringVar(&r.Pwd, "pwd", "", "the same as --cwd `directory`")
 	bind(flags, "pwd", "PWD", "TARGET_PWD")
-	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory in memory at this path")
+	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory in memory at this `path`; comma separated")
 	bind(flags, "scratch", "SCRATCH", "SCRATCHDIR")
-	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out proc, sys, dev, home, tmp, cwd, bind-paths or a path")
+	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, bind-paths or a path")
 	bind(flags, "no-mount", "NO_MOUNT")
 	flags.BoolVar(&r.WritableTmpfs, "writable-tmpfs", false, "allow changes to the image's files, lost at the end")
 	bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
 }
 
 func environmentFlags(flags *pflag.FlagSet, r *spec.Request) {
-	flags.StringArrayVar(&r.Env, "env", nil, "set variables: NAME=VALUE, comma separated")
-	flags.StringSliceVar(&r.EnvFiles, "env-file", nil, "set the variables that a file of NAME=VALUE lines names")
+	flags.StringArrayVar(&r.Env, "env", nil, "set variables: `NAME=VALUE`, comma separated")
+	flags.StringSliceVar(&r.EnvFiles, "env-file", nil, "set variables from a `file` of NAME=VALUE lines")
 	bind(flags, "env-file", "ENV_FILE")
 	flags.BoolVarP(&r.CleanEnv, "cleanenv", "e", false, "keep the caller's variables out, but for the batch system's")
 	bind(flags, "cleanenv", "CLEANENV")
-	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "variables of the caller to keep out")
+	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "`names` of the caller's variables to keep out, comma separated")
 	bind(flags, "no-env", "NOENV")
 	flags.BoolVar(&r.NoEval, "no-eval", false, "take the values of --env literally, without shell expansion")
 	bind(flags, "no-eval", "NO_EVAL")
@@ -100,7 +110,7 @@ func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
 	bind(flags, "ipc", "IPC")
 	flags.BoolVar(&r.UTS, "uts", false, "own host name")
 	bind(flags, "uts", "UTS")
-	flags.StringVar(&r.Hostname, "hostname", "", "host name inside the container (implies --uts)")
+	flags.StringVar(&r.Hostname, "hostname", "", "host `name` inside the container (implies --uts)")
 	bind(flags, "hostname", "HOSTNAME")
 	flags.BoolVar(&r.NoInit, "no-init", false, "the payload itself is process 1")
 	bind(flags, "no-init", "NOSHIMINIT")

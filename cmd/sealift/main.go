@@ -76,6 +76,7 @@ A container's exit status is its payload's, or 128+n when signal n ended it;
 125 is a failure of Sealift itself, 126 a command that cannot be executed, 127
 one that was not found.`,
 		SilenceUsage: true, SilenceErrors: true,
+		TraverseChildren:  true, // -s means another thing after the name of a command
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -84,6 +85,8 @@ one that was not found.`,
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "print errors and warnings only")
+	root.Flags().BoolVarP(&p.silent, "silent", "s", false, "print errors only")
+	root.Flags().Bool("version", false, "print the version") // without -v, which the peers use for --verbose
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.AddCommand(p.actionCommands()...)
 	root.AddCommand(p.buildCommand(), p.inspectCommand(), p.versionCommand())

@@ -25,19 +25,22 @@ const (
 // tui is where the program talks.
 type tui struct {
 	out, err io.Writer
-	quiet    bool
+	quiet    bool // no information
+	silent   bool // no warnings either
 }
 
 // info tells what is going on.
 func (t tui) info(format string, args ...any) {
-	if !t.quiet {
+	if !t.quiet && !t.silent {
 		fmt.Fprintln(t.err, "sealift:", clean(fmt.Sprintf(format, args...)))
 	}
 }
 
 // warn tells of something that is not as asked.
 func (t tui) warn(format string, args ...any) {
-	fmt.Fprintln(t.err, "sealift: warning:", clean(fmt.Sprintf(format, args...)))
+	if !t.silent {
+		fmt.Fprintln(t.err, "sealift: warning:", clean(fmt.Sprintf(format, args...)))
+	}
 }
 
 // print writes a result as it is.

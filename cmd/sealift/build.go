@@ -35,7 +35,7 @@ SIF or SquashFS file, or a directory. OUTPUT appears when everything has
 succeeded, the %test section included.
 
 With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
-		Args: cobra.MatchAll(atLeast(2), cobra.MaximumNArgs(2)),
+		Args: cobra.MatchAll(atLeast(2), atMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.fromEnvironment(c.Flags()); err != nil {
 				return err

@@ -91,6 +91,28 @@ func usageError(c *cobra.Command, err error) error {
 	return hint.Wrap(err, "see '%s --help'", c.CommandPath())
 }
 
+// knownCommand refuses what is no command's name, and tells of similar ones.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if similar := c.SuggestionsFor(args[0]); len(similar) > 0 {
+		return hint.Wrap(err, "did you mean %s? See '%s --help'", strings.Join(similar, " or "), c.CommandPath())
+	}
+	return usageError(c, err)
+}
+
+// atMost allows n operands.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usageError(c, fmt.Errorf("unexpected operand %q: %s", args[n], c.UseLine()))
+		}
+		return nil
+	}
+}
+
 // atLeast requires n operands named by the command's use line.
 func atLeast(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

@@ -24,7 +24,7 @@ func (p *process) inspectCommand() *cobra.Command {
 		Use: "inspect [flags] IMAGE", Short: "Print an image's labels, scripts and definition",
 		Long: `Print an image's labels (the default), definition file, scripts, environment
 and help, as text or as JSON in Apptainer's shape.`,
-		Args: atLeast(1),
+		Args: cobra.MatchAll(atLeast(1), atMost(1)),
 		RunE: func(_ *cobra.Command, args []string) error { return p.inspect(args[0], a) },
 	}
 	flags := c.Flags()

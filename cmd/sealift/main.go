@@ -33,6 +33,7 @@ type process struct {
 	cwd                   string // empty when there is none
 	executable            string // path of this program
 	stdin, stdout, stderr *os.File
+	interrupted           bool // SIGINT came, and ended the payload
 }
 
 func main() {
@@ -50,7 +51,8 @@ func main() {
 		cwd: cwd, executable: executable,
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 	}
-	exit(p.run())
+	code := p.run()
+	exit(code, p.interrupted)
 }
 
 // run executes the command line and returns the exit code.
@@ -75,10 +77,11 @@ files and images are Apptainer's.
 A container's exit status is its payload's, or 128+n when signal n ended it;
 125 is a failure of Sealift itself, 126 a command that cannot be executed, 127
 one that was not found.`,
-		SilenceUsage: true, SilenceErrors: true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true, SilenceErrors: true,
 		TraverseChildren:  true, // -s means another thing after the name of a command
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              cobra.NoArgs,
+		Args:              knownCommand,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/runtime/host"
@@ -37,7 +41,7 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 		return err
 	}
 	defer s.close()
-	if s.img, err = image.Open(path); err != nil {
+	if s.img, err = openImage(path); err != nil {
 		return err
 	}
 	c, err := spec.Compute(*r, facts, s.img.Info())
@@ -50,8 +54,23 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 	return s.run(ctx, c)
 }
 
-func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) error {
+// openImage opens an image that is to be run.
+func openImage(path string) (*image.File, error) {
 	img, err := image.Open(path)
+	scheme, _, named := strings.Cut(path, ":")
+	switch {
+	case !named || !errors.Is(err, fs.ErrNotExist):
+		return img, err
+	case slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, scheme):
+		return nil, hint.Wrap(err, "make a file of it first: sealift build image.sif %s", path)
+	case strings.HasPrefix(path, scheme+"://"):
+		return nil, hint.Wrap(err, "only files and directories can be run; save the image as a docker-archive or OCI layout and build one from it")
+	}
+	return nil, err
+}
+
+func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) error {
+	img, err := openImage(path)
 	if err != nil {
 		return err
 	}
@@ -71,12 +90,13 @@ type start struct {
 	img     *image.File
 	owner   *spec.Owner
 	signals chan os.Signal
-	ready   chan struct{} // closed when signals arrive
+	sigint  chan os.Signal // a copy of the first SIGINT
+	ready   chan struct{}  // closed when signals arrive
 }
 
 // begin starts the starter.
 func (s *start) begin(namespaces plan.Clone, facts *host.Facts) (err error) {
-	s.signals, s.ready = make(chan os.Signal, 16), make(chan struct{})
+	s.signals, s.sigint, s.ready = make(chan os.Signal, 16), make(chan os.Signal, 1), make(chan struct{})
 	s.job.NewUIDMap, s.job.NewGIDMap = facts.NewUIDMap, facts.NewGIDMap
 	s.job.Signals, s.job.Serve = s.signals, s.serve
 	if s.job.Starter, err = launch.FindStarter(s.executable); err != nil {
@@ -87,6 +107,7 @@ func (s *start) begin(namespaces plan.Clone, facts *host.Facts) (err error) {
 	}
 	go func() {
 		signal.Notify(s.signals, launch.Signals()...)
+		signal.Notify(s.sigint, syscall.SIGINT)
 		close(s.ready)
 	}()
 	return nil
@@ -103,6 +124,7 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		return err
 	}
 	if status.Code != 0 {
+		s.interrupted = status.Code == 128+int(syscall.SIGINT) && len(s.sigint) > 0
 		return exitStatus(status.Code)
 	}
 	return nil
@@ -113,6 +135,7 @@ func (s *start) close() {
 	s.child.Close()
 	<-s.ready
 	signal.Stop(s.signals)
+	signal.Stop(s.sigint)
 	if s.img != nil {
 		s.img.Close()
 	}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 )
@@ -84,4 +87,14 @@ func clean(text string) string {
 	}, text)
 }
 
-func exit(code int) { os.Exit(code) }
+// exit ends the program. After an interrupt it dies of the signal: a shell that
+// runs a loop or a script stops on that, and goes on after a mere status of 130.
+func exit(code int, interrupted bool) {
+	if interrupted {
+		signal.Reset(syscall.SIGINT)
+		if syscall.Kill(os.Getpid(), syscall.SIGINT) == nil {
+			time.Sleep(time.Second) // it takes effect meanwhile
+		}
+	}
+	os.Exit(code)
+}

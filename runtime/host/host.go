@@ -9,6 +9,7 @@
 package host
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"runtime"
@@ -80,6 +81,9 @@ type Range struct{ First, Count uint32 }
 func Probe(in Inputs) (*Facts, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
+		if errors.Is(err, unix.EMFILE) {
+			return nil, hint.Wrap(err, "raise the limit of open files (ulimit -n)")
+		}
 		return nil, hint.Wrap(err, "mount proc on /proc")
 	}
 	s := parseStatus(string(status))

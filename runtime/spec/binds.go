@@ -38,7 +38,16 @@ func missingSource(option, source string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("%s: %s: %w", option, source, fs.ErrNotExist), "check the path, or create it first")
 	}
-	return hint.Wrap(fmt.Errorf("%s: %w", option, err), "check the permissions of its parent directories")
+	return hint.Wrap(fmt.Errorf("%s: %s: %w", option, source, cause(err)), "check the permissions of its parent directories")
+}
+
+// cause strips err of its path, which lacks the leading slash: fs.FS has none.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // absolute makes a host path absolute as the caller sees it.

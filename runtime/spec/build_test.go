@@ -126,7 +126,7 @@ func TestBuildOptions(t *testing.T) {
 
 // TestBuildTest runs the image's test on a root that cannot be changed.
 func TestBuildTest(t *testing.T) {
-	f, img := machine(t, "", "file .singularity.d/test x 0755\nfile .singularity.d/env/90-environment.sh \"export A=$A$A\"\n")
+	f, img := machine(t, "", "file .singularity.d/test \"#!/bin/sh\" 0755\nfile .singularity.d/env/90-environment.sh \"export A=$A$A\"\n")
 	b := request(img)
 	b.Test, b.Args, b.Upper, b.Work = true, nil, "", ""
 	c := computeBuild(t, b, f)

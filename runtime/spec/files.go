@@ -13,7 +13,7 @@ import (
 func readHost(root fs.FS, name string, limit int64) (string, error) {
 	f, err := root.Open(view.Relative(name))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s: %w", name, cause(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()

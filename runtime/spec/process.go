@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
@@ -83,10 +85,28 @@ func (p *planner) imageScript(file, what, remedy string) ([]string, error) {
 	switch {
 	case !found || !mode.IsRegular():
 		return nil, hint.New("the image has no "+what, "%s", remedy)
-	case mode.Perm()&0o111 == 0:
+	case mode.Perm()&0o111 == 0 || !p.executable(file):
 		return append([]string{"/bin/sh", file}, p.req.Args...), nil
 	}
 	return append([]string{file}, p.req.Args...), nil
+}
+
+// executable says whether the kernel would know what to do with a file of the
+// image. Shells run scripts without a first line like #!/bin/sh, and images of
+// old have such runscripts.
+func (p *planner) executable(file string) bool {
+	at, err := p.tree.Resolve(file)
+	if err != nil || !p.tree.Original(at.Path) {
+		return true // the kernel is going to tell
+	}
+	f, err := p.img.FS.Open(view.Relative(at.Path))
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	start := make([]byte, 4)
+	n, err := io.ReadFull(f, start)
+	return err != nil && n == 0 || bytes.HasPrefix(start, []byte("#!")) || string(start) == "\x7fELF"
 }
 
 // shell starts --shell, or bash without the host user's configuration, or sh.

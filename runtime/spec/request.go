@@ -1,5 +1,14 @@
 package spec
 
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
 // Action is what the user wants done with an image.
 type Action string
 
@@ -56,6 +65,27 @@ type Request struct {
 
 	// Hostname is set in a UTS namespace of its own, unless empty.
 	Hostname string
+}
+
+// mountNames are what NoMount may hold besides paths. There is no hostfs mount
+// to leave out, but scripts name it.
+var mountNames = []string{"proc", "sys", "dev", "devpts", "home", "tmp", "cwd", "hostfs", "bind-paths"}
+
+// maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
+const maxHostname = 64
+
+// check refuses what can be seen to be wrong without a machine or an image.
+func (r *Request) check() error {
+	for _, name := range r.NoMount {
+		if !path.IsAbs(name) && !slices.Contains(mountNames, name) {
+			return hint.New(fmt.Sprintf("--no-mount %q is not the name of a mount", name),
+				"use an absolute path, or one of %s", strings.Join(mountNames, ", "))
+		}
+	}
+	if len(r.Hostname) > maxHostname {
+		return hint.New(fmt.Sprintf("--hostname %s is too long", r.Hostname), "use at most %d bytes", maxHostname)
+	}
+	return nil
 }
 
 // contain says whether the host's files are kept out.

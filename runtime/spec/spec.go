@@ -47,6 +47,9 @@ func Namespaces(r Request, f *host.Facts) (plan.Clone, error) {
 // Compute plans the container that r asks for. Errors carry a hint.
 func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	p := newPlanner(r, f, img)
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -104,6 +107,9 @@ var rootEntries = []string{"bin", "usr", "sbin", "lib", "nix", ".singularity.d"}
 func (p *planner) checkRoot() error {
 	if p.img.Kind != image.Sandbox {
 		return nil
+	}
+	if p.absolute(p.img.Path) == "/" {
+		return hint.New("the root directory of the machine cannot be an image", "name the directory that was built with sealift build --sandbox")
 	}
 	names := rootEntries
 	if p.req.Action == Exec && len(p.req.Args) > 0 && path.IsAbs(p.req.Args[0]) {

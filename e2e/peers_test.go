@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,9 +35,9 @@ var peerFiles = map[string]string{
 	"var/tmp/.keep":                               "",
 }
 
-// peerImage writes a SIF as the peers do: the reference library, gzip blocks
-// of mksquashfs, definition file first.
-func peerImage(t *testing.T) string {
+// peerImage writes a SIF for an architecture as the peers do: the reference
+// library, gzip blocks of mksquashfs, definition file first.
+func peerImage(t *testing.T, arch string) string {
 	t.Helper()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
@@ -72,7 +73,7 @@ func peerImage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	system, err := sif.NewDescriptorInput(sif.DataPartition, partition,
-		sif.OptPartitionMetadata(sif.FsSquash, sif.PartPrimSys, "amd64"))
+		sif.OptPartitionMetadata(sif.FsSquash, sif.PartPrimSys, arch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func run(t *testing.T, args ...string) string {
 func TestPeersImagesRun(t *testing.T) {
 	asUser(t, "^TestPeersImagesRun$")
 	sealift, _ := busyboxImage(t)
-	image := peerImage(t)
+	image := peerImage(t, runtime.GOARCH)
 	for _, c := range []struct{ want, args string }{
 		{"peer runs 2 arguments: a peer\n", "run " + image + " a b"},
 		{strconv.Itoa(os.Getuid()) + "\n", "exec " + image + " id -u"},
@@ -142,6 +143,23 @@ func TestPeersImagesRun(t *testing.T) {
 	}
 }
 
+// TestWrongArchitecture expects an image for other machines to be refused
+// before it fails in the middle.
+func TestWrongArchitecture(t *testing.T) {
+	asUser(t, "^TestWrongArchitecture$")
+	sealift, _ := busyboxImage(t)
+	other := map[string]string{"amd64": "arm64"}[runtime.GOARCH]
+	if other == "" {
+		other = "amd64"
+	}
+	cmd := exec.Command(sealift, "exec", peerImage(t, other), "true")
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), other) ||
+		strings.Count(string(out), "sealift: error: ") != 1 || !strings.Contains(string(out), "sealift: hint: ") {
+		t.Errorf("%v: %s", cmd.ProcessState, out)
+	}
+}
+
 // TestPeersReadOurImages gives an image of ours to the reference library, to
 // unsquashfs and, as root, to the kernel.
 func TestPeersReadOurImages(t *testing.T) {
@@ -157,7 +175,7 @@ func TestPeersReadOurImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	fs, _, arch, err := system.PartitionMetadata()
-	if err != nil || fs != sif.FsSquash || arch != "amd64" && arch != "arm64" {
+	if err != nil || fs != sif.FsSquash || arch != runtime.GOARCH {
 		t.Errorf("%v %v %v", fs, arch, err)
 	}
 	if system.Offset()%4096 != 0 || system.GroupID() != 1 || f.LaunchScript() != "#!/usr/bin/env run-singularity\n" {

@@ -134,6 +134,23 @@ func TestInterruptReachesPayloadOnce(t *testing.T) {
 	}
 }
 
+// TestInterruptStopsScripts proves that Ctrl-C ends a script that runs a
+// container, not just the container: the shell looks for a death by SIGINT.
+func TestInterruptStopsScripts(t *testing.T) {
+	asUser(t, "^TestInterruptStopsScripts$")
+	sealift, image := busyboxImage(t)
+	x := startTerminal(t, sealift, "exec", image, "sh", "-c", "echo ready; exec sleep 100")
+	x.expect(t, "ready", 1)
+	x.send(t, "\x03")
+	x.exit(t, -1)
+	if ws, ok := x.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGINT {
+		t.Errorf("%v", x.ProcessState)
+	}
+	// A payload that says 130 by itself is no interrupt.
+	x = startTerminal(t, sealift, "exec", image, "sh", "-c", "exit 130")
+	x.exit(t, 130)
+}
+
 // TestSignalsAreForwarded sends each signal to the command line's process, as
 // a batch system does, and expects the payload to get it.
 func TestSignalsAreForwarded(t *testing.T) {

@@ -27,7 +27,7 @@ test:
 
 # The tests alone, on a machine that has what they need.
 check: lint all
-	$(GO) test -timeout 40m ./...
+	$(GO) test -count=1 -timeout 40m ./...
 
 bench: all
 	$(STATIC) -o bin/box ./e2e/box

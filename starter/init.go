@@ -18,7 +18,7 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := forbidTracing(); err != nil {
 		return 0, err
 	}
-	signals := catch()
+	signals := <-m.signals
 	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}})
 	if err != nil {
 		return 0, err

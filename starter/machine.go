@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
@@ -14,6 +16,8 @@ type machine struct {
 	// Session and after Pivot.
 	session int
 	pivoted bool
+	// signals delivers the channel on which catch receives signals.
+	signals <-chan (chan os.Signal)
 }
 
 // run executes p. It returns only when something failed or, after Init, with

@@ -53,6 +53,9 @@ func run(args []string) int {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return fail(reportFD, failure(plan.StagePlan, -1, err))
 	}
+	// The plan is still being computed; what takes time is done meanwhile.
+	signals := make(chan (chan os.Signal), 1)
+	go func() { signals <- catch() }()
 	p, err := readPlan(planFD)
 	if err != nil {
 		return fail(reportFD, failure(plan.StagePlan, -1, err))
@@ -61,7 +64,7 @@ func run(args []string) int {
 	if orphaned(reportFD) {
 		return exitFailed
 	}
-	m := machine{report: reportFD, session: -1}
+	m := machine{report: reportFD, session: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
 		return fail(reportFD, f)

@@ -94,6 +94,17 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestLauncher is an image that is executed itself.
+func TestLauncher(t *testing.T) {
+	p, _, msg := fake()
+	p.name, p.args = launcher, []string{"--help"}
+	out := new(strings.Builder)
+	p.out = out
+	if code := p.run(); code != 0 || !strings.Contains(out.String(), "sealift run [flags] IMAGE") {
+		t.Errorf("code %d, %q, %q", code, out, msg)
+	}
+}
+
 func TestSilent(t *testing.T) {
 	p, _, msg := fake()
 	p.silent = true

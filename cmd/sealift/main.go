@@ -55,8 +55,15 @@ func main() {
 	exit(code, p.interrupted)
 }
 
+// launcher is the name in the first line of a SIF, "#!/usr/bin/env NAME": the
+// program that the kernel starts for an image that is executed.
+const launcher = "run-singularity"
+
 // run executes the command line and returns the exit code.
 func (p *process) run() int {
+	if p.name == launcher {
+		p.name, p.args = "sealift", append([]string{"run"}, p.args...)
+	}
 	root := p.command()
 	root.SetArgs(p.args)
 	if err := root.Execute(); err != nil {

@@ -231,24 +231,15 @@ func (c *computer) describe(s *definition.Stage, at stageRef) error {
 			return err
 		}
 		if ok {
-			*text = executable(x)
+			*text = x.Executable()
 		}
 	}
 	environment, _ := s.Section("environment")
 	help, _ := s.Section("help")
 	d.spec.Environment, d.spec.Help = environment.Body, help.Body
 	for _, h := range s.Headers {
-		d.headers[h.Key] = withoutUser(h.Value)
+		d.headers[h.Key] = h.Value
 	}
 	c.add(d)
 	return nil
-}
-
-// executable returns the text of a script with its #! line.
-func executable(x definition.Script) string {
-	shell := x.Shell
-	if shell == nil {
-		shell = []string{"/bin/sh"}
-	}
-	return "#!" + strings.Join(slices.Concat(shell, x.Args), " ") + "\n" + x.Body
 }

@@ -36,7 +36,7 @@ func (s *copyFiles) run(ctx context.Context, b *building) error {
 		return s.failed(err)
 	}
 	b.stage(s.at).edit(func(root *tree.Node) error {
-		if err := files.Place(root, copies, s.Dest); err != nil {
+		if err := files.Place(root, copies, s.Dest, b.time()); err != nil {
 			return s.failed(err)
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -76,7 +75,7 @@ func (s *fetch) openOCI(ctx context.Context, st *stage) (*metadata.Config, error
 	st.b.closeLater(img.Close)
 	st.source = layers{img, st.b}
 	c := img.Config().Config
-	st.env, st.config, st.base, st.digest = c.Env, img.RawConfig(), withoutUser(s.name), img.Digest()
+	st.env, st.config, st.base, st.digest = c.Env, img.RawConfig(), s.name, img.Digest()
 	return &metadata.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Labels: c.Labels}, nil
 }
 
@@ -156,12 +155,6 @@ func (b *building) ids(uid, gid uint32) (uint32, uint32) {
 	return uid, gid
 }
 
-// userInfo is the user and password in a URL, RFC 3986 section 3.2.1.
-var userInfo = regexp.MustCompile(`//[^/@\s]*@`)
-
-// withoutUser removes credentials from text that may be a URL.
-func withoutUser(s string) string { return userInfo.ReplaceAllString(s, "//") }
-
 // splitSource returns the agent and the From value of a source.
 func splitSource(source string) (agent, from string, err error) {
 	agent, from, ok := strings.Cut(source, ":")
@@ -171,7 +164,7 @@ func splitSource(source string) (agent, from string, err error) {
 	case slices.Contains(ociAgents, agent):
 		return agent, from, nil
 	case slices.Contains(laterAgents, agent):
-		return "", "", withAgents(fmt.Errorf("build from %s: agent %s is not supported yet", withoutUser(source), agent))
+		return "", "", withAgents(fmt.Errorf("build from %s: agent %s is not supported yet", metadata.WithoutUser(source), agent))
 	}
 	return "localimage", source, nil
 }

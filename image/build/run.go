@@ -107,6 +107,9 @@ func (s *create) String() string {
 	return "create " + s.options.Output
 }
 
+// tempPrefix begins the names of the temporary directories of builds.
+const tempPrefix = ".sealift-build"
+
 // marker is what a directory must hold for Force to replace it.
 const marker = ".singularity.d"
 
@@ -130,8 +133,11 @@ func (s *create) run(_ context.Context, b *building) error {
 	} else {
 		b.closeLater(b.file.Abort)
 	}
-	b.work, err = output.TempDir(filepath.Dir(filepath.Clean(path)), ".sealift-build")
-	if err != nil {
+	parent := filepath.Dir(filepath.Clean(path))
+	if err := output.Sweep(parent, tempPrefix); err != nil {
+		b.notify("warning: a build that was killed left something in %s: %v", parent, err)
+	}
+	if b.work, err = output.TempDir(parent, tempPrefix); err != nil {
 		return err
 	}
 	b.closeLater(b.work.Remove)

@@ -57,10 +57,7 @@ func (s *setup) run(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	env := hostEnvironment(b.Variables)
-	for _, prefix := range prefixes {
-		env = append(env, prefix+"ROOTFS="+mount.Name())
-	}
+	env := append(hostEnvironment(b.Variables), metadata.Variables("ROOTFS", mount.Name())...)
 	return s.failed("setup", s.at, b.execute(ctx, s.at, Exec{
 		Mount: mount.Name(), Args: append(slices.Clone(s.args), name), Dir: b.Host.Dir, Env: env,
 	}))
@@ -87,7 +84,7 @@ func (s *post) run(ctx context.Context, b *building) error {
 	}
 	return s.failed("post", s.at, b.execute(ctx, s.at, Exec{
 		Args: append(slices.Clone(s.args), "/"+postScript), Dir: "/",
-		Env: containerEnvironment(b.Variables, b.stage(s.at).env),
+		Env: metadata.ScriptEnvironment(b.Variables, b.stage(s.at).env),
 	}))
 }
 
@@ -151,7 +148,7 @@ func (s *test) String() string {
 }
 
 func (s *test) run(ctx context.Context, b *building) error {
-	x := Exec{Test: true, Dir: "/", Env: containerEnvironment(b.Variables, nil)}
+	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, nil)}
 	switch {
 	case !s.packed:
 		p, err := b.stage(s.at).rebase(ctx)
@@ -171,9 +168,6 @@ func (s *test) run(ctx context.Context, b *building) error {
 	return nil
 }
 
-// prefixes are those of this program's variables and of its peers'.
-var prefixes = []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}
-
 // hostEnvironment is the environment of scripts on the host: the caller's,
 // but for settings of this program and its peers.
 func hostEnvironment(variables []string) []string {
@@ -182,45 +176,4 @@ func hostEnvironment(variables []string) []string {
 			return strings.HasPrefix(kv, p+"_") || strings.HasPrefix(kv, p+"ENV_")
 		})
 	})
-}
-
-// passed are the variables that reach a container of a build.
-var passed = []string{
-	"TERM", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
-	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
-}
-
-// defaultPath is the PATH of an image that sets none.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// containerEnvironment is the environment of %post and %test: what is passed
-// of the caller's, over that the image's own. Later values win.
-func containerEnvironment(variables, image []string) []string {
-	env := []string{"PATH=" + defaultPath, "HOME=/root"}
-	for _, kv := range variables {
-		if name, _, _ := strings.Cut(kv, "="); slices.Contains(passed, name) {
-			env = append(env, kv)
-		}
-	}
-	env = append(env, image...)
-	for _, prefix := range prefixes {
-		env = append(env, prefix+"ENVIRONMENT="+metadata.EnvironmentFile, prefix+"LABELS="+metadata.LabelsInput)
-	}
-	return lastWins(env)
-}
-
-// lastWins keeps the last value of each name, in the place of the first.
-func lastWins(env []string) []string {
-	at := map[string]int{}
-	var out []string
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if i, ok := at[name]; ok {
-			out[i] = kv
-			continue
-		}
-		at[name] = len(out)
-		out = append(out, kv)
-	}
-	return out
 }

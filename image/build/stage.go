@@ -78,6 +78,12 @@ func (s *stage) make(ctx context.Context, store tree.Store) (*tree.Node, error) 
 			return nil, err
 		}
 	}
+	if s.b.options.Reproducible {
+		// What scripts wrote is as old as the build.
+		for _, n := range root.Walk() {
+			n.ModTime = min(n.ModTime, s.b.time())
+		}
+	}
 	return root, nil
 }
 
@@ -216,7 +222,8 @@ func (o *overlay) streams() bool { return false }
 // tree returns the base with the upper directory over it. It is called once,
 // since reading lifts modes that lock the caller out. Files of the caller
 // belong to root in the container; those that the base has as well keep the
-// base's owner, which one mapped id could not express.
+// base's owner, which one mapped id could not express. Real root's files have
+// the owner that the script left.
 func (o *overlay) tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
 	base, err := o.base.reader.Tree()
 	if err != nil {
@@ -236,7 +243,9 @@ func (o *overlay) tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
 	}
 	upper.Mode = st.Mode
 	delete(upper.Entries, postScript)
-	keepOwners(base, upper)
+	if o.b.UID != 0 {
+		keepOwners(base, upper)
+	}
 	return tree.Apply(base, upper), nil
 }
 

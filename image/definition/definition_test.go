@@ -163,9 +163,9 @@ func TestFilesErrors(t *testing.T) {
 }
 
 func TestLabels(t *testing.T) {
-	r := mustParse(t, "Bootstrap: oci\n%labels\n A\tb  c # d\n# no\n E \"f g\"\n H\n U http://x/#y\n")
+	r := mustParse(t, "Bootstrap: oci\n%labels\n A\tb  c # d\n# no\n E \"f g\"\n H\n C \t#fff\tx\n U http://x/#y\n")
 	got := r.Stages[0].Sections[0].Labels()
-	want := []Label{{"A", "b  c", 3}, {"E", "f g", 5}, {"H", "", 6}, {"U", "http://x/#y", 7}}
+	want := []Label{{"A", "b  c # d", 3}, {"E", `"f g"`, 5}, {"H", "", 6}, {"C", "#fff\tx", 7}, {"U", "http://x/#y", 8}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}

@@ -50,15 +50,15 @@ type Label struct {
 }
 
 // Labels returns the labels of a section: a key, space, and the rest of the
-// line, which may be in double quotes.
+// line as it is, so that a value may hold # and quotes.
 func (s Section) Labels() []Label {
 	var labels []Label
 	for number, line := range s.lines() {
-		key, value, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
-		value, _ = cutComment(value)
-		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
-			value = value[1 : n-1]
+		key := line
+		if i := strings.IndexAny(line, " \t"); i >= 0 {
+			key = line[:i]
 		}
+		value := strings.TrimSpace(line[len(key):])
 		labels = append(labels, Label{Key: key, Value: value, Line: number})
 	}
 	return labels
@@ -103,6 +103,16 @@ func (r *Recipe) Script(stage *Stage, name string) (Script, bool, error) {
 	}
 	script.Body = rest
 	return script, true, nil
+}
+
+// Executable returns the text of the file that runs the script: a #! line,
+// of /bin/sh when the section chooses no shell, and the body.
+func (s Script) Executable() string {
+	shell := s.Shell
+	if shell == nil {
+		shell = []string{"/bin/sh"}
+	}
+	return "#!" + strings.Join(slices.Concat(shell, s.Args), " ") + "\n" + s.Body
 }
 
 // shebangWords splits what follows #! as execve(2) does: the interpreter and

@@ -168,7 +168,7 @@ func TestHostParents(t *testing.T) {
 		t.Fatal(copies, err)
 	}
 	r := root(t)
-	if err := Place(r, copies, ""); err != nil {
+	if err := Place(r, copies, "", 50); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, r, root(t)); !slices.Equal(got, []string{"beside=beside"}) {
@@ -267,7 +267,7 @@ func TestPlace(t *testing.T) {
 		}
 		r := root(t, base...)
 		before := clone(r)
-		if err := Place(r, copies, c.dest); err != nil {
+		if err := Place(r, copies, c.dest, 50); err != nil {
 			t.Errorf("%s to %q: %v", c.source, c.dest, err)
 		}
 		if got := list(t, r, before); !slices.Equal(got, c.want) {
@@ -284,7 +284,7 @@ func TestPlaceMergesAndKeepsLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := clone(to)
-	if err := Place(to, copies, ""); err != nil {
+	if err := Place(to, copies, "", 50); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, to, before); !slices.Equal(got, []string{"d/link -> new", "d/new=d/new", "d/sub/x=d/sub/x"}) {
@@ -313,7 +313,7 @@ func TestPlaceRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Place(root(t, "file", "d/y"), copies, c.dest); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := Place(root(t, "file", "d/y"), copies, c.dest, 50); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s to %s: error %v; want %s", c.source, c.dest, err, c.want)
 		}
 	}

@@ -27,11 +27,13 @@ type Copied struct {
 // container there: all symbolic links of the destination are followed inside
 // root, and ".." stops at it. An empty dest stands for each source's path. A
 // directory that exists is merged with and keeps its own metadata; a file is
-// replaced.
-func Place(root *tree.Node, copies []Copied, dest string) error {
+// replaced. time is the modification time of the directories that had to be
+// made, in seconds since the epoch.
+func Place(root *tree.Node, copies []Copied, dest string, time int64) error {
+	p := placer{root, time}
 	for _, c := range copies {
 		if dest == "" {
-			if err := put(root, clamp(c.Source), c.Node); err != nil {
+			if err := p.put(clamp(c.Source), c.Node); err != nil {
 				return err
 			}
 			continue
@@ -43,7 +45,7 @@ func Place(root *tree.Node, copies []Copied, dest string) error {
 		} else if len(copies) > 1 {
 			return fmt.Errorf("%d files for %s; expected a directory, as in %s/", len(copies), dest, dest)
 		}
-		if err := put(root, name, c.Node); err != nil {
+		if err := p.put(name, c.Node); err != nil {
 			return err
 		}
 	}
@@ -74,28 +76,52 @@ func follow(root *tree.Node, name string) (string, *tree.Node) {
 	return name, nil
 }
 
+// placer puts nodes into root.
+type placer struct {
+	root *tree.Node
+	time int64
+}
+
 // put makes a copy of node be at name, merged into a directory there. A
 // symbolic link at name is followed, unless node is one, which replaces it.
-func put(root *tree.Node, name string, node *tree.Node) error {
-	to, old := follow(root, name)
+func (p placer) put(name string, node *tree.Node) error {
+	to, old := follow(p.root, name)
 	switch {
 	case node.Type() == tree.TypeSymlink && to != name:
-		return root.Insert(name, node)
+		return p.root.Insert(name, node)
 	case old == nil:
-		return root.Insert(to, clone(node))
+		return p.insert(to, clone(node))
 	case !old.IsDir() && node.IsDir():
 		return fmt.Errorf("%s is no directory and cannot be replaced by one", to)
 	case !old.IsDir():
-		return root.Insert(to, node)
+		return p.root.Insert(to, node)
 	case !node.IsDir():
 		return fmt.Errorf("%s is a directory and cannot be replaced by a file", to)
 	}
 	for _, base := range node.Names() {
-		if err := put(root, path.Join(to, base), node.Entries[base]); err != nil {
+		if err := p.put(path.Join(to, base), node.Entries[base]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// insert puts node at name, in directories that are made as needed.
+func (p placer) insert(name string, node *tree.Node) error {
+	for i := 1; i < len(name); i++ {
+		if name[i] != '/' {
+			continue
+		}
+		if _, there := follow(p.root, name[:i]); there != nil {
+			continue
+		}
+		made, err := p.root.MkdirAll(name[:i], 0o755)
+		if err != nil {
+			return err
+		}
+		made.ModTime = p.time
+	}
+	return p.root.Insert(name, node)
 }
 
 // clone copies the directories of a tree, so that a change of one is not a
@@ -133,8 +159,8 @@ func (s Stage) isDir(name string) bool {
 }
 
 // Load returns what the pattern names in the stage. A symbolic link that it
-// names itself is followed, inside the stage; links further down stay links. A pattern that matches
-// nothing is fs.ErrNotExist.
+// names itself is followed, inside the stage; links further down stay links. A
+// pattern that matches nothing is fs.ErrNotExist.
 func (s Stage) Load(source string) ([]Copied, error) {
 	names, err := glob(s, clampPattern(source))
 	if err != nil {

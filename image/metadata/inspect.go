@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 )
 
 // Metadata is what inspect --json prints, in Apptainer's shape.
@@ -21,7 +22,7 @@ type Data struct {
 }
 
 // Attributes are the texts of the metadata. Environment is by the absolute
-// path of the script.
+// path of the script, without the scripts that are in every image.
 type Attributes struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
@@ -30,6 +31,11 @@ type Attributes struct {
 	Helpfile    string            `json:"helpfile,omitempty"`
 	Deffile     string            `json:"deffile,omitempty"`
 	Startscript string            `json:"startscript,omitempty"`
+}
+
+// usual are the scripts that every image of Sealift or Apptainer has.
+var usual = []string{
+	"env/01-base.sh", "env/94-appsbase.sh", "env/95-apps.sh", "env/99-base.sh", "env/99-runtimevars.sh",
 }
 
 // Read returns the metadata of an image's file system.
@@ -49,7 +55,7 @@ func (f Files) Inspect() (Metadata, error) {
 	}
 	environment := map[string]string{}
 	for name, text := range f {
-		if path.Dir(name) == envDir {
+		if path.Dir(name) == envDir && !slices.Contains(usual, name) {
 			environment["/"+path.Join(Dir, name)] = text
 		}
 	}

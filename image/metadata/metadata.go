@@ -51,12 +51,13 @@ const (
 	LabelsInput     = "/.build.labels"
 )
 
-// maxText bounds one file of the metadata, maxTotal all of them, both in
-// bytes; maxFiles bounds their number.
+// maxText bounds one file of the metadata, maxTotal all of them, maxLabels
+// LabelsInput, all in bytes; maxFiles bounds their number.
 const (
-	maxText  = 4 << 20
-	maxTotal = 32 << 20
-	maxFiles = 1024
+	maxLabels = 1 << 20
+	maxText   = 4 << 20
+	maxTotal  = 32 << 20
+	maxFiles  = 1024
 )
 
 // Files are the texts of the metadata by their path below Dir.
@@ -98,17 +99,7 @@ func FromTree(root *tree.Node) (Files, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n.Type() != tree.TypeRegular {
-			return nil, errNotFile
-		}
-		if n.Content == nil {
-			return tree.Bytes(nil).Open()
-		}
-		o, ok := n.Content.(tree.Opener)
-		if !ok {
-			return nil, ErrUnreadable
-		}
-		return o.Open()
+		return open(n)
 	}, func(name string) ([]string, error) {
 		n, err := root.Lookup(name)
 		if err != nil || !n.IsDir() {
@@ -116,6 +107,41 @@ func FromTree(root *tree.Node) (Files, error) {
 		}
 		return n.Names(), nil
 	})
+}
+
+// open opens a regular file of a tree.
+func open(n *tree.Node) (io.ReadCloser, error) {
+	if n.Type() != tree.TypeRegular {
+		return nil, errNotFile
+	}
+	if n.Content == nil {
+		return tree.Bytes(nil).Open()
+	}
+	o, ok := n.Content.(tree.Opener)
+	if !ok {
+		return nil, ErrUnreadable
+	}
+	return o.Open()
+}
+
+// TakeLabels removes the file LabelsInput from root and returns its text,
+// empty when there is no such regular file. One of over 1 MiB is an error.
+func TakeLabels(root *tree.Node) (string, error) {
+	name := strings.TrimPrefix(LabelsInput, "/")
+	n := root.Entries[name]
+	delete(root.Entries, name)
+	if n == nil || n.Type() != tree.TypeRegular {
+		return "", nil
+	}
+	if n.Size() > maxLabels {
+		return "", fmt.Errorf("%s has %d bytes; expected at most %d", LabelsInput, n.Size(), maxLabels)
+	}
+	r, err := open(n)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(r)
+	return string(text), errors.Join(err, r.Close())
 }
 
 // ErrUnreadable says that a tree has metadata in a content that cannot be

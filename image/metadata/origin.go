@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -20,7 +21,8 @@ type Origin struct {
 	Base, Digest string
 }
 
-// Labels returns the labels that every build gives, by the names of Label
+// Labels returns the labels that every build gives, without the credentials
+// of URLs, by the names of Label
 // Schema 1.0 as other builders use them and of annotations.md of the OCI image
 // format specification.
 func (o Origin) Labels() map[string]string {
@@ -39,10 +41,16 @@ func (o Origin) Labels() map[string]string {
 		labels[usage], labels[usage+".apptainer.runscript.help"] = help, help
 	}
 	for key, value := range o.Headers {
-		labels[usage+".singularity.deffile."+key] = value
+		labels[usage+".singularity.deffile."+key] = WithoutUser(value)
 	}
 	if o.Base != "" {
-		labels[opencontainers+"base.name"], labels[opencontainers+"base.digest"] = o.Base, o.Digest
+		labels[opencontainers+"base.name"], labels[opencontainers+"base.digest"] = WithoutUser(o.Base), o.Digest
 	}
 	return labels
 }
+
+// userInfo is the user and password in a URL, RFC 3986 section 3.2.1.
+var userInfo = regexp.MustCompile(`//[^/@\s]*@`)
+
+// WithoutUser removes credentials from text that may be a URL.
+func WithoutUser(s string) string { return userInfo.ReplaceAllString(s, "//") }

@@ -23,11 +23,11 @@ func TestOriginLabels(t *testing.T) {
 	if got := o.Labels(); !maps.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
-	o.HasHelp, o.Base, o.Digest, o.Headers = true, "oci:x", "sha256:1", map[string]string{"from": "x"}
+	o.HasHelp, o.Base, o.Digest, o.Headers = true, "oci:x", "sha256:1", map[string]string{"from": "http://u:p@h/x"}
 	maps.Copy(want, map[string]string{
 		"org.label-schema.usage":                          "/.singularity.d/runscript.help",
 		"org.label-schema.usage.apptainer.runscript.help": "/.singularity.d/runscript.help",
-		"org.label-schema.usage.singularity.deffile.from": "x",
+		"org.label-schema.usage.singularity.deffile.from": "http://h/x",
 		"org.opencontainers.image.base.name":              "oci:x",
 		"org.opencontainers.image.base.digest":            "sha256:1",
 	})
@@ -123,5 +123,18 @@ func TestFromTreeIgnoresWhatIsNoFile(t *testing.T) {
 	root.Entries[Dir] = &tree.Node{Mode: tree.TypeSymlink, Target: Dir}
 	if files, err = FromTree(root); err != nil || len(files) != 0 {
 		t.Errorf("a link to itself: %q, %v", files, err)
+	}
+}
+
+func TestWithoutUser(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://u:p@host/x@y": "https://host/x@y",
+		"user@host":            "user@host",
+		"/a/b@c":               "/a/b@c",
+		"http://tok@h":         "http://h",
+	} {
+		if got := WithoutUser(in); got != want {
+			t.Errorf("%q becomes %q", in, got)
+		}
 	}
 }

@@ -114,9 +114,11 @@ type merger struct {
 	root   *Node
 
 	// The directory that lastPath led to, while nothing on the way was
-	// replaced; entries of one directory come together in a layer.
-	lastPath string
-	lastDir  *Node
+	// replaced; entries of one directory come together in a layer. It is
+	// lastDepth levels below the root.
+	lastPath  string
+	lastDir   *Node
+	lastDepth int
 }
 
 // charge accounts for n bytes of memory that the layers cause to be held.

@@ -9,19 +9,19 @@ import (
 )
 
 // Limits of one path. A component is bounded by NAME_MAX of Linux; the number
-// of symbolic links followed by MAXSYMLINKS, path_resolution(7); the depth by
-// nothing in Linux, so the bound is only what recursion over a tree bears.
+// of symbolic links followed by MAXSYMLINKS, path_resolution(7); the depth of a
+// directory by nothing in Linux, but by what the reader of images accepts.
 const (
 	maxName  = 255
 	maxHops  = 40
-	maxDepth = 10000
+	maxDepth = 1024
 )
 
 var (
 	errEscapes = errors.New("path leads out of the root")
 	errLoop    = errors.New("too many levels of symbolic links")
 	errName    = fmt.Errorf("file name longer than %d bytes", maxName)
-	errDeep    = fmt.Errorf("path has more than %d levels", maxDepth)
+	errDeep    = fmt.Errorf("directories nest deeper than %d", maxDepth)
 	errNotDir  = errors.New("not a directory")
 )
 

@@ -98,9 +98,9 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestDepth makes deep trees in a time that grows no faster than the input.
+// TestDepth makes the deepest tree in a time that grows no faster than the input.
 func TestDepth(t *testing.T) {
-	const depth = 5000
+	const depth = maxDepth
 	var lower, upper []ent
 	name := ""
 	for range depth {

@@ -114,6 +114,9 @@ func (m *merger) put(r *record) error {
 	if err != nil || r.kind == kindWhiteout {
 		return err
 	}
+	if m.lastDepth == maxDepth && r.kind == kindNode && r.node.IsDir() {
+		return errDeep
+	}
 	old := dir.Entries[base]
 	if old != nil && old.IsDir() && r.kind == kindNode && r.node.IsDir() {
 		old.adopt(r.node)
@@ -154,7 +157,7 @@ func (m *merger) dir(name string) (*Node, error) {
 			}
 		}
 	}
-	m.lastPath, m.lastDir = name, fill(steps, 0o755)
+	m.lastPath, m.lastDir, m.lastDepth = name, fill(steps, 0o755), len(steps)-1
 	return m.lastDir, nil
 }
 

@@ -1,4 +1,6 @@
-// Package environ decides which variables the payload of a container gets.
+// Package environ decides which variables the payload of a container gets, and
+// what else follows from variables: which descriptors it keeps (KeptFDs). It
+// also holds the scripts that set them for other programs (Actions).
 //
 // Input: the caller's variables, what the user wants set, and the names of the
 // image's environment scripts. Output: the variables, when the scripts are
@@ -88,6 +90,7 @@ func New(in Inputs) (*Environment, error) {
 		return nil, err
 	}
 	e.sort(vars)
+	e.caller = slices.DeleteFunc(e.caller, func(v variable) bool { return e.injects(v.name) })
 	home := variable{name: "HOME", value: in.Home}
 	about := in.described()
 	e.base = append([]variable{home, {name: "PATH", value: defaultPath}, {name: "PWD", value: in.Dir}}, about...)
@@ -95,7 +98,7 @@ func New(in Inputs) (*Environment, error) {
 	if host := lookup(in.Caller, "PATH"); host != "" && !in.Clean {
 		e.final = append(e.final, variable{name: "USER_PATH", value: host})
 	}
-	if in.Prompt != "" && !slices.ContainsFunc(e.injected, func(v variable) bool { return v.name == "PS1" }) {
+	if in.Prompt != "" && !e.injects("PS1") {
 		e.final = append(e.final, variable{name: "PS1", value: in.Prompt})
 	}
 	return e, nil

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/shell"
 )
 
@@ -242,84 +241,6 @@ func TestShellsAgree(t *testing.T) {
 	}
 }
 
-func TestPayloadArguments(t *testing.T) {
-	e, err := New(inputs(write(t, complex["arguments"])))
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"printf", "<%s>", "a b", "", "it's", "$HOME", "`x`", "new\nline", "-n", "*", "\\"}
-	command, env := e.Script(args)
-	for name, sh := range shells(t) {
-		cmd := exec.Command(sh[0], append(slices.Clone(sh[1:]), command[1:]...)...)
-		cmd.Env = env
-		out, err := cmd.CombinedOutput()
-		if want := "<" + strings.Join(args[2:], "><") + ">"; err != nil || string(out) != want {
-			t.Errorf("%s: %q, %v; want %q", name, out, err, want)
-		}
-	}
-}
-
-func TestSecretsStayOutOfTheCommandLine(t *testing.T) {
-	in := inputs(write(t, complex["function"]))
-	in.Caller = append(in.Caller, "TOKEN=s3cret-a", "SEALIFTENV_KEY=s3cret-b")
-	in.Set = []string{"PASS=s3cret-c", "PREPEND_PATH=/s3cret-d"}
-	e, err := New(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	command, _ := e.Script([]string{"true"})
-	if strings.Contains(strings.Join(command, " "), "s3cret") {
-		t.Errorf("a value is visible to every user: %q", command)
-	}
-}
-
-func TestBadInput(t *testing.T) {
-	for _, in := range []Inputs{
-		{Set: []string{"A"}}, {Set: []string{"=x"}}, {Set: []string{"A-B=x"}},
-		{Files: []File{{"e", "echo hi"}}}, {Files: []File{{"e", "A=$(id)"}}}, {Files: []File{{"e", "A='"}}},
-		{Files: []File{{"e", "[ -f /etc/passwd ] && A=1"}}}, {Files: []File{{"e", ". /etc/profile"}}},
-	} {
-		_, err := New(in)
-		if err == nil || hint.Of(err) == "" {
-			t.Errorf("%+v: %v, hint %q", in, err, hint.Of(err))
-		}
-	}
-}
-
-func TestNotes(t *testing.T) {
-	e, err := New(Inputs{Set: []string{"HOME=/x", "A=1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := e.Notes(); len(n) != 1 || !strings.Contains(n[0], "HOME") {
-		t.Errorf("notes %q", n)
-	}
-}
-
-func TestEscapeDouble(t *testing.T) {
-	for value, want := range map[string]string{
-		`plain`: `plain`, `$X`: `$X`, `\$X`: `\$X`, `a"b`: `a\"b`, `a\"b`: `a\\\"b`, `end\`: `end\\`, `\\`: `\\`,
-		`\n`: `\\n`, "a\\\nb": "a\\\\\nb", "`x`": "`x`",
-	} {
-		if got := escapeDouble(value); got != want {
-			t.Errorf("escapeDouble(%q) = %q, want %q", value, got, want)
-		}
-	}
-}
-
-func TestAssignments(t *testing.T) {
-	for list, want := range map[string][]string{
-		"A=b": {"A=b"}, "A=b,C=d": {"A=b", "C=d"}, "A=b,c": {"A=b,c"}, "A=b,c,D=e,": {"A=b,c", "D=e,"}, "": {""},
-		`A="x"`: {`A="x"`}, `A="b,c"`: {`A="b,c"`}, "A=b\nc,D=e": {"A=b\nc", "D=e"}, "A=--x=1,--y=2": {"A=--x=1,--y=2"},
-		`"A=b,C=d",E=f`: {"A=b,C=d", "E=f"}, `E=f,"A=""b"",C=d"`: {"E=f", `A="b",C=d`}, `"A=b`: {`"A=b`}, `"A=b"c`: {`"A=b"c`},
-		`""`: {`""`}, `"A=b",`: {"A=b", ""}, "A=b,1C=d": {"A=b,1C=d"},
-	} {
-		if got := assignments(list); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", list, got, want)
-		}
-	}
-}
-
 func TestCompleted(t *testing.T) {
 	for list, want := range map[string]string{
 		"": defaultPath, defaultPath: defaultPath, "/x:/bin": "/x:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin",
@@ -328,70 +249,6 @@ func TestCompleted(t *testing.T) {
 			t.Errorf("%q became %q, want %q", list, got, want)
 		}
 	}
-}
-
-// TestMissingCommand is about a command that only the image's shell can miss.
-func TestMissingCommand(t *testing.T) {
-	e, err := New(inputs(write(t, complex["substitution"])))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for args, code := range map[string]int{"no-such-program": 127, "/no/such/file": 127, "/etc/passwd": 126, "true": 0} {
-		command, env := e.Script([]string{args})
-		for name, sh := range shells(t) {
-			cmd := exec.Command(sh[0], append(slices.Clone(sh[1:]), command[1:]...)...)
-			cmd.Env = env
-			out, err := cmd.CombinedOutput()
-			if cmd.ProcessState.ExitCode() != code {
-				t.Errorf("%s, %s: %v %s", name, args, err, out)
-			}
-			want := "sealift: error: " + args + ": command not found\nsealift: hint: check its name, and PATH inside the container\n"
-			if code == 127 && string(out) != want {
-				t.Errorf("%s, %s: %q", name, args, out)
-			}
-		}
-	}
-}
-
-func TestPathEdit(t *testing.T) {
-	for _, c := range []struct {
-		edit          pathEdit
-		current, want string
-	}{
-		{pathEdit{}, "/a", "/a"},
-		{pathEdit{prepend: "/p"}, "/a", "/p:/a"},
-		{pathEdit{append: "/z"}, "/a", "/a:/z"},
-		{pathEdit{replace: "/r", prepend: "/p", append: "/z"}, "/a", "/p:/r:/z"},
-		{pathEdit{prepend: "/p", append: "/z"}, "", "/p:/z"},
-	} {
-		if got := c.edit.apply(c.current); got != c.want {
-			t.Errorf("%+v on %q = %q, want %q", c.edit, c.current, got, c.want)
-		}
-	}
-}
-
-func FuzzInjected(f *testing.F) {
-	for _, v := range []string{"x", "$HOME", `\`, `"`, `"; id; "`, "$(id)", "a\nb", `\\"`, "${X:-\"}", "`"} {
-		f.Add(v)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		quoted := `"V=` + strings.ReplaceAll(value, `"`, `""`) + `"`
-		e, err := New(Inputs{Home: "/h", Dir: "/", Set: []string{quoted}, NoEval: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		env, err := e.Evaluate(dirFiles{})
-		if err == nil && !slices.Contains(env, "V="+value) && strings.IndexByte(value, 0) < 0 {
-			t.Errorf("%q became %q", value, env)
-		}
-		e, err = New(Inputs{Home: "/h", Dir: "/", Set: []string{quoted}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if env, err = e.Evaluate(dirFiles{}); err == nil && len(env) != 3+1+6 {
-			t.Errorf("%q set other variables: %q", value, env)
-		}
-	})
 }
 
 // TestOver is the environment of builds.

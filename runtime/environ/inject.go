@@ -111,7 +111,11 @@ func (e *Environment) sort(vars []variable) {
 			v.value += ":" + libsDir
 			e.set(v)
 		case fixed(v.name):
-			e.notes = append(e.notes, v.name+" cannot be set with --env or SEALIFTENV_"+v.name)
+			note := v.name + " cannot be set with --env or SEALIFTENV_" + v.name
+			if v.name == "HOME" {
+				note += "; use --home"
+			}
+			e.notes = append(e.notes, note)
 		default:
 			e.set(v)
 		}
@@ -127,6 +131,11 @@ func (e *Environment) sort(vars []variable) {
 func (e *Environment) set(v variable) {
 	e.injected = slices.DeleteFunc(e.injected, func(w variable) bool { return w.name == v.name })
 	e.injected = append(e.injected, v)
+}
+
+// injects says whether the variable name is injected, be it with no value.
+func (e *Environment) injects(name string) bool {
+	return slices.ContainsFunc(e.injected, func(v variable) bool { return v.name == name })
 }
 
 // libsDir is where libraries of the host, such as a GPU driver's, are shown.

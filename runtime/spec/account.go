@@ -17,10 +17,24 @@ const maxAccounts = 1 << 20
 
 // accounts makes the caller known in the container: the image's passwd(5) and
 // group(5), in which lines for the same ids or names give way to the caller's.
-// Root is known to every image. An image without the file stays without.
+// Root is known to every image, and changes only when --home does. An image
+// without the file stays without.
 func (p *planner) accounts() {
-	if p.id.uid != 0 {
+	switch {
+	case p.id.uid != 0:
 		p.replace("/etc/passwd", func(text string) string { return account.AddUser(text, p.user(), p.id.uid, p.id.gid) })
+	case p.req.Home != "":
+		p.replace("/etc/passwd", func(text string) string {
+			root, known := account.Find(text, 0)
+			if !known {
+				return text
+			}
+			root.Home = p.id.home
+			return account.AddUser(text, root, 0, 0)
+		})
+	}
+	if p.req.Hostname != "" {
+		p.replace("/etc/hostname", func(string) string { return p.req.Hostname + "\n" })
 	}
 	names := p.groups()
 	if len(names) > 0 {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -28,7 +27,7 @@ func (p *planner) process() (plan.Process, error) {
 		proc.Umask = 0o022
 	}
 	if p.req.contain() {
-		proc.CloseFDs, proc.KeepFDs = true, keptFDs(p.f.Environ)
+		proc.CloseFDs, proc.KeepFDs = true, environ.KeptFDs(p.f.Environ)
 	}
 	e, err := p.environ()
 	if err != nil {
@@ -152,23 +151,6 @@ func (p *planner) shown(dir string) bool {
 		return false
 	}
 	return at.Found && at.Mode.IsDir() || p.tree.Governing(at.Path).From == view.Kernel
-}
-
-// keptFDs lists the descriptors that a launcher of MPI processes has named in
-// a variable such as PMI_FD; without them the ranks do not find each other.
-func keptFDs(environ []string) []int {
-	var fds []int
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "PMI") || !strings.HasSuffix(name, "FD") {
-			continue
-		}
-		if fd, err := strconv.ParseUint(value, 10, 31); err == nil && fd > 2 {
-			fds = append(fds, int(fd))
-		}
-	}
-	slices.Sort(fds)
-	return slices.Compact(fds)
 }
 
 // checkPwd refuses a working directory that cannot be one.

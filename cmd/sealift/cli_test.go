@@ -105,6 +105,17 @@ func TestLauncher(t *testing.T) {
 	}
 }
 
+func TestArrives(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	if arrives(signals) {
+		t.Error("a signal that nobody sent")
+	}
+	signals <- os.Interrupt
+	if !arrives(signals) {
+		t.Error("a signal is lost")
+	}
+}
+
 func TestSilent(t *testing.T) {
 	p, _, msg := fake()
 	p.silent = true
@@ -119,6 +130,7 @@ func TestOpenImage(t *testing.T) {
 	for path, want := range map[string]string{
 		"/no/such/image": "spelling", "oci:/no/layout:tag": "sealift build image.sif oci:/no/layout:tag",
 		"docker://alpine": "only files and directories", "no:such": "spelling",
+		"/dev/null/x": "check the path",
 	} {
 		if _, err := openImage(path); err == nil || !strings.Contains(hint.Of(err), want) {
 			t.Errorf("%s: %v, hint %q", path, err, hint.Of(err))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
 )
 
@@ -41,7 +40,7 @@ and help, as text or as JSON in Apptainer's shape.`,
 }
 
 func (p *process) inspect(path string, a aspects) error {
-	img, err := image.Open(path)
+	img, err := openImage(path)
 	if err != nil {
 		return err
 	}

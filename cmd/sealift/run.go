@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -54,11 +55,13 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 	return s.run(ctx, c)
 }
 
-// openImage opens an image that is to be run.
+// openImage opens an image for a command that takes files and directories.
 func openImage(path string) (*image.File, error) {
 	img, err := image.Open(path)
 	scheme, _, named := strings.Cut(path, ":")
 	switch {
+	case err != nil && hint.Of(err) == "":
+		return nil, hint.Wrap(err, "check the path")
 	case !named || !errors.Is(err, fs.ErrNotExist):
 		return img, err
 	case slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, scheme):
@@ -124,10 +127,21 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		return err
 	}
 	if status.Code != 0 {
-		s.interrupted = status.Code == 128+int(syscall.SIGINT) && len(s.sigint) > 0
+		s.interrupted = status.Code == 128+int(syscall.SIGINT) && arrives(s.sigint)
 		return exitStatus(status.Code)
 	}
 	return nil
+}
+
+// arrives says whether a signal came. A terminal sends it to the payload and to
+// this process at once, so the payload's end may be known first.
+func arrives(signals <-chan os.Signal) bool {
+	select {
+	case <-signals:
+		return true
+	case <-time.After(20 * time.Millisecond):
+		return false
+	}
 }
 
 // close ends what is left of the container.

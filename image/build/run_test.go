@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -111,6 +114,7 @@ func TestPostWritesOverTheBase(t *testing.T) {
 	s := newSite(t)
 	write(t, s.path("secret"), "host")
 	s.env.Variables = []string{"TERM=vt100", "TOKEN=x"}
+	s.env.UID = max(s.env.UID, 1) // real root's files keep the owner they have
 	s.env.Run = inUpper(t, func(x Exec, upper string) {
 		script, err := os.ReadFile(upper + "/.post.script")
 		if err != nil || string(script) != " make\n" {
@@ -119,7 +123,7 @@ func TestPostWritesOverTheBase(t *testing.T) {
 		if !slices.Equal(x.Args, []string{"/bin/sh", "-ex", "-u", "/.post.script"}) || x.Dir != "/" || x.Mount != "" {
 			t.Errorf("%+v", x)
 		}
-		if !slices.Contains(x.Env, "PATH=/app/bin:/bin") || !slices.Contains(x.Env, "TERM=vt100") || slices.Contains(x.Env, "TOKEN=x") {
+		if !strings.HasPrefix(x.Env[0], "PATH=/app/bin:/bin:/usr") || !slices.Contains(x.Env, "TERM=vt100") || slices.Contains(x.Env, "TOKEN=x") {
 			t.Errorf("environment %q", x.Env)
 		}
 		write(t, upper+"/etc/passwd", "more")
@@ -162,6 +166,24 @@ func TestPostWritesOverTheBase(t *testing.T) {
 	}
 	if got := s.names(t); got != "base.tar out.sif secret" {
 		t.Errorf("left in the directory: %s", got)
+	}
+}
+
+// TestRealRootSetsOwners has a script of real root, whose chown means what it
+// says.
+func TestRealRootSetsOwners(t *testing.T) {
+	s := newSite(t)
+	s.env.UID, s.env.GID = 0, 0
+	s.env.Run = inUpper(t, func(x Exec, upper string) { write(t, upper+"/etc/passwd", "more") })
+	if err := s.build(t, fromArchive+"%post\n make\n", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	root, err := s.open(t, "out.sif").Squash().Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := root.Lookup("etc/passwd"); err != nil || n.UID != uint32(os.Getuid()) || n.GID != uint32(os.Getgid()) {
+		t.Errorf("%+v, %v", n, err)
 	}
 }
 
@@ -295,9 +317,17 @@ func TestLayersWithMetadataOfTheirOwn(t *testing.T) {
 
 func TestReproducible(t *testing.T) {
 	s := newSite(t)
+	write(t, s.path("host"), "host")
 	var images [][]byte
-	for range 2 {
-		if err := s.build(t, fromArchive, Options{Reproducible: true, Force: true}); err != nil {
+	for i := range 2 {
+		s.env.Run = inUpper(t, func(_ Exec, upper string) {
+			write(t, upper+"/new", "new")
+			if err := os.Chtimes(upper+"/new", time.Time{}, s.env.Now.Add(time.Duration(i+1)*time.Hour)); err != nil {
+				t.Error(err)
+			}
+		})
+		text := fromArchive + "%files\n host /a/b/\n%post\n make\n"
+		if err := s.build(t, text, Options{Reproducible: true, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(s.path("out.sif"))
@@ -308,6 +338,32 @@ func TestReproducible(t *testing.T) {
 	}
 	if !bytes.Equal(images[0], images[1]) {
 		t.Error("two builds differ")
+	}
+	root, err := s.open(t, "out.sif").Squash().Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"new": 1700000000, "a": 1700000000, "a/b": 1700000000, "a/b/host": 1700000000, "etc/passwd": 1000} {
+		if n, err := root.Lookup(name); err != nil || n.ModTime != want {
+			t.Errorf("%s: %+v, %v", name, n, err)
+		}
+	}
+}
+
+// TestLeftoversOfKilledBuildsAreRemoved leaves those of builds that may run.
+func TestLeftoversOfKilledBuildsAreRemoved(t *testing.T) {
+	s := newSite(t)
+	write(t, s.path(".sealift-build-1-old/1-upper/file"), "")
+	write(t, s.path(".sealift-build-2-new/1-upper/file"), "")
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(s.path(".sealift-build-1-old"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.build(t, fromArchive, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.names(t); got != ".sealift-build-2-new base.tar out.sif" {
+		t.Errorf("left in the directory: %s", got)
 	}
 }
 
@@ -391,6 +447,46 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if got := s.names(t); got != "base.tar" {
+		t.Errorf("left in the directory: %s", got)
+	}
+}
+
+// TestCancelEndsPre has a script whose child would outlive it.
+func TestCancelEndsPre(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	text := "Bootstrap: scratch\n%pre\n sleep 1000 & echo $! > pid.new; mv pid.new pid; wait\n"
+	steps, err := Compute(parse(t, "x", text), s.env.Host, Options{Output: "out.sif"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.env.Variables = []string{"PATH=/usr/bin:/bin"}
+	done := make(chan error)
+	go func() { done <- Run(ctx, steps, s.env) }()
+	var pid int
+	for deadline := time.Now().Add(5 * time.Second); pid == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if b, err := os.ReadFile(s.path("pid")); err == nil {
+			if pid, err = strconv.Atoi(strings.TrimSpace(string(b))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err == nil || pid == 0 {
+		t.Fatalf("pid %d, error %v", pid, err)
+	}
+	// The child is gone, or a zombie until the init process reaps it.
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(b), ") Z") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s", b)
+		}
+	}
+	if got := s.names(t); got != "base.tar pid" {
 		t.Errorf("left in the directory: %s", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -37,6 +38,9 @@ func (s *pre) run(ctx context.Context, b *building) error {
 	c := exec.CommandContext(ctx, args[0], args[1:]...)
 	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, hostEnvironment(b.Variables), b.Stdout, b.Stderr
 	c.WaitDelay = time.Second // a process that the script left must not hold the output up
+	// A session of its own makes one target of all that the script started.
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	return s.failed("pre", s.at, c.Run())
 }
 
@@ -163,6 +167,9 @@ func (s *test) run(ctx context.Context, b *building) error {
 	}
 	if err := b.runner(ctx, x); err != nil {
 		err = fmt.Errorf("%v: %%test: %w", s.at, err)
+		if ctx.Err() != nil {
+			return err
+		}
 		return hint.Wrap(err, "correct the image, or build without its test")
 	}
 	return nil

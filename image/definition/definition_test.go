@@ -207,3 +207,19 @@ func TestScriptErrors(t *testing.T) {
 		t.Errorf("missing section: %v, %v", ok, err)
 	}
 }
+
+func TestExecutable(t *testing.T) {
+	for text, want := range map[string]string{
+		"%test\n a\n":                        "#!/bin/sh\n a\n",
+		"%test -e\n a\n":                     "#!/bin/sh -e\n a\n",
+		"%test -c /bin/bash\n a\n":           "#!/bin/bash\n a\n",
+		"%test\n\n  #!/usr/bin/env  x\n a\n": "#!/usr/bin/env x\n a\n",
+		"%test -u\n#!/bin/bash\n a\n":        "#!/bin/bash -u\n a\n",
+	} {
+		r := mustParse(t, "Bootstrap: oci\n"+text)
+		s, ok, err := r.Script(&r.Stages[0], "test")
+		if err != nil || !ok || s.Executable() != want {
+			t.Errorf("%q: %q, %v", text, s.Executable(), err)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func list(t *testing.T, r, before *tree.Node) []string {
 	t.Helper()
 	var names []string
 	for name, n := range r.Walk() {
-		if old, err := before.Lookup(name); err == nil && (old == n || old.IsDir() && n.IsDir()) {
+		if old, err := before.Lookup(name); err == nil && old.Type() == n.Type() && old.Target == n.Target && text(t, old) == text(t, n) {
 			continue
 		}
 		switch n.Type() {
@@ -81,6 +81,9 @@ func list(t *testing.T, r, before *tree.Node) []string {
 
 func text(t *testing.T, n *tree.Node) string {
 	t.Helper()
+	if n.Content == nil {
+		return ""
+	}
 	r, err := n.Content.(tree.Opener).Open()
 	if err != nil {
 		t.Fatal(err)
@@ -266,13 +269,83 @@ func TestPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := root(t, base...)
-		before := clone(r)
+		before := clone(r, map[*tree.Node]*tree.Node{})
 		if err := Place(r, copies, c.dest, 50); err != nil {
 			t.Errorf("%s to %q: %v", c.source, c.dest, err)
 		}
 		if got := list(t, r, before); !slices.Equal(got, c.want) {
 			t.Errorf("%s to %q: %q; want %q", c.source, c.dest, got, c.want)
 		}
+	}
+}
+
+func TestPlaceDatesTheDirectoriesItMakes(t *testing.T) {
+	r := root(t, "dir/old", "to -> /dir")
+	was := r.Entries["dir"].ModTime
+	copies, err := hostDir(t, "f").Load("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Place(r, copies, "/to/a/b/f", 50); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"dir": was, "dir/a": 50, "dir/a/b": 50} {
+		if n, err := r.Lookup(name); err != nil || n.ModTime != want || n.Mode&0o777 != 0o755 && name != "dir" {
+			t.Errorf("%s: %+v, %v", name, n, err)
+		}
+	}
+}
+
+// TestCopiesAreNoLinks copies one file twice: neither the two nor the copies of
+// another line are links of each other, while links within a copy stay.
+func TestCopiesAreNoLinks(t *testing.T) {
+	from := Stage{root(t, "d/one")}
+	from.Root.Entries["d"].Entries["two"] = from.Root.Entries["d"].Entries["one"]
+	to := tree.NewDir(0o755)
+	for _, dest := range []string{"/a", "/b"} {
+		copies, err := from.Load("/d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Place(to, copies, dest, 50); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := to.Entries["a"].Entries, to.Entries["b"].Entries
+	if a["one"] != a["two"] || b["one"] != b["two"] {
+		t.Error("links within a copy are lost")
+	}
+	if a["one"] == b["one"] || a["one"] == from.Root.Entries["d"].Entries["one"] {
+		t.Error("copies are links of each other")
+	}
+}
+
+// TestHostFilesGoIntoThoseThatExist does as cp -f: mode, owner and other names
+// stay, set-id bits and capabilities go.
+func TestHostFilesGoIntoThoseThatExist(t *testing.T) {
+	copies, err := hostDir(t, "f").Load("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &tree.Node{
+		Mode: tree.TypeRegular | 0o6640, UID: 3, GID: 4, Content: tree.Bytes("old"),
+		Xattrs: []tree.Xattr{{Name: "security.capability"}, {Name: "user.a"}},
+	}
+	r := tree.NewDir(0o755)
+	r.Entries["x"], r.Entries["link"] = old, old
+	if err := Place(r, copies, "/x", 50); err != nil {
+		t.Fatal(err)
+	}
+	n := r.Entries["x"]
+	if n != r.Entries["link"] || text(t, n) != "f" || n.Mode != tree.TypeRegular|0o640 || n.UID != 3 || n.GID != 4 || len(n.Xattrs) != 1 {
+		t.Errorf("%+v", n)
+	}
+	copies[0].InPlace = false
+	if err := Place(r, copies, "/x", 50); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.Entries["x"]; n == r.Entries["link"] || n.UID != 0 {
+		t.Errorf("%+v", n)
 	}
 }
 
@@ -283,7 +356,7 @@ func TestPlaceMergesAndKeepsLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := clone(to)
+	before := clone(to, map[*tree.Node]*tree.Node{})
 	if err := Place(to, copies, "", 50); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (h Host) Load(source string) ([]Copied, error) {
 		if err != nil {
 			return nil, err
 		}
-		copies[i] = Copied{name, node}
+		copies[i] = Copied{Source: name, Node: node, InPlace: true}
 	}
 	return copies, nil
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/image/tree"
@@ -21,17 +22,21 @@ type Copied struct {
 	// Source is where it comes from; its last name is its own.
 	Source string
 	Node   *tree.Node
+	// InPlace makes the content of a file that of a regular file which exists,
+	// whose other names have it as well then and whose mode and owner stay, as
+	// by open(2) with O_TRUNC. Without it, the file takes the name over.
+	InPlace bool
 }
 
 // Place puts the copies of one line of %files into root as cp -fR would in a
 // container there: all symbolic links of the destination are followed inside
 // root, and ".." stops at it. An empty dest stands for each source's path. A
-// directory that exists is merged with and keeps its own metadata; a file is
-// replaced. time is the modification time of the directories that had to be
+// directory that exists is merged with and keeps its own metadata. time is the modification time of the directories that had to be
 // made, in seconds since the epoch.
 func Place(root *tree.Node, copies []Copied, dest string, time int64) error {
-	p := placer{root, time}
 	for _, c := range copies {
+		p := placer{root, time, c.InPlace}
+		c.Node = clone(c.Node, map[*tree.Node]*tree.Node{})
 		if dest == "" {
 			if err := p.put(clamp(c.Source), c.Node); err != nil {
 				return err
@@ -80,6 +85,8 @@ func follow(root *tree.Node, name string) (string, *tree.Node) {
 type placer struct {
 	root *tree.Node
 	time int64
+	// inPlace is that of Copied.
+	inPlace bool
 }
 
 // put makes a copy of node be at name, merged into a directory there. A
@@ -90,9 +97,12 @@ func (p placer) put(name string, node *tree.Node) error {
 	case node.Type() == tree.TypeSymlink && to != name:
 		return p.root.Insert(name, node)
 	case old == nil:
-		return p.insert(to, clone(node))
+		return p.insert(to, node)
 	case !old.IsDir() && node.IsDir():
 		return fmt.Errorf("%s is no directory and cannot be replaced by one", to)
+	case p.inPlace && old.Type() == tree.TypeRegular && node.Type() == tree.TypeRegular:
+		overwrite(old, node)
+		return nil
 	case !old.IsDir():
 		return p.root.Insert(to, node)
 	case !node.IsDir():
@@ -124,16 +134,28 @@ func (p placer) insert(name string, node *tree.Node) error {
 	return p.root.Insert(name, node)
 }
 
-// clone copies the directories of a tree, so that a change of one is not a
-// change of the other; files are shared.
-func clone(n *tree.Node) *tree.Node {
-	if !n.IsDir() {
-		return n
+// overwrite gives old the content of node, and takes the rights away that a
+// write does (inode(7) on set-id bits, capabilities(7) on those of files).
+func overwrite(old, node *tree.Node) {
+	old.Content, old.ModTime = node.Content, node.ModTime
+	old.Mode &^= 0o6000
+	old.Xattrs = slices.DeleteFunc(old.Xattrs, func(x tree.Xattr) bool { return x.Name == "security.capability" })
+}
+
+// clone copies a tree, so that a change of one is not a change of the other
+// and the files of two copies are not links of each other. Links within the
+// tree stay links; seen are the copies of its files so far.
+func clone(n *tree.Node, seen map[*tree.Node]*tree.Node) *tree.Node {
+	if c := seen[n]; c != nil {
+		return c
 	}
 	c := *n
-	c.Entries = make(map[string]*tree.Node, len(n.Entries))
-	for name, child := range n.Entries {
-		c.Entries[name] = clone(child)
+	seen[n] = &c
+	if n.IsDir() {
+		c.Entries = make(map[string]*tree.Node, len(n.Entries))
+		for name, child := range n.Entries {
+			c.Entries[name] = clone(child, seen)
+		}
 	}
 	return &c
 }
@@ -172,7 +194,7 @@ func (s Stage) Load(source string) ([]Copied, error) {
 		if node == nil {
 			return nil, fmt.Errorf("%s: %w", name, errDangling)
 		}
-		copies[i] = Copied{name, node}
+		copies[i] = Copied{Source: name, Node: node}
 	}
 	return copies, nil
 }

@@ -164,6 +164,7 @@ func TestReadShape(t *testing.T) {
 	m, err := Read(fstest.MapFS{
 		path.Join(Dir, LabelsFile):                  {Data: []byte(`{"k": "v"}`)},
 		path.Join(Dir, "env/90-environment.sh"):     {Data: []byte("export A=1\n")},
+		path.Join(Dir, "env/99-base.sh"):            {Data: []byte("in every image")},
 		path.Join(Dir, "env/notes"):                 {Data: []byte("no script")},
 		path.Join(Dir, Runscript):                   {Data: []byte("run")},
 		path.Join(Dir, Definition):                  {Data: []byte("def")},
@@ -233,3 +234,40 @@ func TestFromTreeNeedsReadableContent(t *testing.T) {
 		t.Errorf("%v, %v", files, err)
 	}
 }
+
+func TestTakeLabels(t *testing.T) {
+	for _, c := range []struct {
+		n    *tree.Node
+		want string
+		err  error
+	}{
+		{nil, "", nil},
+		{&tree.Node{Mode: tree.TypeRegular}, "", nil},
+		{&tree.Node{Mode: tree.TypeRegular, Content: tree.Bytes("a b\n")}, "a b\n", nil},
+		{&tree.Node{Mode: tree.TypeSymlink, Target: "/etc/passwd"}, "", nil},
+		{tree.NewDir(0o755), "", nil},
+		{&tree.Node{Mode: tree.TypeRegular, Content: unopened{}}, "", ErrUnreadable},
+	} {
+		root := tree.NewDir(0o755)
+		if c.n != nil {
+			root.Entries[".build.labels"] = c.n
+		}
+		got, err := TakeLabels(root)
+		if got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%+v: %q, %v", c.n, got, err)
+		}
+		if root.Entries[".build.labels"] != nil {
+			t.Errorf("%+v stays", c.n)
+		}
+	}
+	root := tree.NewDir(0o755)
+	root.Entries[".build.labels"] = &tree.Node{Mode: tree.TypeRegular, Content: tree.Bytes(make([]byte, maxLabels+1))}
+	if _, err := TakeLabels(root); err == nil {
+		t.Error("a huge file is no error")
+	}
+}
+
+// unopened is content on its way into an image.
+type unopened struct{}
+
+func (unopened) Size() int64 { return 1 }

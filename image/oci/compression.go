@@ -53,7 +53,7 @@ func compressionOf(mediaType string) (compression, error) {
 			return compression(suffix), nil
 		}
 	}
-	return "", fmt.Errorf("has the media type %q, not a tar, gzip or zstd layer's", mediaType)
+	return "", fmt.Errorf("has the media type %.140q, not a tar, gzip or zstd layer's", mediaType)
 }
 
 // sniff tells from its first bytes how the stream is compressed.

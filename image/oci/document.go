@@ -58,7 +58,7 @@ func parseDocument(raw []byte, mediaType string) (*document, error) {
 		return nil, hint.New("has a manifest of Docker's schema 1", "save the image again with a Docker or Podman of this decade")
 	}
 	if d.MediaType != "" && mediaType != "" && d.MediaType != mediaType {
-		return nil, fmt.Errorf("is of media type %q, but %q where it is named", d.MediaType, mediaType)
+		return nil, fmt.Errorf("is of media type %.140q, but %.140q where it is named", d.MediaType, mediaType)
 	}
 	if (d.Manifests != nil) == (d.Layers != nil) {
 		return nil, errors.New("is not either an index with manifests or a manifest with layers")
@@ -81,7 +81,7 @@ func (d *document) check() error {
 			return errors.New("is a manifest without layers")
 		}
 	default:
-		return fmt.Errorf("has the unknown media type %q", d.MediaType)
+		return fmt.Errorf("has the unknown media type %.140q", d.MediaType)
 	}
 	if d.Manifests != nil {
 		return nil
@@ -90,7 +90,7 @@ func (d *document) check() error {
 		return errors.New("is a manifest without a configuration")
 	}
 	if t := d.Config.MediaType; t != v1.MediaTypeImageConfig && t != dockerConfig {
-		return fmt.Errorf("is an artifact of type %q, not a container image", t)
+		return fmt.Errorf("is an artifact of type %.140q, not a container image", t)
 	}
 	if n := len(*d.Layers); n > maxLayers {
 		return fmt.Errorf("has %d layers, more than %d", n, maxLayers)

@@ -68,7 +68,7 @@ func checkLayout(src source) error {
 		return damaged("%s: %w", v1.ImageLayoutFile, err)
 	}
 	if !strings.HasPrefix(layout.Version, "1.") {
-		return fmt.Errorf("is an OCI layout of version %q, not 1", layout.Version)
+		return fmt.Errorf("is an OCI layout of version %.140q, not 1", layout.Version)
 	}
 	return nil
 }
@@ -82,13 +82,14 @@ func tagged(all []descriptor, tag string) ([]descriptor, error) {
 	}
 	var found []descriptor
 	var tags []string
+	seen := make(map[digest]bool)
 	for _, d := range all {
 		name := d.Annotations[v1.AnnotationRefName]
 		if name != "" {
 			tags = append(tags, name)
 		}
-		same := func(o descriptor) bool { return o.Digest == d.Digest }
-		if (tag == "" || name == tag) && !slices.ContainsFunc(found, same) {
+		if (tag == "" || name == tag) && !seen[d.Digest] {
+			seen[d.Digest] = true
 			found = append(found, d)
 		}
 	}
@@ -104,7 +105,7 @@ func tagged(all []descriptor, tag string) ([]descriptor, error) {
 }
 
 func manyTags(tags []string) error {
-	return hint.New("holds several images", "add one of the tags :%s", strings.Join(tags, ", :"))
+	return hint.New("holds several images", "add one of the tags :%.2000s", strings.Join(tags, ", :"))
 }
 
 func noTag(tag string, tags []string) error {
@@ -112,7 +113,7 @@ func noTag(tag string, tags []string) error {
 	if len(tags) == 0 {
 		return hint.Wrap(err, "leave the tag out; no image there has one")
 	}
-	return hint.Wrap(err, "use one of the tags :%s", strings.Join(tags, ", :"))
+	return hint.Wrap(err, "use one of the tags :%.2000s", strings.Join(tags, ", :"))
 }
 
 // setManifest takes over the configuration and layers of a manifest.

@@ -85,5 +85,5 @@ func choose(list []descriptor, p Platform) (descriptor, error) {
 func wrongPlatform(p Platform, offered []string) error {
 	slices.Sort(offered)
 	return hint.New(fmt.Sprintf("the image is not for %s", p),
-		"it is offered for %s", strings.Join(slices.Compact(offered), ", "))
+		"it is offered for %.2000s", strings.Join(slices.Compact(offered), ", "))
 }

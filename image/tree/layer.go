@@ -91,7 +91,7 @@ func eachEntry(ctx context.Context, layer Layer, visit func(*entry) error) (err 
 			return fmt.Errorf("tar entry %d: %w", i+1, err)
 		}
 		if err := visit(&entry{h, i, archive, raw}); err != nil {
-			return fmt.Errorf("tar entry %q: %w", h.Name, err)
+			return fmt.Errorf("tar entry %.300q: %w", h.Name, err)
 		}
 	}
 	_, err = io.Copy(io.Discard, raw)
@@ -201,7 +201,7 @@ func (m *merger) file(h *tar.Header, name string) (*record, error) {
 	}
 	link, err := clean(h.Linkname)
 	if err != nil {
-		return nil, fmt.Errorf("hard link to %q: %w", h.Linkname, err)
+		return nil, fmt.Errorf("hard link to %.300q: %w", h.Linkname, err)
 	}
 	return &record{kind: kindHardLink, name: name, link: link, node: node}, nil
 }

@@ -162,9 +162,9 @@ func TestOddNames(t *testing.T) {
 
 func TestMetadataIsBounded(t *testing.T) {
 	for name, stack := range map[string][][]ent{
-		"names":         {{file(strings.Repeat("n/", 2000)+"a", ""), file(strings.Repeat("m/", 2000)+"a", "")}},
-		"shadows":       {{}, {file(strings.Repeat("n/", 4000)+"a", "")}},
-		"link expanded": {{link("l", strings.Repeat("n/", 2000)), link("m", "l/l/l"), file("l/a", ""), link("x", strings.Repeat("y/", 2000)), file("x/a", "")}},
+		"names":         {{file(strings.Repeat("n/", 1000)+"a", ""), file(strings.Repeat("m/", 1000)+"a", "")}},
+		"shadows":       {{}, deepFiles("abcde")},
+		"link expanded": {{link("l", strings.Repeat("n/", 1000)), link("m", "l/l/l"), file("l/a", ""), link("x", strings.Repeat("y/", 1000)), file("x/a", "")}},
 		"attributes":    {manyAttributes()},
 	} {
 		layers := layersOf(t, stack...)
@@ -176,6 +176,13 @@ func TestMetadataIsBounded(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
+}
+
+func deepFiles(names string) (entries []ent) {
+	for _, name := range names {
+		entries = append(entries, file(strings.Repeat(string(name)+"/", 1000)+"a", ""))
+	}
+	return entries
 }
 
 func manyAttributes() (entries []ent) {

@@ -28,7 +28,7 @@ func (m *merger) apply(records []record) error {
 			return err
 		}
 		if err := m.put(&records[i]); err != nil {
-			return fmt.Errorf("tar entry %q: %w", records[i].name, err)
+			return fmt.Errorf("tar entry %.300q: %w", records[i].name, err)
 		}
 	}
 	return nil
@@ -57,7 +57,7 @@ func (m *merger) erase(records []record) error {
 		}
 		steps, err := m.root.follow(dir, func(prefix string) bool { return replaced[prefix] })
 		if err != nil {
-			return fmt.Errorf("whiteout in %q: %w", dir, err)
+			return fmt.Errorf("whiteout in %.300q: %w", dir, err)
 		}
 		if n := last(steps); n != nil {
 			all = append(all, gone{n, base})
@@ -129,7 +129,7 @@ func (m *merger) put(r *record) error {
 	node := r.node
 	if r.kind == kindHardLink {
 		if node, err = m.linked(r, dir, base); err != nil {
-			return fmt.Errorf("hard link to %q: %w", r.link, err)
+			return fmt.Errorf("hard link to %.300q: %w", r.link, err)
 		}
 		node.adopt(r.node)
 	}

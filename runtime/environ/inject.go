@@ -149,7 +149,7 @@ func fixed(name string) bool { return slices.Contains(ownedNames, name) || ours(
 func (in *Inputs) evaluateFile(file File) ([]variable, error) {
 	sh := shell.New(in.Caller, noFiles{})
 	if err := sh.Run(file.Name, file.Text); err != nil {
-		return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "use lines of the form NAME=value, quoted where a shell would need it")
+		return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "use lines of the form NAME=value, quoted where a shell would need it; commands are not run")
 	}
 	var vars []variable
 	for _, entry := range sh.Assigned() {

@@ -51,6 +51,7 @@ install:
 	$(STATIC) -ldflags '$(LDFLAGS) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/sealift ./cmd/sealift
 	$(STATIC) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
+	ln -sf sealift $(DESTDIR)$(PREFIX)/bin/run-singularity
 	install -D -m 0755 bin/install/sealift-starter $(DESTDIR)$(PREFIX)/libexec/sealift/sealift-starter
 
 clean:

@@ -123,7 +123,9 @@ func (m *machine) overlay(dirs hosts, target, words string) error {
 			paths[i] = fdPath(fd)
 		}
 	}
-	data := "userxattr,lowerdir=" + strings.Join(paths[2:], ":")
+	// xino gives files and directories one device number; du -x and df stop
+	// at files without it (overlayfs.rst of the kernel, "Inode properties").
+	data := "userxattr,xino=on,lowerdir=" + strings.Join(paths[2:], ":")
 	if paths[0] != "" {
 		data += ",upperdir=" + paths[0] + ",workdir=" + paths[1]
 	}

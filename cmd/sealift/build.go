@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,7 @@ type buildFlags struct {
 	build.Options
 	args, argFiles []string
 	dryRun         bool
+	fakeroot       bool
 }
 
 func (p *process) buildCommand() *cobra.Command {
@@ -56,11 +58,14 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
-	flags.BoolP("fakeroot", "f", true, "build as root of a user namespace (the default)")
+	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")
 	return c
 }
 
 func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
+	if !b.fakeroot {
+		return usageError(c, errors.New("--fakeroot=false: a build always runs as root of its own user namespace"))
+	}
 	recipe, err := readRecipe(source)
 	if err != nil {
 		return err
@@ -86,13 +91,12 @@ func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
 		}
 		return nil
 	}
-	ctx, stop := p.interruptible(c.Context())
-	defer stop()
-	return build.Run(ctx, steps, build.Environment{
+	e := build.Environment{
 		Host: h, Run: p.runScript, Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Variables: p.environ, Stdout: p.stderr, Stderr: p.stderr,
 		Notify: func(line string) { p.info("%s", line) },
-	})
+	}
+	return interruptible(c.Context(), func(ctx context.Context) error { return build.Run(ctx, steps, e) })
 }
 
 // readRecipe reads a definition file, or makes up the recipe of an image.

@@ -27,6 +27,14 @@ type buildFlags struct {
 	fakeroot       bool
 }
 
+// buildError is a failure of the build, whatever a script's own status was.
+type buildError struct{ error }
+
+func (e buildError) Unwrap() error { return e.error }
+
+// ExitCode is that of every failure of Sealift's own.
+func (buildError) ExitCode() int { return exitFailure }
+
 func (p *process) buildCommand() *cobra.Command {
 	var b buildFlags
 	c := &cobra.Command{
@@ -96,7 +104,12 @@ func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
 		Variables: p.environ, Stdout: p.stderr, Stderr: p.stderr,
 		Notify: func(line string) { p.info("%s", line) },
 	}
-	return interruptible(c.Context(), func(ctx context.Context) error { return build.Run(ctx, steps, e) })
+	return interruptible(c.Context(), func(ctx context.Context) error {
+		if err := build.Run(ctx, steps, e); err != nil {
+			return buildError{err}
+		}
+		return nil
+	})
 }
 
 // readRecipe reads a definition file, or makes up the recipe of an image.

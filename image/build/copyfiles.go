@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/definition"
@@ -46,7 +47,7 @@ func (s *copyFiles) run(ctx context.Context, b *building) error {
 
 func (s *copyFiles) load(ctx context.Context, b *building) ([]files.Copied, error) {
 	if s.from.index < 0 {
-		return files.Host{Dir: b.Host.Dir, Time: b.time()}.Load(s.Source)
+		return files.Host{Dir: b.Host.Dir, Time: b.time(), Skip: b.own()}.Load(s.Source)
 	}
 	root, err := b.stage(s.from).settle(ctx)
 	if err != nil {
@@ -55,11 +56,23 @@ func (s *copyFiles) load(ctx context.Context, b *building) ([]files.Copied, erro
 	return files.Stage{Root: root}.Load(s.Source)
 }
 
+// own are the paths that the build itself writes to.
+func (b *building) own() []string {
+	if b.dir != nil {
+		return []string{b.work.Path(), filepath.Dir(b.dir.Path())}
+	}
+	return []string{b.work.Path(), fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())}
+}
+
 func (s *copyFiles) failed(err error) error {
 	place := &definition.Error{Name: s.recipe, Line: s.Line, Message: fmt.Sprintf("%%files %s", s.Source)}
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("%w: no such file in %v: %w", place, s.from, err),
 			"correct the path; on the host it starts from the directory where the build was started")
 	}
-	return fmt.Errorf("%w: %w", place, err)
+	err = fmt.Errorf("%w: %w", place, err)
+	if errors.Is(err, fs.ErrPermission) {
+		return hint.Wrap(err, "make it readable, or leave it out")
+	}
+	return err
 }

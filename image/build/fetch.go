@@ -75,7 +75,11 @@ func (s *fetch) openOCI(ctx context.Context, st *stage) (*metadata.Config, error
 	st.b.closeLater(img.Close)
 	st.source = layers{img, st.b}
 	c := img.Config().Config
-	st.env, st.config, st.base, st.digest = c.Env, img.RawConfig(), s.name, img.Digest()
+	var raw struct{ Config json.RawMessage }
+	if err := json.Unmarshal(img.RawConfig(), &raw); err != nil {
+		return nil, fmt.Errorf("image configuration: %w", err)
+	}
+	st.env, st.config, st.base, st.digest = c.Env, raw.Config, s.name, img.Digest()
 	return &metadata.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Labels: c.Labels}, nil
 }
 
@@ -89,8 +93,9 @@ func (s *fetch) openLocal(st *stage) error {
 		return hint.Wrap(fmt.Errorf("%s is for %s, not %s", s.path, a, s.arch), "start from an image for %s", s.arch)
 	}
 	st.source = local{f, st.b}
-	if config, err := f.OCIConfig(); err == nil && json.Valid(config) {
-		st.config = config
+	var c struct{ Env []string }
+	if config, err := f.OCIConfig(); err == nil && json.Unmarshal(config, &c) == nil {
+		st.config, st.env = config, c.Env
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -113,7 +114,7 @@ func TestTheConfigurationSurvivesARebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.env.Run = inUpper(t, func(x Exec, _ string) {
-		if slices.Contains(x.Env, "PATH=/app/bin:/bin") {
+		if !slices.Contains(x.Env, "SING_USER_DEFINED_APPEND_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin") {
 			t.Errorf("environment %q", x.Env)
 		}
 	})
@@ -174,5 +175,26 @@ func TestDamagedArchives(t *testing.T) {
 	}
 	if got := s.names(t); got != "base.tar cut.tar odd.tar" {
 		t.Errorf("left in the directory: %s", got)
+	}
+}
+
+// TestTheBuildDoesNotCopyItself copies the directory that it works in.
+func TestTheBuildDoesNotCopyItself(t *testing.T) {
+	s := newSite(t)
+	s.env.Run = inUpper(t, func(Exec, string) {})
+	text := fromArchive + "%setup\n x\n%files\n . /all/\n ./ /more\n%post\n x\n"
+	for _, o := range []Options{{Sandbox: true}, {}} {
+		if err := s.build(t, text, o); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{"all", "more"} {
+			entries, err := fs.ReadDir(s.open(t, "out.sif").FS(), dir)
+			if err != nil || len(entries) != 1 || entries[0].Name() != "base.tar" {
+				t.Errorf("%v, %v", entries, err)
+			}
+		}
+		if err := os.Rename(s.path("out.sif"), t.TempDir()+"/old"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

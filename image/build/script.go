@@ -36,7 +36,7 @@ func (s *pre) run(ctx context.Context, b *building) error {
 	}
 	args := append(slices.Clone(s.args), name)
 	c := exec.CommandContext(ctx, args[0], args[1:]...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, hostEnvironment(b.Variables), b.Stdout, b.Stderr
+	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, metadata.HostEnvironment(b.Variables), b.Stdout, b.Stderr
 	c.WaitDelay = time.Second // a process that the script left must not hold the output up
 	// A session of its own makes one target of all that the script started.
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -61,7 +61,7 @@ func (s *setup) run(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	env := append(hostEnvironment(b.Variables), metadata.Variables("ROOTFS", mount.Name())...)
+	env := append(metadata.HostEnvironment(b.Variables), metadata.Variables("ROOTFS", mount.Name())...)
 	return s.failed("setup", s.at, b.execute(ctx, s.at, Exec{
 		Mount: mount.Name(), Args: append(slices.Clone(s.args), name), Dir: b.Host.Dir, Env: env,
 	}))
@@ -152,7 +152,7 @@ func (s *test) String() string {
 }
 
 func (s *test) run(ctx context.Context, b *building) error {
-	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, nil)}
+	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, b.stage(s.at).env)}
 	switch {
 	case !s.packed:
 		p, err := b.stage(s.at).rebase(ctx)
@@ -173,14 +173,4 @@ func (s *test) run(ctx context.Context, b *building) error {
 		return hint.Wrap(err, "correct the image, or build without its test")
 	}
 	return nil
-}
-
-// hostEnvironment is the environment of scripts on the host: the caller's,
-// but for settings of this program and its peers.
-func hostEnvironment(variables []string) []string {
-	return slices.DeleteFunc(slices.Clone(variables), func(kv string) bool {
-		return slices.ContainsFunc([]string{"SEALIFT", "APPTAINER", "SINGULARITY"}, func(p string) bool {
-			return strings.HasPrefix(kv, p+"_") || strings.HasPrefix(kv, p+"ENV_")
-		})
-	})
 }

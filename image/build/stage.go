@@ -49,8 +49,10 @@ type stage struct {
 	b      *building
 	source source
 	edits  []edit
-	// env is the environment of the OCI image it starts from, config the
-	// image's whole configuration (JSON), digest its manifest's digest.
+	// config is the configuration of the OCI image that the stage starts from,
+	// or that its local image was made of: what config.md of the OCI image
+	// format has under "config", as JSON. env is its environment, digest the
+	// manifest's digest.
 	env    []string
 	config []byte
 	base   string

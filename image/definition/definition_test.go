@@ -134,7 +134,7 @@ func TestParseIsLinear(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	r := mustParse(t, "Bootstrap: oci\n%files from one two\n# c\n\n a b\n 'x y'*  \"d \\\"e\" # note\n \\*.c\n")
+	r := mustParse(t, "Bootstrap: oci\n%files from\tone two\n# c\n\n a b\n 'x y'*  \"d \\\"e\" # note\n \\*.c\n")
 	from, copies, err := r.Files(r.Stages[0].Sections[0])
 	if err != nil {
 		t.Fatal(err)

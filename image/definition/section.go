@@ -7,7 +7,7 @@ import (
 
 // Copy is one line of a %files section.
 type Copy struct {
-	// Source is a shell pattern (* ? [] ** and extended globs) in which a
+	// Source is a shell pattern (* ? [] ** {,} and extended globs) in which a
 	// backslash makes the next character literal.
 	Source string
 	// Dest is the destination, empty when the line names none.
@@ -19,7 +19,7 @@ type Copy struct {
 // which is empty for the host.
 func (r *Recipe) Files(s Section) (from string, copies []Copy, err error) {
 	if s.Args != "" {
-		word, name, _ := strings.Cut(s.Args, " ")
+		word, name, _ := strings.Cut(strings.ReplaceAll(s.Args, "\t", " "), " ")
 		if from = strings.TrimSpace(name); word != "from" || from == "" {
 			return "", nil, r.Errorf(s.Line, "arguments %q of %%files; expected nothing or \"from STAGE\"", brief(s.Args))
 		}

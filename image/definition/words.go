@@ -7,8 +7,9 @@ import "strings"
 type word struct{ pattern, literal string }
 
 // splitWords splits a line at spaces and tabs. Single quotes, double quotes
-// and backslashes quote as in sh(1), without any expansion; a word that is
-// just # begins a comment. It reports false for an unclosed quote.
+// and backslashes quote as in sh(1), but the wildcards * ? [] keep their meaning
+// in double quotes, which are the one way to write spaces for the peers; a word
+// that is just # begins a comment. It reports false for an unclosed quote.
 func splitWords(line string) (words []word, ok bool) {
 	for line = strings.TrimLeft(line, " \t"); line != ""; line = strings.TrimLeft(line, " \t") {
 		if line[0] == '#' && len(words) > 0 {
@@ -30,7 +31,10 @@ func cutWord(line string) (w word, rest string, ok bool) {
 	i := 0
 	for ; i < len(line); i++ {
 		c := line[i]
-		quoted := quote != 0
+		quoted, special := quote != 0, metas
+		if quote == '"' {
+			special = quotedMetas
+		}
 		switch {
 		case !quoted && (c == ' ' || c == '\t'):
 			return word{pattern.String(), literal.String()}, line[i:], true
@@ -45,9 +49,9 @@ func cutWord(line string) (w word, rest string, ok bool) {
 			if i == len(line) {
 				return word{}, "", false
 			}
-			c, quoted = line[i], true
+			c, quoted, special = line[i], true, metas
 		}
-		if quoted && strings.IndexByte(metas, c) >= 0 {
+		if quoted && strings.IndexByte(special, c) >= 0 {
 			pattern.WriteByte('\\')
 		}
 		pattern.WriteByte(c)
@@ -56,5 +60,9 @@ func cutWord(line string) (w word, rest string, ok bool) {
 	return word{pattern.String(), literal.String()}, "", quote == 0
 }
 
-// metas are the characters that mean something in a pattern.
-const metas = `*?[]\!+@()|^-`
+// metas are the characters that mean something in a pattern; quotedMetas are
+// those of them that do not in double quotes.
+const (
+	metas       = `*?[]!^-` + quotedMetas
+	quotedMetas = `\+@()|{},`
+)

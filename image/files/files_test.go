@@ -104,7 +104,7 @@ func sources(copies []Copied) (names []string) {
 }
 
 func TestPatternsOnHostAndInStage(t *testing.T) {
-	names := []string{"a.c", "b.c", "c.h", ".hidden", "sub/d.c", "sub/deep/e.c", ".git/f.c", "star*", "dir -> sub", "a b", "loop -> ."}
+	names := []string{"a.c", "b.c", "c.h", ".hidden", "sub/d.c", "sub/deep/e.c", ".git/f.c", "star*", "q[1]", "[x", "dir -> sub", "a b", "loop -> ."}
 	host, stage := hostDir(t, names...), Stage{root(t, names...)}
 	for _, c := range []struct{ pattern, want string }{
 		{"a.c", "a.c"},
@@ -121,6 +121,15 @@ func TestPatternsOnHostAndInStage(t *testing.T) {
 		{`a\ b`, "a b"},
 		{"sub//d.c", "sub/d.c"},
 		{"nothing", ""},
+		{"{b,a}.c", "b.c a.c"},
+		{"{a,sub/{d,deep/e}}.c", "a.c sub/d.c sub/deep/e.c"},
+		{"{,sub/}d.c", "sub/d.c"},
+		{"{*.c,a.*}", "a.c b.c"},
+		{`\{a,b\}.c`, ""},
+		{"{a.c}", ""},
+		{"{}", ""},
+		{"q[1]", "q[1]"},
+		{"[x", "[x"},
 		{"a.c/x", ""},
 		{"a.c/*", ""},
 		{"no/*", ""},
@@ -160,6 +169,31 @@ func TestHostFollowsAllLinks(t *testing.T) {
 	link := n.Entries["link"]
 	if link.Mode != tree.TypeRegular|0o755 || link.UID != 0 || link.ModTime != 42 || n.Mode != tree.TypeDir|0o755 {
 		t.Errorf("%+v in %+v", link, n)
+	}
+}
+
+func TestHostReportsWhatCannotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	h := hostDir(t, "d/a")
+	if err := os.Chmod(h.Dir+"/d/a", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Load("d"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestHostSkips(t *testing.T) {
+	h := hostDir(t, "d/a", "d/own/x", "d/out", "own2/x")
+	h.Skip = []string{h.Dir + "/d/own", h.Dir + "/d/out", h.Dir + "/own2", h.Dir + "/gone"}
+	copies, err := h.Load("*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(copies) != 1 || !slices.Equal(copies[0].Node.Names(), []string{"a"}) {
+		t.Errorf("%+v", copies)
 	}
 }
 
@@ -232,6 +266,12 @@ func TestStageFollowsOnlyTopLinks(t *testing.T) {
 	if copies, err = s.Load("/host"); err != nil || copies[0].Node != s.Root {
 		t.Errorf("%v, %v", copies, err)
 	}
+	if copies, err = s.Load("/host/*/"); err != nil || len(copies) != 3 || !copies[0].Contents {
+		t.Errorf("%+v, %v", copies, err)
+	}
+	if _, err = s.Load("/host/real/file/"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
 	if _, err = s.Load("/lost"); !errors.Is(err, errDangling) {
 		t.Errorf("error %v", err)
 	}
@@ -262,6 +302,12 @@ func TestPlace(t *testing.T) {
 		{"d", "/other", []string{"other/", "other/new=d/new", "other/old=d/old"}},
 		{"d/*", "/dir", []string{"dir/new=d/new", "dir/old=d/old"}},
 		{"d", "", []string{"d/", "d/new=d/new", "d/old=d/old"}},
+		{"d/.", "/dir", []string{"dir/new=d/new", "dir/old=d/old"}},
+		{"d/./", "/to/", []string{"dir/new=d/new", "dir/old=d/old"}},
+		{"d/.", "/x/", []string{"x/", "x/new=d/new", "x/old=d/old"}},
+		{"*/.", "/x", []string{"x/", "x/new=d/new", "x/old=d/old"}},
+		{"*/", "/x/", []string{"x/", "x/d/", "x/d/new=d/new", "x/d/old=d/old"}},
+		{"d/../d", "/dir/", []string{"dir/d/", "dir/d/new=d/new", "dir/d/old=d/old"}},
 		{"[fg]", "/x/", []string{"x/", "x/f=f", "x/g=g"}},
 	} {
 		copies, err := h.Load(c.source)
@@ -389,5 +435,23 @@ func TestPlaceRefuses(t *testing.T) {
 		if err := Place(root(t, "file", "d/y"), copies, c.dest, 50); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s to %s: error %v; want %s", c.source, c.dest, err, c.want)
 		}
+	}
+}
+
+func TestBracesAreBounded(t *testing.T) {
+	got, err := braces("{a,b}{c,{d,e}}x{1..3}{z")
+	if want := []string{"acx{1..3}{z", "adx{1..3}{z", "aex{1..3}{z", "bcx{1..3}{z", "bdx{1..3}{z", "bex{1..3}{z"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, s := range []string{strings.Repeat("{a,b}", 30), "{" + strings.Repeat(",", 5000) + "}"} {
+		if got, err := braces(s); err == nil {
+			t.Errorf("%d patterns", len(got))
+		}
+	}
+	if got, err := braces(strings.Repeat("{", 1000)); err == nil {
+		t.Errorf("%q", got)
+	}
+	if got, err := braces(strings.Repeat("{", 60)); err != nil || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/pattern"
@@ -23,25 +24,50 @@ type lister interface {
 	exists(name string) bool
 	// isDir tells whether name is a directory and not a link to one.
 	isDir(name string) bool
+	// leadsToDir tells whether name is a directory or a link to one.
+	leadsToDir(name string) bool
 }
 
 // glob returns the paths that a pattern of definition.Copy stands for, in the
 // order of their names. Names that start with a dot are matched by a pattern
-// that does, and ** by any number of directories. Nothing matched is
-// fs.ErrNotExist.
+// that does, and ** by any number of directories. A pattern that ends with a
+// slash, . or .. stands for directories alone. One that matches nothing may be
+// a name itself, as in bash; nothing of that name either is fs.ErrNotExist.
 func glob(l lister, source string) ([]string, error) {
 	g := globber{lister: l}
-	start, rest := "", source
-	if strings.HasPrefix(source, "/") {
-		start, rest = "/", strings.TrimLeft(source, "/")
-	}
-	if err := g.expand(start, rest); err != nil {
+	patterns, err := braces(source)
+	if err != nil {
 		return nil, err
+	}
+	for _, p := range patterns {
+		start, rest := "", p
+		if strings.HasPrefix(p, "/") {
+			start, rest = "/", strings.TrimLeft(p, "/")
+		}
+		if p != "" && err == nil {
+			err = g.expand(start, rest)
+		}
+	}
+	if name := unescape(source); len(g.found) == 0 && l.exists(name) {
+		g.found, err = []string{name}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(source, "/") || endsWithDots(source) {
+		g.found = slices.DeleteFunc(g.found, func(name string) bool { return !l.leadsToDir(name) })
 	}
 	if len(g.found) == 0 {
 		return nil, fs.ErrNotExist
 	}
 	return g.found, nil
+}
+
+// endsWithDots reports whether the last name of a path is . or "..".
+func endsWithDots(source string) bool {
+	source = strings.TrimRight(source, "/")
+	last := source[strings.LastIndexByte(source, '/')+1:]
+	return last == "." || last == ".."
 }
 
 type globber struct {

@@ -19,6 +19,11 @@ type Host struct {
 	Dir string
 	// Time is the modification time of every copy, in seconds since the epoch.
 	Time int64
+	// Skip names files and directories that are never copied: what the build
+	// itself writes, which may be below a directory that is copied.
+	Skip []string
+	// skip describes those of Skip that exist.
+	skip []os.FileInfo
 }
 
 func (h Host) path(name string) string {
@@ -52,32 +57,48 @@ func (h Host) isDir(name string) bool {
 	return err == nil && st.IsDir()
 }
 
+func (h Host) leadsToDir(name string) bool {
+	st, err := os.Stat(h.path(name))
+	return err == nil && st.IsDir()
+}
+
 // Load returns what the pattern names, with the meaning of cp -fLr under a
 // umask of 022: all symbolic links are followed, and the copies belong to
 // root, are new, and have no set-id bits. A file is opened again when its
-// content is, so the host must keep it until then. A pattern that matches
+// content is, so the host must keep it until then. Of a directory named by a
+// final . or .. it is the contents that are copied. A pattern that matches
 // nothing is fs.ErrNotExist.
 func (h Host) Load(source string) ([]Copied, error) {
 	names, err := glob(h, source)
 	if err != nil {
 		return nil, err
 	}
-	copies := make([]Copied, len(names))
-	for i, name := range names {
+	for _, name := range h.Skip {
+		if st, err := os.Stat(name); err == nil {
+			h.skip = append(h.skip, st)
+		}
+	}
+	var copies []Copied
+	for _, name := range names {
 		node, err := h.node(h.path(name), nil)
 		if err != nil {
 			return nil, err
 		}
-		copies[i] = Copied{Source: name, Node: node, InPlace: true}
+		if node != nil {
+			copies = append(copies, Copied{Source: name, Node: node, InPlace: true, Contents: endsWithDots(source)})
+		}
 	}
 	return copies, nil
 }
+
+// accessRead is R_OK of access(2).
+const accessRead = 4
 
 // fileID tells one file of the host from another.
 type fileID struct{ dev, ino uint64 }
 
 // node reads a file or directory; above are the directories that lead to it,
-// by which a link to one of them is known.
+// by which a link to one of them is known. What is to be skipped is nil.
 func (h Host) node(name string, above []fileID) (*tree.Node, error) {
 	st, err := os.Stat(name)
 	if err != nil {
@@ -85,7 +106,13 @@ func (h Host) node(name string, above []fileID) (*tree.Node, error) {
 	}
 	perm := uint32(st.Mode().Perm()) &^ 0o022
 	switch {
+	case slices.ContainsFunc(h.skip, func(x os.FileInfo) bool { return os.SameFile(x, st) }):
+		return nil, nil
 	case st.Mode().IsRegular():
+		// Said now, while it is known which line of the definition asks for it.
+		if err := syscall.Access(name, accessRead); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
 		return &tree.Node{Mode: tree.TypeRegular | perm, ModTime: h.Time, Content: hostContent{name, st.Size()}}, nil
 	case st.Mode()&fs.ModeNamedPipe != 0:
 		return &tree.Node{Mode: tree.TypeFIFO | perm, ModTime: h.Time}, nil
@@ -110,7 +137,9 @@ func (h Host) node(name string, above []fileID) (*tree.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		dir.Entries[e.Name()] = child
+		if child != nil {
+			dir.Entries[e.Name()] = child
+		}
 	}
 	return dir, nil
 }

@@ -26,35 +26,52 @@ type Copied struct {
 	// whose other names have it as well then and whose mode and owner stay, as
 	// by open(2) with O_TRUNC. Without it, the file takes the name over.
 	InPlace bool
+	// Contents makes what is in a directory go where the directory would.
+	Contents bool
 }
 
 // Place puts the copies of one line of %files into root as cp -fR would in a
 // container there: all symbolic links of the destination are followed inside
 // root, and ".." stops at it. An empty dest stands for each source's path. A
-// directory that exists is merged with and keeps its own metadata. time is the modification time of the directories that had to be
-// made, in seconds since the epoch.
+// directory that exists is merged with and keeps its own metadata. time is the
+// modification time of the directories that had to be made, in seconds since
+// the epoch.
 func Place(root *tree.Node, copies []Copied, dest string, time int64) error {
 	for _, c := range copies {
 		p := placer{root, time, c.InPlace}
 		c.Node = clone(c.Node, map[*tree.Node]*tree.Node{})
-		if dest == "" {
-			if err := p.put(clamp(c.Source), c.Node); err != nil {
-				return err
-			}
-			continue
+		name, err := p.target(c, dest, len(copies))
+		if err == nil {
+			err = p.put(name, c.Node)
 		}
-		name, node := follow(root, clamp(dest))
-		into := strings.HasSuffix(dest, "/") || strings.HasSuffix(dest, "/.") || node != nil && node.IsDir()
-		if into {
-			name = path.Join(clamp(dest), path.Base(clamp(c.Source)))
-		} else if len(copies) > 1 {
-			return fmt.Errorf("%d files for %s; expected a directory, as in %s/", len(copies), dest, dest)
-		}
-		if err := p.put(name, c.Node); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// target returns the name that one of count copies gets.
+func (p placer) target(c Copied, dest string, count int) (string, error) {
+	if dest == "" {
+		return clamp(c.Source), nil
+	}
+	name, node := follow(p.root, clamp(dest))
+	asDir := strings.HasSuffix(dest, "/") || strings.HasSuffix(dest, "/.")
+	switch {
+	case !asDir && (node == nil || !node.IsDir()):
+		if count > 1 {
+			return "", fmt.Errorf("%d files for %s; expected a directory, as in %s/", count, dest, dest)
+		}
+		return name, nil
+	case !c.Contents || !c.Node.IsDir():
+		return path.Join(clamp(dest), path.Base(clamp(c.Source))), nil
+	case node == nil:
+		made := tree.NewDir(0o755)
+		made.ModTime = p.time
+		return name, p.insert(name, made)
+	}
+	return name, nil
 }
 
 // clamp makes name absolute and drops ".." that would leave the root.
@@ -180,11 +197,21 @@ func (s Stage) isDir(name string) bool {
 	return err == nil && n.IsDir()
 }
 
-// Load returns what the pattern names in the stage. A symbolic link that it
+func (s Stage) leadsToDir(name string) bool {
+	_, n := follow(s.Root, clamp(name))
+	return n != nil && n.IsDir()
+}
+
+// Load returns what the pattern names in the stage, the contents of directories
+// if it ends with a slash. A symbolic link that it
 // names itself is followed, inside the stage; links further down stay links. A
 // pattern that matches nothing is fs.ErrNotExist.
 func (s Stage) Load(source string) ([]Copied, error) {
-	names, err := glob(s, clampPattern(source))
+	pattern := clampPattern(source)
+	if strings.HasSuffix(source, "/") {
+		pattern += "/"
+	}
+	names, err := glob(s, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +221,7 @@ func (s Stage) Load(source string) ([]Copied, error) {
 		if node == nil {
 			return nil, fmt.Errorf("%s: %w", name, errDangling)
 		}
-		copies[i] = Copied{Source: name, Node: node}
+		copies[i] = Copied{Source: name, Node: node, Contents: strings.HasSuffix(source, "/")}
 	}
 	return copies, nil
 }

@@ -11,6 +11,16 @@ func Variables(name, value string) []string {
 	return []string{"SEALIFT_" + name + "=" + value, "APPTAINER_" + name + "=" + value, "SINGULARITY_" + name + "=" + value}
 }
 
+// HostEnvironment is the environment of scripts on the host: the caller's, but
+// for settings of Sealift and its peers.
+func HostEnvironment(caller []string) []string {
+	return slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
+		return slices.ContainsFunc([]string{"SEALIFT", "APPTAINER", "SINGULARITY"}, func(p string) bool {
+			return strings.HasPrefix(kv, p+"_") || strings.HasPrefix(kv, p+"ENV_")
+		})
+	})
+}
+
 // passed are the variables of the caller that reach a script.
 var passed = []string{
 	"TERM", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
@@ -20,46 +30,31 @@ var passed = []string{
 // defaultPath are the directories that every PATH of a script has.
 var defaultPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// ScriptEnvironment is the environment of %post and %test: what is passed of
-// the caller's, over that the image's own, and the names of EnvironmentFile
-// and LabelsInput. The image's PATH is completed by the usual directories.
+// appendPath is the variable by which env/99-runtimevars.sh extends PATH.
+const appendPath = "SING_USER_DEFINED_APPEND_PATH"
+
+// ScriptEnvironment is the environment of %post and %test before the scripts
+// of the image apply: what is passed of the caller's, and the names of
+// EnvironmentFile and LabelsInput. image is what those scripts are known to
+// set; its PATH is completed by the usual directories.
 func ScriptEnvironment(caller, image []string) []string {
-	env := []string{"PATH=", "HOME=/root"}
+	env := []string{"PATH=" + strings.Join(defaultPath, ":"), "HOME=/root"}
 	for _, kv := range caller {
 		if name, _, _ := strings.Cut(kv, "="); slices.Contains(passed, name) {
 			env = append(env, kv)
 		}
 	}
-	env = slices.Concat(env, image, Variables("ENVIRONMENT", EnvironmentFile), Variables("LABELS", LabelsInput))
-	env = lastWins(env)
-	env[0] = completePath(env[0])
+	env = slices.Concat(env, Variables("ENVIRONMENT", EnvironmentFile), Variables("LABELS", LabelsInput))
+	for _, kv := range image {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			env = append(env, appendPath+"="+strings.Join(lacking(path), ":"))
+		}
+	}
 	return env
 }
 
-// completePath adds to PATH=… the directories of defaultPath that it lacks.
-func completePath(kv string) string {
-	_, value, _ := strings.Cut(kv, "=")
-	dirs := strings.FieldsFunc(value, func(r rune) bool { return r == ':' })
-	for _, d := range defaultPath {
-		if !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
-	}
-	return "PATH=" + strings.Join(dirs, ":")
-}
-
-// lastWins keeps the last value of each name, in the place of the first.
-func lastWins(env []string) []string {
-	at := map[string]int{}
-	var out []string
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if i, ok := at[name]; ok {
-			out[i] = kv
-			continue
-		}
-		at[name] = len(out)
-		out = append(out, kv)
-	}
-	return out
+// lacking are the directories of defaultPath that a PATH lacks.
+func lacking(path string) []string {
+	has := strings.Split(path, ":")
+	return slices.DeleteFunc(slices.Clone(defaultPath), func(d string) bool { return slices.Contains(has, d) })
 }

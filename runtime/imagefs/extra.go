@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -71,6 +72,8 @@ func synthesise(op plan.Op) (*extra, error) {
 		return nil, errors.New("an image cannot show this operation")
 	case len(op.Args) != args:
 		return nil, fmt.Errorf("%d arguments instead of %d", len(op.Args), args)
+	case op.Verb == plan.Symlink && len(op.Args[1]) > format.MaxSymlink:
+		return nil, fmt.Errorf("target: %w", syscall.ENAMETOOLONG) // the kernel takes no longer reply
 	case op.Verb == plan.Symlink:
 		return &extra{mode: syscall.S_IFLNK | 0o777, data: op.Args[1]}, nil
 	}

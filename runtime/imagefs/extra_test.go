@@ -125,6 +125,7 @@ func TestExtraErrors(t *testing.T) {
 		"not a directory":             plan.Do(plan.Mkdir, "/etc/passwd/x", "0755"),
 		"is a directory":              plan.Do(plan.Write, "/", "0755", ""),
 		"file name too long":          plan.Do(plan.Mkdir, "/"+strings.Repeat("x", 256)+"/y", "0755"),
+		"target: file name too long":  plan.Do(plan.Symlink, "/x", strings.Repeat("x", 4096)),
 		"the path is not absolute":    plan.Do(plan.Mkdir, "@root/x", "0755"),
 		"arguments instead of":        plan.Do(plan.Mkfile, "/x"),
 		"is not octal":                plan.Do(plan.Mkfile, "/x", "99"),

@@ -90,6 +90,10 @@ func (s *Server) doInit(q request, p []byte) (int, error) {
 	flags := le.Uint32(q.body[12:]) & wantedFlags
 	le.PutUint32(p[8:], le.Uint32(q.body[8:])) // its read-ahead
 	le.PutUint32(p[12:], flags)
+	// The kernel reads files in the background: with this many READs at a time,
+	// however slow the storage is, a worker is left for the rest.
+	le.PutUint16(p[16:], uint16(min(max(s.workers-1, 1), math.MaxUint16)))
+	le.PutUint16(p[18:], congestion)
 	le.PutUint32(p[20:], 4096) // the least max_write that is allowed
 	le.PutUint32(p[24:], 1)    // time granularity in nanoseconds
 	le.PutUint16(p[28:], maxData/4096)

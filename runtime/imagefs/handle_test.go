@@ -75,6 +75,9 @@ func TestInit(t *testing.T) {
 		if errno == 0 && (len(p) != initOutSize || le.Uint32(p) != 7 || le.Uint32(p[4:]) != protoMinor || le.Uint32(p[12:]) != c.flags) {
 			t.Errorf("%v: %v", c.body, p)
 		}
+		if c.flags != 0 && le.Uint16(p[16:]) != defaultWorkers-1 {
+			t.Errorf("%d READs in the background", le.Uint16(p[16:]))
+		}
 	}
 	if err := s.Err(); !errors.Is(err, syscall.EPROTO) || !strings.Contains(err.Error(), "FUSE 7.22") {
 		t.Errorf("reported %v", err)

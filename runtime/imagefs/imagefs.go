@@ -42,7 +42,7 @@ type Options struct {
 	// Owner, unless nil, is shown as the owner of every inode instead of the
 	// stored ones.
 	Owner *Owner
-	// Workers is the number of requests answered at the same time; 0 means 4.
+	// Workers is the number of requests answered at the same time; 0 means 8.
 	Workers int
 }
 
@@ -50,7 +50,7 @@ type Options struct {
 // system: FUSE maps the ids it is told from there (user_namespaces(7)).
 type Owner struct{ UID, GID uint32 }
 
-const defaultWorkers = 4
+const defaultWorkers = 8
 
 // Server answers the requests of one mount of one image. Its methods may be
 // called at the same time.

@@ -84,6 +84,8 @@ const (
 	// pages, which is also the read-ahead that an unprivileged mount gets.
 	maxData  = 128 << 10
 	maxReply = outHeaderSize + maxData
+	// congestion is how many READs may wait before the kernel reads less ahead.
+	congestion = 12
 
 	protoMajor  = 7
 	protoMinor  = 31 // the newest whose structures are used here

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -55,6 +56,7 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 		r.Action = Test
 	}
 	p := newPlanner(r, &alone, b.Base)
+	p.fileFlags = readOnly // real root's %post must not edit the host's
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -127,8 +129,8 @@ func (b *BuildRequest) process(args, env []string) plan.Process {
 }
 
 // onHost plans a container whose root is the host's own tree, with the image's
-// root on the directory mount. The copy of the host's tree has a copy of the
-// session on top of a directory, which is taken off again.
+// root on the directory mount. The session is not in the copy of the host's
+// tree, as the starter makes its mount unbindable.
 func (p *planner) onHost(mount string, w writable, proc plan.Process) (*Container, error) {
 	if !path.IsAbs(mount) || w == (writable{}) {
 		return nil, hint.New(fmt.Sprintf("cannot mount the root on %q", mount), "give absolute directories for the mount and the changes")
@@ -140,9 +142,7 @@ func (p *planner) onHost(mount string, w writable, proc plan.Process) (*Containe
 	for i, op := range c.Plan.Ops {
 		if op.Verb == plan.Overlay {
 			op.Args[0] = path.Clean(mount)
-			c.Plan.Ops = append(c.Plan.Ops[:i:i], append([]plan.Op{
-				plan.Do(plan.Bind, "/", "/", ""), plan.Do(plan.Umount, p.f.SessionDir),
-			}, c.Plan.Ops[i:]...)...)
+			c.Plan.Ops = slices.Insert(c.Plan.Ops, i, plan.Do(plan.Bind, "/", "/", ""))
 			break
 		}
 	}

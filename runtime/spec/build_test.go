@@ -57,8 +57,8 @@ mount tmpfs /var/tmp nosuid,nodev mode=1777
 mount proc /proc nosuid,nodev,noexec ""
 bind /sys /sys nosuid,nodev,noexec
 bind /dev /dev nosuid
-bind /etc/hosts /etc/hosts nosuid,nodev
-bind /etc/resolv.conf /etc/resolv.conf nosuid,nodev
+bind /etc/hosts /etc/hosts ro,nosuid,nodev
+bind /etc/resolv.conf /etc/resolv.conf ro,nosuid,nodev
 pivot
 dropcaps all
 init
@@ -157,7 +157,6 @@ session /tmp mode=0755,size=50%
 mkdir @image 0755
 fuse @image ""
 bind / / ""
-umount /tmp
 overlay /build/root @image /build/upper /build/work nosuid,nodev
 pivot
 dropcaps all

@@ -179,7 +179,7 @@ func (p *planner) mountFiles() error {
 			continue
 		}
 		p.uncoverLink(file.name)
-		if err := p.bind(file.name, file.name, guarded, false); err != nil {
+		if err := p.bind(file.name, file.name, p.fileFlags, false); err != nil {
 			p.note("%s is not mounted: %v", file.name, err)
 		}
 	}

@@ -23,10 +23,12 @@ type planner struct {
 	extras []plan.Op // entries the image lacks or has replaced
 	notes  []string
 	bound  []string // targets of the user's binds
+
+	fileFlags string // of the mounts of the host's files in /etc
 }
 
 func newPlanner(r Request, f *host.Facts, img image.Info) *planner {
-	return &planner{req: r, f: f, img: img, tree: view.New(img.FS, f.Root)}
+	return &planner{req: r, f: f, img: img, tree: view.New(img.FS, f.Root), fileFlags: guarded}
 }
 
 func (p *planner) do(v plan.Verb, args ...string) { p.ops = append(p.ops, plan.Do(v, args...)) }

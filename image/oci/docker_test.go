@@ -3,6 +3,7 @@ package oci
 import (
 	"archive/tar"
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,10 @@ func dockerSave(tags []string, modern bool, parts ...part) (place, object) {
 		}
 		p[name] = l.blob
 		layers = append(layers, name)
+		if !modern { // for Docker before 1.10
+			dir := digestOf(l.plain).hex
+			p[dir+"/VERSION"], p[dir+"/json"], p["repositories"] = []byte("1.0"), []byte("{}"), []byte("{}")
+		}
 	}
 	image["Layers"] = layers
 	p["manifest.json"] = toJSON([]object{image})
@@ -65,6 +70,24 @@ func TestDockerArchive(t *testing.T) {
 		}
 		_, err := openAs(t, "docker-archive:"+plain+":busybox")
 		wantError(t, err, `no image with the tag "busybox"`, ":busybox:1.3, :localhost/b:latest")
+	}
+}
+
+// TestBothInOne opens the output of docker save since version 25 as what it
+// also is.
+func TestBothInOne(t *testing.T) {
+	p := place{}
+	d := p.addImage("amd64", threeParts...)
+	q, _ := dockerSave([]string{"busybox:1.3"}, true, threeParts...)
+	maps.Copy(p, q)
+	p.layout(with(d, "annotations", object{"io.containerd.image.name": "docker.io/library/busybox:1.3", "org.opencontainers.image.ref.name": "1.3"}))
+	at := writeFile(t, p.tar())
+	for _, ref := range []string{"docker-archive:" + at, "oci-archive:" + at, "oci-archive:" + at + ":1.3"} {
+		img, err := openAs(t, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkThree(t, img)
 	}
 }
 

@@ -252,25 +252,6 @@ func TestListingsAreBounded(t *testing.T) {
 	}
 }
 
-func TestNoAllocations(t *testing.T) {
-	s := newServer(t, images(t).plain, Options{})
-	text, err := s.lookupPath("files/text")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make([]byte, maxReply)
-	for name, msg := range map[string][]byte{
-		"GETATTR":     message(opGetattr, text.id),
-		"READ":        message(opRead, text.id, readBody(0, 128<<10)...),
-		"READDIRPLUS": message(opReaddirplus, 1, readBody(0, 4096)...),
-	} {
-		s.handle(msg, out)
-		if n := testing.AllocsPerRun(20, func() { s.handle(msg, out) }); n > 2 {
-			t.Errorf("%s allocates %v times", name, n)
-		}
-	}
-}
-
 func FuzzRequest(f *testing.F) {
 	s := newServer(f, cmp.Or(images(f).full, images(f).plain), Options{Extra: []plan.Op{
 		plan.Do(plan.Write, "/etc/made", "0644", "x"), plan.Do(plan.Symlink, "/l", "y"),

@@ -13,7 +13,7 @@ import (
 // Bounds of a tree: how deep directories nest, and how many names there are
 // for an inode on average, beyond a number that any image may have.
 const (
-	maxDepth     = 1024
+	maxDepth     = format.MaxDepth
 	namesPerNode = 16
 	freeNames    = 1 << 20
 )

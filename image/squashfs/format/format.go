@@ -20,6 +20,7 @@ const (
 	MaxSymlink    = 4095
 	MaxIDs        = 65535 // entries of the id table
 	MaxDirCount   = 256   // entries after one directory header
+	MaxDepth      = 1024  // directories below each other; Sealift's limit, the format has none
 	FragmentSize  = 16    // bytes of a fragment table entry
 	XattrIDSize   = 16    // bytes of an xattr id table entry
 

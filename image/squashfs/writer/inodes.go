@@ -30,6 +30,7 @@ type dir struct {
 	parent *dir // nil of the root
 	name   string
 	names  []string // sorted bytewise
+	depth  int      // 0 of the root
 }
 
 // path returns the absolute path of the entry called name, for errors.
@@ -95,8 +96,11 @@ func (t *inodes) collect() error {
 			if seen[n] {
 				return fmt.Errorf("squashfs: %q: a directory cannot have two names", d.path(name))
 			}
+			if d.depth == format.MaxDepth {
+				return fmt.Errorf("squashfs: directories nest deeper than %d", format.MaxDepth)
+			}
 			seen[n] = true
-			todo = append(todo, &dir{node: n, parent: d, name: name})
+			todo = append(todo, &dir{node: n, parent: d, name: name, depth: d.depth + 1})
 		}
 	}
 	return nil

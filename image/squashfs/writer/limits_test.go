@@ -93,6 +93,27 @@ func TestIDLimit(t *testing.T) {
 	}
 }
 
+// TestDepth writes the deepest tree that the reader takes, and no deeper one.
+func TestDepth(t *testing.T) {
+	nested := func(depth int) *tree.Node {
+		d := newDir(map[string]*tree.Node{"file": newFile(nil)})
+		for range depth {
+			d = newDir(map[string]*tree.Node{"d": d})
+		}
+		return d
+	}
+	deepest := nested(format.MaxDepth)
+	same(t, "reader", readBack(t, image(t, deepest, Options{})), deepest)
+	w, err := New(io.Discard, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Finish(nested(format.MaxDepth + 1)); err == nil || !strings.Contains(err.Error(), "1024") {
+		t.Errorf("one deeper: error %v", err)
+	}
+}
+
 func TestManyIDs(t *testing.T) {
 	root := newDir(map[string]*tree.Node{})
 	for i := range 3000 {

@@ -138,6 +138,9 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 	if report.Devices > 0 {
 		b.notify("warning: %d device nodes left out, which takes root to make", report.Devices)
 	}
+	if report.SetIDs > 0 {
+		b.notify("warning: %d programs lost their set-user-ID bits, which would give others your rights", report.SetIDs)
+	}
 	if report.Xattrs > 0 {
 		b.notify("warning: %d extended attributes left out, which the file system or kernel refused", report.Xattrs)
 	}

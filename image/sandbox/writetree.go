@@ -30,6 +30,10 @@ type Report struct {
 	Devices int
 	// Xattrs were refused by the kernel or the file system.
 	Xattrs int
+	// SetIDs are programs that lost their set-user-ID and set-group-ID bits
+	// for want of WriteOptions.Chown: with them, and the caller as owner,
+	// anyone who can reach the directory could act as the caller.
+	SetIDs int
 }
 
 // WriteTree writes the tree below the empty directory dir. Contents must be
@@ -235,8 +239,16 @@ func (w *treeWriter) finish(dir int, name string, n *tree.Node) error {
 	if n.Mode&tree.TypeMask == tree.TypeSymlink {
 		return nil
 	}
-	return chmodAt(dir, name, n.Mode&0o7777)
+	mode := n.Mode & 0o7777
+	if !w.opts.Chown && n.Mode&tree.TypeMask == tree.TypeRegular && mode&setIDs != 0 {
+		mode &^= setIDs
+		w.report.SetIDs++
+	}
+	return chmodAt(dir, name, mode)
 }
+
+// setIDs are the set-user-ID and set-group-ID bits.
+const setIDs = 0o6000
 
 // chmodAt changes a mode without following a symbolic link; before Linux 6.6
 // (fchmodat2) that takes a detour through /proc.

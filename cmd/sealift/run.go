@@ -23,7 +23,7 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// act does what an action command asks for. The starter is started first: it
+// act does what an action command asks for. The starter is started first, and
 // gets ready while the image is opened and the plan computed.
 func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun bool) error {
 	facts, err := host.Probe(host.Inputs{Environ: p.environ, Cwd: p.cwd, SubIDs: r.Fakeroot})
@@ -38,9 +38,7 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 		return err
 	}
 	s := start{process: p, job: launch.Job{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}}
-	if err := s.begin(namespaces, facts); err != nil {
-		return err
-	}
+	s.begin(namespaces, facts)
 	defer s.close()
 	if s.img, err = openImage(path); err != nil {
 		return err
@@ -94,26 +92,32 @@ type start struct {
 	owner   *spec.Owner
 	signals chan os.Signal
 	sigint  chan os.Signal // a copy of the first SIGINT
-	ready   chan struct{}  // closed when signals arrive
+	begun   chan error     // delivers the outcome of spawn
+	ready   chan struct{}  // closed when signals arrive, if they ever do
 }
 
-// begin starts the starter.
-func (s *start) begin(namespaces plan.Clone, facts *host.Facts) (err error) {
-	s.signals, s.sigint, s.ready = make(chan os.Signal, 16), make(chan os.Signal, 1), make(chan struct{})
+// begin starts the starter in the background; run waits for it.
+func (s *start) begin(namespaces plan.Clone, facts *host.Facts) {
+	s.signals, s.sigint = make(chan os.Signal, 16), make(chan os.Signal, 1)
+	s.begun, s.ready = make(chan error, 1), make(chan struct{})
 	s.job.NewUIDMap, s.job.NewGIDMap = facts.NewUIDMap, facts.NewGIDMap
 	s.job.Signals, s.job.Serve = s.signals, s.serve
+	go func() {
+		defer close(s.ready)
+		err := s.spawn(namespaces)
+		if s.begun <- err; err == nil {
+			signal.Notify(s.signals, launch.Signals()...)
+			signal.Notify(s.sigint, syscall.SIGINT)
+		}
+	}()
+}
+
+func (s *start) spawn(namespaces plan.Clone) (err error) {
 	if s.job.Starter, err = launch.FindStarter(s.executable); err != nil {
 		return err
 	}
-	if s.child, err = launch.Start(namespaces, s.job); err != nil {
-		return err
-	}
-	go func() {
-		signal.Notify(s.signals, launch.Signals()...)
-		signal.Notify(s.sigint, syscall.SIGINT)
-		close(s.ready)
-	}()
-	return nil
+	s.child, err = launch.Start(namespaces, s.job)
+	return err
 }
 
 // run runs the container and waits for it; the payload's status is the error
@@ -121,7 +125,9 @@ func (s *start) begin(namespaces plan.Clone, facts *host.Facts) (err error) {
 func (s *start) run(ctx context.Context, c *spec.Container) error {
 	s.owner = c.Owner
 	go warm(s.img, c.Plan.Process)
-	<-s.ready
+	if err := <-s.begun; err != nil {
+		return err
+	}
 	status, err := s.child.Run(ctx, &c.Plan)
 	if err != nil {
 		return err
@@ -146,8 +152,10 @@ func arrives(signals <-chan os.Signal) bool {
 
 // close ends what is left of the container.
 func (s *start) close() {
-	s.child.Close()
 	<-s.ready
+	if s.child != nil {
+		s.child.Close()
+	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
 	if s.img != nil {
@@ -183,12 +191,10 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 		Test: x.Test, Args: x.Args, Env: x.Env, Dir: x.Dir,
 	}, facts)
 	if err != nil {
-		return err
-	}
-	s := start{process: p, img: img, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
-	if err := s.begin(c.Plan.Clone, facts); err != nil {
 		return errors.Join(err, img.Close())
 	}
+	s := start{process: p, img: img, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
+	s.begin(c.Plan.Clone, facts)
 	defer s.close()
 	err = s.run(ctx, c)
 	var code exitStatus

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -62,11 +63,11 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			} else if key(n) && foreground() {
 				early = n // the starter got it, too
 				c.kill(syscall.SIGKILL)
-			} else if held = append(held, n); enough == nil {
+			} else if held = append(held, n); ends(n) && enough == nil {
 				enough = time.After(patience)
 			}
 		case <-enough:
-			early = held[0]
+			early = held[slices.IndexFunc(held, ends)]
 			c.kill(syscall.SIGKILL)
 		case <-done:
 			done, why = nil, context.Cause(ctx)

@@ -163,6 +163,33 @@ func TestEarlySignal(t *testing.T) {
 	}
 }
 
+// TestEarlyStop has SIGCONT, and the end of the signals, come long before the
+// payload runs: neither ends it.
+func TestEarlyStop(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGCONT
+	close(signals)
+	c, err := Start(plan.Clone{}, Job{Starter: starterPath(), Signals: signals})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	told := make(chan error)
+	go func() {
+		select {
+		case <-c.exited:
+			t.Error("the starter was killed")
+		case <-time.After(patience + patience/4):
+			c.kill(syscall.SIGKILL)
+		}
+		<-c.exited
+		told <- nil
+	}()
+	if st, err := c.attend(t.Context(), told, nil); err != nil || st.Code != 137 {
+		t.Errorf("%v, %v", st, err)
+	}
+}
+
 // TestHeldSignal sends a signal before the payload runs, which gets it.
 func TestHeldSignal(t *testing.T) {
 	signals := make(chan os.Signal, 1)

@@ -28,6 +28,11 @@ func Signals() []os.Signal {
 // foreground.
 func key(s syscall.Signal) bool { return s == syscall.SIGINT || s == syscall.SIGQUIT }
 
+// ends says that s ends a process that does nothing about it; 0 is no signal.
+func ends(s syscall.Signal) bool {
+	return s != 0 && s != syscall.SIGTSTP && s != syscall.SIGCONT
+}
+
 // pass forwards s to the payload. The terminal has sent the signals of its keys
 // to the payload already, when this process is in the foreground: both are in
 // one process group. SIGTSTP then stops this process, too.

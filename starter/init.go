@@ -65,7 +65,10 @@ func discardKeys(c chan os.Signal) {
 		switch s := <-c; s {
 		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
 		default:
-			c <- s
+			select {
+			case c <- s:
+			default: // so many came meanwhile that one more says nothing new
+			}
 		}
 	}
 }

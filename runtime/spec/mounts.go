@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -19,6 +20,12 @@ func (p *planner) mountAll(binds []bind.Bind) error {
 		p.bound = append(p.bound, b.Target)
 	}
 	p.bound = append(p.bound, p.req.Scratch...)
+	for _, dir := range []string{"/dev", "/proc", "/sys"} {
+		if at, err := p.tree.Resolve(dir); err == nil && at.Path != dir && p.wanted(path.Base(dir), dir) {
+			return hint.New(fmt.Sprintf("%s leads to %s in the image: programs would take its files for the kernel's", dir, at.Path),
+				"repair the image, or leave the mount out with --no-mount")
+		}
+	}
 	for _, mount := range []func() error{p.mountProc, p.mountSys, p.mountDev, p.mountTmp} {
 		if err := mount(); err != nil {
 			return hint.Wrap(err, "repair the image, or leave the mount out with --no-mount")

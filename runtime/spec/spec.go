@@ -81,7 +81,7 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 
 // check settles what the rest relies on: identity, home, architecture.
 func (p *planner) check() error {
-	if err := checkArch(p.img, p.f.Arch); err != nil {
+	if err := p.img.RunsOn(p.f.Arch); err != nil {
 		return err
 	}
 	var err error
@@ -143,16 +143,4 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 		c.Owner = &Owner{p.id.uid, p.id.gid}
 	}
 	return c, nil
-}
-
-// runnable maps an architecture to another whose programs it runs too.
-var runnable = map[string]string{"amd64": "386", "arm64": "arm"}
-
-// checkArch refuses an image made for other machines.
-func checkArch(img image.Info, arch string) error {
-	if img.Arch == "" || arch == "" || img.Arch == arch || runnable[arch] == img.Arch {
-		return nil
-	}
-	return hint.New(fmt.Sprintf("image %s is for %s, but this machine is %s", img.Path, img.Arch, arch),
-		"build or pull the image for %s", arch)
 }

@@ -74,7 +74,7 @@ var owners = map[string][]string{
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/google/go-containerregistry": {"image/oci"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci", "e2e/fixture"},
-	"github.com/opencontainers/image-spec":   {"image/oci", "image/build", "image/metadata"},
+	"github.com/opencontainers/image-spec":   {"image/oci"},
 	"github.com/pierrec/lz4":                 {"image/squashfs/codec"},
 	"github.com/spf13/cobra":                 {"cmd/sealift"},
 	"github.com/spf13/pflag":                 {"cmd/sealift"},

@@ -30,7 +30,7 @@ func (s *Server) handle(msg, out []byte) []byte {
 }
 
 // takesLong tells whether a message asks for file data, which may have to be
-// read and decoded. Metadata is small, and read once.
+// read and decoded. Metadata blocks are small, few, and kept.
 func takesLong(msg []byte) bool {
 	return len(msg) >= inHeaderSize && le.Uint32(msg[4:]) == opRead
 }

@@ -69,7 +69,7 @@ type Server struct {
 	turn   sync.Mutex // held by the worker that reads the device
 
 	mu    sync.Mutex // guards what follows
-	bell  int        // eventfd that wakes the workers while there are any, or -1
+	bell  int        // eventfd that ends wait while there are workers, or -1
 	fault error      // the first error the image caused
 }
 

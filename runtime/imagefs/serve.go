@@ -35,10 +35,11 @@ func (s *Server) Serve(fd int) error {
 
 // work answers requests until the file system is gone or the server closed.
 //
-// The workers take turns at the device: one waits for a request and answers it
-// while the others sleep, unless it is one that takes long, when the next worker
-// takes over the device first. With all of them waiting, the kernel would wake a
-// second one for each request of a client that is quicker than the first is back.
+// The workers take turns: one waits at the device and answers while the others
+// sleep. Only for a request that takes long does it pass the turn on first. With
+// all of them waiting, the kernel would wake another for each request that a
+// quick client sends before the last one is back: wasted work, and on busy
+// processors a delay.
 func (s *Server) work(fd int) error {
 	in, out := make([]byte, maxRequest), make([]byte, maxReply)
 	s.turn.Lock()
@@ -66,10 +67,14 @@ func (s *Server) work(fd int) error {
 	return nil
 }
 
-// wait returns when the device has a request or Close was called. A blocking
-// read could not be ended as long as the file system stays mounted.
+// wait returns when the device has a request or Close was called. (A blocking
+// read could not be ended as long as the file system stays mounted.)
 func (s *Server) wait(fd int) error {
-	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(s.bell), Events: unix.POLLIN}}, -1)
+	events := [...]unix.PollFd{
+		{Fd: int32(fd), Events: unix.POLLIN},
+		{Fd: int32(s.bell), Events: unix.POLLIN},
+	}
+	_, err := unix.Poll(events[:], -1)
 	return err
 }
 

@@ -8,51 +8,68 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 CFG      = github.com/sealift/sealift/buildcfg
 LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION)
-STATIC   = CGO_ENABLED=0 $(GO) build -trimpath
 FUZZTIME ?= 30s
+BIN     ?= bin
 
-.PHONY: all demo test check bench lint fuzz cover install clean
+# With a C compiler and libdeflate (Debian: libdeflate-dev), blocks go through libzstd and libdeflate; else, or with
+# CGO_ENABLED=0, through pure Go. Static either way.
+ifndef CGO_ENABLED
+CGO_ENABLED := $(shell printf '\043include <libdeflate.h>\nint main(void) { return !libdeflate_alloc_decompressor(); }' | \
+                 $(CC) -static -o /dev/null -xc - -ldeflate 2>/dev/null && echo 1 || echo 0)
+endif
+export CGO_ENABLED
+PURE     = CGO_ENABLED=0 $(GO) build -trimpath
+ifeq ($(CGO_ENABLED),1)
+TAGS     = -tags libdeflate,netgo,osusergo
+STATIC   = -linkmode external -extldflags -static
+endif
+CLI      = $(GO) build -trimpath $(TAGS) -ldflags
+
+.PHONY: all box demo test check bench lint fuzz cover install clean
 
 all:
-	$(STATIC) -ldflags '$(LDFLAGS)' -o bin/sealift ./cmd/sealift
-	$(STATIC) -ldflags '-s -w' -o bin/sealift-starter ./starter
+	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/sealift ./cmd/sealift
+	$(PURE) -ldflags '-s -w' -o $(BIN)/sealift-starter ./starter
 
-demo: all
-	$(STATIC) -o bin/box ./e2e/box
+box:
+	$(PURE) -o $(BIN)/box ./e2e/box
+
+demo: all box
 	PATH="$(CURDIR)/bin:$$PATH" examples/hello/demo.sh
 
 test:
 	e2e/setup.sh
-	$(MAKE) check
+	env -u CGO_ENABLED $(MAKE) check # with what was just installed
 
 # The tests alone, on a machine that has what they need.
-check: lint all
-	$(GO) test -count=1 -timeout 40m ./...
+check: lint
+	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
+	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
 
-bench: all
-	$(STATIC) -o bin/box ./e2e/box
-	$(GO) run ./e2e/bench
+bench: all box
+	CGO_ENABLED=0 $(GO) run ./e2e/bench
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) vet $(TAGS) ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(TAGS) ./...
+	CGO_ENABLED=0 $(GO) vet ./image/squashfs/...
 
 # Every fuzz target for FUZZTIME each.
 fuzz:
 	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
-	    $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; done; done
+	    $(GO) test $(TAGS) -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; done; done
 
 cover:
-	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
+	$(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 install:
-	$(STATIC) -ldflags '$(LDFLAGS) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/sealift ./cmd/sealift
-	$(STATIC) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
+	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/sealift ./cmd/sealift
+	$(PURE) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
 	ln -sf sealift $(DESTDIR)$(PREFIX)/bin/run-singularity
 	install -D -m 0755 bin/install/sealift-starter $(DESTDIR)$(PREFIX)/libexec/sealift/sealift-starter
 
 clean:
-	rm -rf bin e2e/.fixtures coverage.out
+	rm -rf $(BIN) e2e/.fixtures coverage.out

@@ -3,6 +3,7 @@ module github.com/sealift/sealift
 go 1.26.5
 
 require (
+	github.com/DataDog/zstd v1.5.7
 	github.com/anchore/go-lzo v0.1.1
 	github.com/creack/pty v1.1.24
 	github.com/google/go-containerregistry v0.22.1

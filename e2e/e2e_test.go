@@ -41,16 +41,9 @@ var stage = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, target := range []string{"cmd/sealift", "starter", "e2e/box"} {
-		name := map[string]string{"starter": "sealift-starter"}[target]
-		if name == "" {
-			name = filepath.Base(target)
-		}
-		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "bin", name), "./"+target)
-		cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("build %s: %w\n%s", target, err, out)
-		}
+	cmd := exec.Command("make", "-s", "-C", "..", "BIN="+filepath.Join(dir, "bin"), "all", "box")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("make: %w\n%s", err, out)
 	}
 	if out, err := exec.Command(filepath.Join(dir, "bin/box"), "oci-archive", filepath.Join(dir, "box.tar")).CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w: %s", err, out)
@@ -172,7 +165,9 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",
 		Condition:     condition(env),
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "clean": cmdClean},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": cmdStatus, "clean": cmdClean, "format": cmdFormat,
+		},
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
 			if err := errors.Join(os.MkdirAll(home, 0o755), os.MkdirAll(filepath.Join(e.WorkDir, "tmp"), 0o777)); err != nil {
@@ -276,5 +271,25 @@ func cmdClean(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if strings.Contains(string(mounts), " - fuse sealift") {
 		ts.Fatalf("a mount is left on the host")
+	}
+}
+
+// cmdFormat is `format COMPRESSION BLOCK NAME BYTES`: build the busybox image
+// with the first two, run it, and compare what unsquashfs says of it with the
+// last two. The image is COMPRESSION.sif.
+func cmdFormat(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: format COMPRESSION BLOCK NAME BYTES")
+	}
+	sif := args[0] + ".sif"
+	ts.Check(ts.Exec("sealift", "build", "--force", "--compression", args[0], "--block-size", args[1], sif, "oci:"+ts.Getenv("BUSYBOX")))
+	ts.Check(ts.Exec("sealift", "exec", sif, "sh", "-c", "md5sum /bin/busybox >/dev/null"))
+	offset := strings.Index(ts.ReadFile(sif), "hsqs")
+	ts.Check(ts.Exec("unsquashfs", "-offset", strconv.Itoa(offset), "-stat", sif))
+	got := ts.ReadFile("stdout")
+	for _, want := range []string{"Compression " + args[2], "Block size " + args[3]} {
+		if !strings.Contains(got, want+"\n") {
+			ts.Fatalf("%s: no %q in\n%s", sif, want, got)
+		}
 	}
 }

@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"image/files":           {"image/tree"},
 	"image/build": {
 		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/sandbox",
-		"image/sif", "image/squashfs", "image/squashfs/format", "image/squashfs/writer", "image/tree",
+		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/tree",
 	},
 
 	"runtime/account": {},
@@ -62,7 +62,7 @@ var layers = map[string][]string{
 
 	"cmd/sealift": {
 		"buildcfg", "image", "image/build", "image/definition", "image/metadata", "image/oci", "image/output",
-		"runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
+		"image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
@@ -71,6 +71,7 @@ var layers = map[string][]string{
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
+	"github.com/DataDog/zstd":                {"image/squashfs/codec"},
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/google/go-containerregistry": {"image/oci"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci", "e2e/fixture"},

@@ -12,19 +12,32 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/squashfs/codec"
+	"github.com/sealift/sealift/image/squashfs/writer"
 )
 
 // buildFlags are the flags of build that need work before they are options.
 type buildFlags struct {
 	build.Options
 	args, argFiles []string
+	compression    string
+	blockSize      size
 	dryRun         bool
 	fakeroot       bool
+}
+
+// formatFlags are the flags that say how an image is compressed.
+func formatFlags(flags *pflag.FlagSet, compression *string, blockSize *size) {
+	*blockSize = writer.DefaultBlockSize
+	flags.StringVar(compression, "compression", "zstd",
+		"compress with `METHOD`: zstd[:1-22], gzip[:1-9], lz4, xz or none")
+	flags.Var(blockSize, "block-size", "bytes that are compressed at a time, a power of two from 4K to 1M")
 }
 
 // buildError is a failure of the build, whatever a script's own status was.
@@ -65,6 +78,7 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.StringArrayVar(&b.argFiles, "build-arg-file", nil, "`file` of such values, one per line")
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
+	formatFlags(flags, &b.compression, &b.blockSize)
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
 	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")
 	return c
@@ -78,6 +92,10 @@ func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
 	if err != nil {
 		return err
 	}
+	if b.Codec, err = codec.Parse(b.compression); err != nil {
+		return err
+	}
+	b.BlockSize = int(b.blockSize)
 	if b.Arguments, err = buildArguments(b.argFiles, b.args); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
 // Host is what Compute and Run need to know about where the build happens.
@@ -51,11 +52,10 @@ type Options struct {
 	// Reproducible makes the output depend on nothing but its input and the
 	// time given to Run.
 	Reproducible bool
-	// Compression, Level and BlockSize are those of writer.Options; zero
-	// values are zstd, its default level, and 128 KiB.
-	Compression uint16
-	Level       int
-	BlockSize   int
+	// Codec and BlockSize are those of writer.Options; zero values are zstd at
+	// its default level, and 128 KiB.
+	Codec     codec.Choice
+	BlockSize int
 }
 
 // Step is one thing that a build does. Its String is one line.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -162,7 +163,7 @@ func TestFormatOfTheImage(t *testing.T) {
 	s := newSite(t)
 	s.env.Run = inUpper(t, func(Exec, string) {})
 	for _, text := range []string{fromArchive, fromArchive + "%post\n x\n"} {
-		if err := s.build(t, text, Options{Compression: format.Gzip, BlockSize: 1 << 16, Force: true}); err != nil {
+		if err := s.build(t, text, Options{Codec: codec.Choice{ID: format.Gzip}, BlockSize: 1 << 16, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		super := s.open(t, "out.sif").Squash().Super()

@@ -150,7 +150,5 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 // writerOptions are the same for every image of the build, so that blocks can
 // be copied from one to another as they are.
 func (b *building) writerOptions() writer.Options {
-	return writer.Options{
-		Compression: b.options.Compression, Level: b.options.Level, BlockSize: b.options.BlockSize, ModTime: b.time(),
-	}
+	return writer.Options{Codec: b.options.Codec, BlockSize: b.options.BlockSize, ModTime: b.time()}
 }

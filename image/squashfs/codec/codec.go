@@ -5,6 +5,11 @@
 // Decompressor returns an error for any that do not decode, and its memory is
 // bounded by the block size whatever they say. The package does no I/O and
 // knows nothing of where blocks lie.
+//
+// With cgo, zstd is libzstd; with the build tag libdeflate as well, gzip is
+// libdeflate, whose header and library the machine must have. Without, both
+// are pure Go. The results are equal but for speed and for the bytes that
+// compressing makes.
 package codec
 
 import (
@@ -18,17 +23,17 @@ import (
 type Decompressor interface {
 	// Decompress decodes src to the start of dst and returns the number of
 	// bytes. An error wraps errors.ErrUnsupported, or format.ErrCorrupt if src
-	// does not decode or not fit dst; dst's content is then undefined. Up to Slack bytes of dst's capacity behind its length may be
-	// overwritten.
+	// does not decode or not fit dst; dst's content is then undefined. Up to
+	// Slack bytes of dst's capacity behind its length may be overwritten.
 	Decompress(dst, src []byte) (int, error)
 }
 
-// Slack is the spare capacity behind a block that makes zstd decode about a
-// fifth faster, since it can then copy in whole words.
+// Slack is the spare capacity behind a block that makes zstd in pure Go decode
+// about a fifth faster, since it can then copy in whole words.
 const Slack = 16
 
 // WantsSlack tells whether Slack makes a difference to a compression.
-func WantsSlack(id uint16) bool { return id == format.Zstd }
+func WantsSlack(id uint16) bool { return zstdWantsSlack && id == format.Zstd }
 
 // NewDecompressor returns a Decompressor for the superblock's compression id,
 // one of format.Gzip to format.Zstd.

@@ -1,25 +1,16 @@
 package codec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
-	"github.com/klauspost/compress/zlib"
-	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
-// The levels that level 0 stands for. Beyond gzip 6, deflate costs several
-// times the work for about one percent of size.
-const (
-	DefaultGzipLevel = 6
-	DefaultZstdLevel = 3
-)
-
-// ErrCannotCompress is wrapped by NewCompressor's error for a compression
-// that can be read but not written.
+// ErrCannotCompress is wrapped by NewEncoding's error for a compression that
+// can be read but not written.
 var ErrCannotCompress = errors.New("writing this compression is not supported")
 
 // A Compressor compresses one block at a time, each independent of the last:
@@ -30,72 +21,70 @@ type Compressor interface {
 	Compress(dst, src []byte) ([]byte, error)
 }
 
-// NewCompressor returns a maker of Compressors for the superblock's
-// compression id: format.Gzip (a zlib stream, RFC 1950; levels 1 to 9) or
-// format.Zstd (RFC 8878; levels 1 to 22, of which neighbours may be the same).
-// Level 0 is the default.
-func NewCompressor(id uint16, level int) (func() (Compressor, error), error) {
-	switch id {
-	case format.Gzip:
-		level, err := checkLevel("gzip", level, DefaultGzipLevel, 9)
-		if err != nil {
-			return nil, err
-		}
-		return func() (Compressor, error) { return newGzip(level) }, nil
-	case format.Zstd:
-		level, err := checkLevel("zstd", level, DefaultZstdLevel, 22)
-		if err != nil {
-			return nil, err
-		}
-		return func() (Compressor, error) { return newZstd(level) }, nil
-	}
-	return nil, fmt.Errorf("squashfs: compression %d: %w", id, ErrCannotCompress)
+// Encoding is a Choice carried out.
+type Encoding struct {
+	// ID is the superblock's compression id.
+	ID uint16
+	// Options is what the superblock is followed by, in a metadata block, when
+	// the compression demands it; empty otherwise.
+	Options []byte
+	// Store means that nothing is compressed.
+	Store bool
+	// New makes a Compressor.
+	New func() (Compressor, error)
 }
 
-func checkLevel(name string, level, preset, highest int) (int, error) {
-	if level == 0 {
-		return preset, nil
+// NewEncoding checks a choice. blockSize is the image's, in bytes.
+func NewEncoding(c Choice, blockSize int) (*Encoding, error) {
+	c, err := c.resolve()
+	if err != nil {
+		return nil, err
 	}
-	if level < 0 || level > highest {
-		return 0, fmt.Errorf("squashfs: %s level %d is not in 1 to %d", name, level, highest)
+	e := &Encoding{ID: c.ID, Store: c.Store}
+	switch {
+	case c.Store:
+		e.New = func() (Compressor, error) { return compressFunc(copyBlock), nil }
+	case c.ID == format.Gzip:
+		e.New = func() (Compressor, error) { return newGzip(c.Level) }
+	case c.ID == format.Zstd:
+		e.New = func() (Compressor, error) { return newZstd(c.Level) }
+	case c.ID == format.LZ4:
+		e.Options = format.LZ4Options()
+		e.New = func() (Compressor, error) { return new(lz4Compressor), nil }
+	case c.ID == format.XZ:
+		e.New = func() (Compressor, error) { return newXZ(blockSize), nil }
+	default:
+		return nil, fmt.Errorf("squashfs: %s: %w", Name(c.ID), ErrCannotCompress)
 	}
-	return level, nil
+	return e, nil
 }
 
-type gzipCompressor struct{ w *zlib.Writer }
+type compressFunc func(dst, src []byte) ([]byte, error)
 
-func newGzip(level int) (Compressor, error) {
-	w, err := zlib.NewWriterLevel(nil, level)
-	return gzipCompressor{w}, err
-}
+func (f compressFunc) Compress(dst, src []byte) ([]byte, error) { return f(dst, src) }
 
-func (c gzipCompressor) Compress(dst, src []byte) ([]byte, error) {
-	out := bytes.NewBuffer(dst)
-	c.w.Reset(out)
-	if _, err := c.w.Write(src); err != nil {
-		return nil, fmt.Errorf("squashfs: gzip: %w", err)
+// copyBlock compresses nothing, so that the caller stores the block.
+func copyBlock(dst, src []byte) ([]byte, error) { return append(dst, src...), nil }
+
+// lz4Compressor makes blocks without the frame of the lz4 tool.
+type lz4Compressor struct{ lz4.Compressor }
+
+func (c *lz4Compressor) Compress(dst, src []byte) ([]byte, error) {
+	dst, room := grow(dst, lz4.CompressBlockBound(len(src)))
+	n, err := c.CompressBlock(src, room)
+	if err != nil {
+		return nil, fmt.Errorf("squashfs: lz4: %w", err)
 	}
-	if err := c.w.Close(); err != nil {
-		return nil, fmt.Errorf("squashfs: gzip: %w", err)
+	if n == 0 { // it does not become shorter
+		return append(dst, src...), nil
 	}
-	return out.Bytes(), nil
+	return dst[:len(dst)+n], nil
 }
 
-type zstdCompressor struct{ e *zstd.Encoder }
-
-// newZstd makes frames the kernel can decode: it sizes its window by the block
-// size and refuses a frame that asks for more, so every frame is a single
-// segment, whose window is its own content.
-func newZstd(level int) (Compressor, error) {
-	e, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
-		zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(format.MaxBlockSize),
-		zstd.WithSingleSegment(true),
-		zstd.WithEncoderCRC(false))
-	return zstdCompressor{e}, err
-}
-
-func (c zstdCompressor) Compress(dst, src []byte) ([]byte, error) {
-	return c.e.EncodeAll(src, dst), nil
+// grow returns dst with n bytes of room behind it, and that room.
+func grow(dst []byte, n int) (grown, room []byte) {
+	if cap(dst)-len(dst) < n {
+		dst = append(make([]byte, 0, len(dst)+n), dst...)
+	}
+	return dst, dst[len(dst) : len(dst)+n]
 }

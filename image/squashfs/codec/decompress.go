@@ -1,15 +1,11 @@
 package codec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/anchore/go-lzo"
-	"github.com/klauspost/compress/zlib"
-	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -66,81 +62,4 @@ func wrap(name string, n int, err error) (int, error) {
 		return 0, hint.Wrap(err, "make the image again with zstd, gzip or plain xz compression")
 	}
 	return 0, format.Corrupt("%s: %w", name, err)
-}
-
-// gzipDecompressor decodes zlib streams (RFC 1950), which the format calls
-// gzip.
-type gzipDecompressor struct{ pool sync.Pool }
-
-type gzipReader struct {
-	src bytes.Reader
-	z   io.ReadCloser // nil before the first block
-}
-
-func (d *gzipDecompressor) Decompress(dst, src []byte) (int, error) {
-	r, ok := d.pool.Get().(*gzipReader)
-	if !ok {
-		r = new(gzipReader)
-	}
-	n, err := r.decompress(dst, src)
-	if r.z != nil {
-		r.src.Reset(nil)
-		d.pool.Put(r)
-	}
-	return wrap("gzip", n, err)
-}
-
-func (r *gzipReader) decompress(dst, src []byte) (n int, err error) {
-	r.src.Reset(src)
-	if r.z == nil {
-		if r.z, err = zlib.NewReader(&r.src); err != nil {
-			r.z = nil
-			return 0, err
-		}
-	} else if err = r.z.(zlib.Resetter).Reset(&r.src, nil); err != nil {
-		return 0, err
-	}
-	return readAll(dst, r.z)
-}
-
-type zstdDecompressor struct{ pool sync.Pool }
-
-// newZstdDecompressor makes one decoder at once so that a bad option shows
-// here rather than at the first block.
-func newZstdDecompressor() (*zstdDecompressor, error) {
-	z, err := newZstdReader()
-	if err != nil {
-		return nil, err
-	}
-	d := new(zstdDecompressor)
-	d.pool.Put(z)
-	return d, nil
-}
-
-func newZstdReader() (*zstd.Decoder, error) {
-	z, err := zstd.NewReader(nil,
-		zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(format.MaxBlockSize),
-		zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		return nil, fmt.Errorf("squashfs: zstd decoder: %w", err)
-	}
-	return z, nil
-}
-
-func (d *zstdDecompressor) Decompress(dst, src []byte) (int, error) {
-	z, ok := d.pool.Get().(*zstd.Decoder)
-	if !ok {
-		var err error
-		if z, err = newZstdReader(); err != nil {
-			return 0, err
-		}
-	}
-	out, err := z.DecodeAll(src, dst[:0:min(cap(dst), len(dst)+Slack)])
-	d.pool.Put(z)
-	if err == nil && len(out) > 0 && (len(out) > len(dst) || &out[0] != &dst[0]) {
-		err = errTooLong
-	}
-	return wrap("zstd", len(out), err)
 }

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 
+	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -112,3 +113,24 @@ func decompressLZMA(dst, src []byte) (int, error) {
 // dictCap is the size of the dictionary that decoding at most len(dst) bytes
 // needs.
 func dictCap(dst []byte) int { return max(len(dst), lzma.MinDictCap) }
+
+// newXZ returns a compressor to .xz streams with the check that the kernel
+// knows and the dictionary that it allots, as long as a block, but never
+// shorter than a metadata block (fs/squashfs/xz_wrapper.c).
+func newXZ(blockSize int) Compressor {
+	config := xz.WriterConfig{DictCap: max(blockSize, format.MetaBlockSize), CheckSum: xz.CRC32}
+	return compressFunc(func(dst, src []byte) ([]byte, error) {
+		out := bytes.NewBuffer(dst)
+		w, err := config.NewWriter(out)
+		if err == nil {
+			_, err = w.Write(src)
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("squashfs: xz: %w", err)
+		}
+		return out.Bytes(), nil
+	})
+}

@@ -78,3 +78,7 @@ func ParseSuper(b []byte) (*Super, error) {
 	}
 	return s, nil
 }
+
+// LZ4Options returns the compressor options without which the kernel does not
+// mount an LZ4 image (fs/squashfs/lz4_wrapper.c): version 1, no flags.
+func LZ4Options() []byte { return []byte{1, 0, 0, 0, 0, 0, 0, 0} }

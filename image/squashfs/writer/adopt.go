@@ -31,7 +31,7 @@ type adoptedFragment struct {
 // canAdopt reports whether f's stored blocks mean the same in this image.
 func (w *Writer) canAdopt(f *squashfs.File) bool {
 	s := f.Reader().Super()
-	return s.Compression == w.options.Compression && int(s.BlockSize) == w.options.BlockSize
+	return s.Compression == w.encoding.ID && !w.encoding.Store && int(s.BlockSize) == w.options.BlockSize
 }
 
 // adopt copies f's blocks as they are stored, without decompressing them, and

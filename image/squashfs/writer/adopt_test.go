@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -85,16 +86,16 @@ func TestMergingIntoAnImage(t *testing.T) {
 	}{
 		{"mksquashfs zstd", func(t *testing.T, root *tree.Node) []byte {
 			return mksquashfs(t, root, "-comp", "zstd", "-b", fmt.Sprint(bs))
-		}, Options{Compression: format.Zstd, BlockSize: bs}},
+		}, Options{Codec: codec.Choice{ID: format.Zstd}, BlockSize: bs}},
 		{"mksquashfs gzip tails", func(t *testing.T, root *tree.Node) []byte {
 			return mksquashfs(t, root, "-comp", "gzip", "-b", fmt.Sprint(bs), "-always-use-fragments")
-		}, Options{Compression: format.Gzip, BlockSize: bs}},
+		}, Options{Codec: codec.Choice{ID: format.Gzip}, BlockSize: bs}},
 		{"mksquashfs uncompressed", func(t *testing.T, root *tree.Node) []byte {
 			return mksquashfs(t, root, "-comp", "gzip", "-b", fmt.Sprint(bs), "-noD", "-noF", "-noI", "-noX")
-		}, Options{Compression: format.Gzip, BlockSize: bs}},
+		}, Options{Codec: codec.Choice{ID: format.Gzip}, BlockSize: bs}},
 		{"other compression", func(t *testing.T, root *tree.Node) []byte {
 			return mksquashfs(t, root, "-comp", "xz", "-b", fmt.Sprint(bs))
-		}, Options{Compression: format.Zstd, BlockSize: bs}},
+		}, Options{Codec: codec.Choice{ID: format.Zstd}, BlockSize: bs}},
 		{"other block size", func(t *testing.T, root *tree.Node) []byte {
 			return image(t, root, Options{BlockSize: bs / 2})
 		}, Options{BlockSize: bs}},
@@ -150,10 +151,10 @@ func storedBytes(t testing.TB, root *tree.Node, path string, to map[string][]byt
 // compressed again would have other bytes.
 func TestAdoptedBlocksAreCopiedVerbatim(t *testing.T) {
 	root := smaller(8192)
-	base := image(t, root, Options{BlockSize: 8192, Compression: format.Gzip, Level: 1})
+	base := image(t, root, Options{BlockSize: 8192, Codec: codec.Choice{ID: format.Gzip, Level: 1}})
 	before, after := map[string][]byte{}, map[string][]byte{}
 	storedBytes(t, readBack(t, base), "", before)
-	result := image(t, readBack(t, base), Options{BlockSize: 8192, Compression: format.Gzip, Level: 9})
+	result := image(t, readBack(t, base), Options{BlockSize: 8192, Codec: codec.Choice{ID: format.Gzip, Level: 9}})
 	storedBytes(t, readBack(t, result), "", after)
 	if len(before) != len(after) || len(before) < 100 {
 		t.Fatalf("%d files became %d", len(before), len(after))
@@ -167,7 +168,7 @@ func TestAdoptedBlocksAreCopiedVerbatim(t *testing.T) {
 		t.Errorf("%d bytes became %d: something is there twice", len(base), len(result))
 	}
 	again := map[string][]byte{}
-	storedBytes(t, readBack(t, image(t, root, Options{BlockSize: 8192, Compression: format.Gzip, Level: 9})), "", again)
+	storedBytes(t, readBack(t, image(t, root, Options{BlockSize: 8192, Codec: codec.Choice{ID: format.Gzip, Level: 9}})), "", again)
 	if bytes.Equal(again["/data/text57347"], before["/data/text57347"]) || len(before["/data/text57347"]) == 0 {
 		t.Error("the levels do not differ, so the test proves nothing")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -20,7 +21,7 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0}, 200), uint8(7))
 	f.Fuzz(func(t *testing.T, recipe []byte, choice uint8) {
 		root := grown(recipe[:min(len(recipe), 300)])
-		o := Options{BlockSize: 4096 << (choice % 3), Workers: 1 + int(choice%2), Compression: format.Gzip, Level: 1}
+		o := Options{BlockSize: 4096 << (choice % 3), Workers: 1 + int(choice%2), Codec: codec.Choice{ID: format.Gzip, Level: 1}}
 		same(t, "read back", readBack(t, image(t, root, o)), root)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -162,7 +163,7 @@ func TestManyFragments(t *testing.T) {
 	for i := range 1200 {
 		root.Entries[fmt.Sprint(i)] = newFile(noise(uint64(i), 4000))
 	}
-	b := image(t, root, Options{BlockSize: 4096, Level: 1})
+	b := image(t, root, Options{BlockSize: 4096, Codec: codec.Choice{Level: 1}})
 	if n := reader(t, b).Super().Fragments; n != 1200 {
 		t.Errorf("%d fragments", n)
 	}

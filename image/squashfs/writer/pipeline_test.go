@@ -12,12 +12,12 @@ import (
 
 func TestImageDoesNotDependOnWorkers(t *testing.T) {
 	root := everything(4096)
-	for _, id := range compressions {
+	for name, choice := range compressions {
 		var want []byte
 		for _, workers := range []int{1, 2, 7, 2, 7} {
-			got := image(t, root, Options{Compression: id, BlockSize: 4096, Workers: workers})
+			got := image(t, root, Options{Codec: choice, BlockSize: 4096, Workers: workers})
 			if want != nil && !bytes.Equal(got, want) {
-				t.Errorf("compression %d: %d workers write another image than 1", id, workers)
+				t.Errorf("%s: %d workers write another image than 1", name, workers)
 			}
 			want = got
 		}

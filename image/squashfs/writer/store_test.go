@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -129,7 +130,7 @@ func TestFilesThatDifferLate(t *testing.T) {
 // What is held back is bounded; past the bound the file is written again.
 func TestHeldBlocksAreBounded(t *testing.T) {
 	const bs = 1 << 20
-	w, err := New(io.Discard, Options{BlockSize: bs, Level: 1, Workers: 2})
+	w, err := New(io.Discard, Options{BlockSize: bs, Codec: codec.Choice{Level: 1}, Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,8 @@ func TestStoredContentsMixWithOpened(t *testing.T) {
 func TestNewRejectsOptions(t *testing.T) {
 	for _, o := range []Options{
 		{BlockSize: 2048}, {BlockSize: 2 << 20}, {BlockSize: 5000}, {BlockSize: -4096},
-		{Compression: format.XZ}, {Compression: 77}, {Level: 99}, {Compression: format.Gzip, Level: 10},
+		{Codec: codec.Choice{ID: format.LZO}}, {Codec: codec.Choice{ID: 77}},
+		{Codec: codec.Choice{Level: 99}}, {Codec: codec.Choice{ID: format.Gzip, Level: 10}},
 	} {
 		if _, err := New(io.Discard, o); err == nil {
 			t.Errorf("options %+v pass", o)

@@ -25,7 +25,7 @@ type tables struct {
 // checks for: inodes, directories, fragments, export, ids, xattrs, each ending
 // where the next begins (fs/squashfs/super.c).
 func (w *Writer) writeTables(t *inodes) (*format.Super, error) {
-	c, err := w.newCompressor()
+	c, err := w.encoding.New()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (w *Writer) writeTables(t *inodes) (*format.Super, error) {
 	s := &format.Super{
 		Inodes: uint32(len(t.of)), ModTime: clampTime(w.options.ModTime),
 		BlockSize: uint32(w.options.BlockSize), Fragments: uint32(len(b.fragments)),
-		Compression: w.options.Compression, Flags: b.flags(), IDs: uint16(len(b.ids.ids)),
+		Compression: w.encoding.ID, Flags: b.flags() | codecFlags(w.encoding), IDs: uint16(len(b.ids.ids)),
 		Root: t.of[t.root].ref, XattrTable: format.None,
 	}
 	if s.InodeTable, err = w.pipe.writeTable(b.inodes, "inode"); err != nil {
@@ -74,6 +74,18 @@ func (b *tables) flags() uint16 {
 	}
 	if len(b.xattrs.ids) == 0 {
 		flags |= format.FlagNoXattrs
+	}
+	return flags
+}
+
+// codecFlags are the flags that depend on how the image is compressed.
+func codecFlags(e *codec.Encoding) (flags uint16) {
+	if e.Store {
+		flags |= format.FlagUncompressedInodes | format.FlagUncompressedData | format.FlagUncompressedFragments |
+			format.FlagUncompressedXattrs | format.FlagUncompressedIDs
+	}
+	if len(e.Options) > 0 {
+		flags |= format.FlagCompressorOptions
 	}
 	return flags
 }

@@ -11,6 +11,7 @@
 package writer
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -33,10 +34,8 @@ const padding = 4096
 
 // Options say how to write an image. The zero value is usable.
 type Options struct {
-	// Compression is format.Gzip or format.Zstd; 0 means format.Zstd.
-	Compression uint16
-	// Level is the compressor's, 0 for its default (see codec.NewCompressor).
-	Level int
+	// Codec says how blocks and metadata are compressed; zero is zstd.
+	Codec codec.Choice
 	// BlockSize is a power of two from 4096 to 1048576 bytes; 0 means
 	// DefaultBlockSize.
 	BlockSize int
@@ -49,10 +48,10 @@ type Options struct {
 
 // A Writer writes one image. It serves one goroutine at a time.
 type Writer struct {
-	options       Options
-	newCompressor func() (codec.Compressor, error)
-	pipe          *pipeline
-	closed        bool
+	options  Options
+	encoding *codec.Encoding
+	pipe     *pipeline
+	closed   bool
 
 	small  []byte              // where a file shorter than a block is read
 	bySum  map[hash]*stored    // files shorter than a block by their hash
@@ -66,9 +65,6 @@ type Writer struct {
 // placeholder of format.SuperSize zero bytes that the caller overwrites with
 // what Finish returns. Close must be called in the end.
 func New(out io.Writer, o Options) (*Writer, error) {
-	if o.Compression == 0 {
-		o.Compression = format.Zstd
-	}
 	if o.BlockSize == 0 {
 		o.BlockSize = DefaultBlockSize
 	}
@@ -79,23 +75,33 @@ func New(out io.Writer, o Options) (*Writer, error) {
 		return nil, fmt.Errorf("squashfs: block size %d is not a power of two from %d to %d",
 			o.BlockSize, format.MinBlockSize, format.MaxBlockSize)
 	}
-	newCompressor, err := codec.NewCompressor(o.Compression, o.Level)
+	encoding, err := codec.NewEncoding(o.Codec, o.BlockSize)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPipeline(out, newCompressor, o.Workers)
+	p, err := newPipeline(out, encoding.New, o.Workers)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.writeAll(make([]byte, format.SuperSize)); err != nil {
+	if err := p.writeAll(head(encoding.Options)); err != nil {
 		p.close()
 		return nil, err
 	}
 	return &Writer{
-		options: o, newCompressor: newCompressor, pipe: p,
+		options: o, encoding: encoding, pipe: p,
 		small: make([]byte, o.BlockSize), bySum: map[hash]*stored{}, bySize: map[int64][]*stored{},
 		adoption: adoption{map[adoptedFile][]*stored{}, map[adoptedFragment]*fragmentBlock{}},
 	}, nil
+}
+
+// head is what stands before the first block: room for the superblock and the
+// options of the compressor, if any, as a metadata block.
+func head(options []byte) []byte {
+	b := make([]byte, format.SuperSize)
+	if len(options) > 0 {
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(options))|format.MetaUncompressed)
+	}
+	return append(b, options...)
 }
 
 // Finish stores every content of the tree that is not stored yet, directory by

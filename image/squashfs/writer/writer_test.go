@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -148,12 +149,15 @@ func deep(levels int) *tree.Node {
 	return n
 }
 
-var compressions = map[string]uint16{"gzip": format.Gzip, "zstd": format.Zstd}
+var compressions = map[string]codec.Choice{
+	"gzip": {ID: format.Gzip}, "zstd": {ID: format.Zstd}, "lz4": {ID: format.LZ4}, "xz": {ID: format.XZ},
+	"none": {ID: format.Gzip, Store: true},
+}
 
 // Squashfs-tools, the kernel and our own reader all find in an image the tree
 // it was written from.
 func TestEveryReaderFindsWhatWasWritten(t *testing.T) {
-	for name, id := range compressions {
+	for name, choice := range compressions {
 		for _, bs := range []int{4 << 10, 128 << 10, 1 << 20} {
 			root := everything(bs)
 			if bs > 4<<10 {
@@ -161,7 +165,7 @@ func TestEveryReaderFindsWhatWasWritten(t *testing.T) {
 				delete(root.Entries, "medium")
 			}
 			want := dump(t, root)
-			b := image(t, root, Options{Compression: id, BlockSize: bs, ModTime: 1700000000, Workers: 2})
+			b := image(t, root, Options{Codec: choice, BlockSize: bs, ModTime: 1700000000, Workers: 2})
 			name := fmt.Sprintf("%s %d ", name, bs)
 			t.Run(name+"reader", func(t *testing.T) {
 				sameLines(t, "reader", dump(t, readBack(t, b)), want)

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// size is a flag's number of bytes: "131072", "128K", "16M" or "2GiB", in
+// powers of 1024.
+type size int64
+
+// Set is pflag.Value's.
+func (s *size) Set(text string) error {
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
+	shift := 0
+	if n := len(number); n > 0 {
+		if i := strings.IndexByte("KMGT", number[n-1]); i >= 0 {
+			number, shift = number[:n-1], 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n<<shift>>shift != n {
+		return errors.New("not a number of bytes such as 131072, 128K or 16M")
+	}
+	*s = size(n << shift)
+	return nil
+}
+
+// String is pflag.Value's.
+func (s *size) String() string {
+	n, unit := int64(*s), 0
+	for unit < 4 && n != 0 && n%1024 == 0 {
+		n, unit = n/1024, unit+1
+	}
+	return strconv.FormatInt(n, 10) + []string{"", "K", "M", "G", "T"}[unit]
+}
+
+// Type is pflag.Value's.
+func (*size) Type() string { return "SIZE" }

@@ -178,7 +178,7 @@ func openAs(t testing.TB, reference string) (*Image, error) {
 func read(img *Image) ([]string, error) {
 	var layers []string
 	for _, l := range img.Layers() {
-		r, err := l.Open()
+		r, err := l.Open(context.Background())
 		if err != nil {
 			return layers, err
 		}

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"hash"
@@ -34,52 +35,44 @@ func (l *layer) String() string {
 	return l.digest.String()
 }
 
-// Open starts the decompressed stream.
-func (l *layer) Open() (io.ReadCloser, error) {
+// Open starts the decompressed stream, which goes on by itself for as far as
+// it may run ahead of its reader.
+func (l *layer) Open(ctx context.Context) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	d, err := l.decode(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return newStream(d, cancel), nil
+}
+
+// decode opens the blob and what decompresses it.
+func (l *layer) decode(ctx context.Context) (*decoding, error) {
 	f, err := l.source.open(l.path)
 	if err != nil {
 		return nil, missing(err)
 	}
-	s, err := l.stream(f)
-	if err != nil {
+	d := &decoding{layer: l, ctx: ctx, file: f, raw: &meter{ctx: ctx, r: f}, ratio: ratioLimit}
+	if err := d.start(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return s, nil
+	return d, nil
 }
 
-func (l *layer) stream(f *blob) (*stream, error) {
-	if l.size != unknownSize && f.size != l.size {
-		return nil, damaged("blob has %d bytes, not %d", f.size, l.size)
-	}
-	s := &stream{layer: l, file: f, plain: l.diffID.new(), ratio: ratioLimit}
-	s.raw = &meter{r: f}
-	buffered := bufio.NewReaderSize(s.raw, 64<<10)
-	found, err := sniff(buffered)
-	if err != nil {
-		return nil, err
-	}
-	if l.compression != anyCompression && l.compression != found {
-		return nil, damaged("blob is %s, its media type says %s", found, l.compression)
-	}
-	// An uncompressed blob whose digest is its diff ID is hashed once.
-	if l.digest != (digest{}) && !(found == noCompression && l.digest == l.diffID) {
-		s.raw.hash = l.digest.new()
-		// What sniff has made buffered read is not hashed yet.
-		head, _ := buffered.Peek(buffered.Buffered())
-		s.raw.hash.Write(head)
-	}
-	s.decoder, err = newDecoder(found, buffered)
-	return s, err
-}
-
-// meter counts and hashes what is read through it.
+// meter counts and hashes what is read through it, until its context ends.
 type meter struct {
+	ctx  context.Context
 	r    io.Reader
 	n    int64
 	hash hash.Hash // nil for none
 }
 
 func (m *meter) Read(p []byte) (int, error) {
+	// A decoder may read far without yielding anything.
+	if err := m.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := m.r.Read(p)
 	m.n += int64(n)
 	if m.hash != nil {
@@ -104,54 +97,69 @@ func (e expansion) check(out, in int64) error {
 	return nil
 }
 
-// stream is a layer being read. It ends with io.EOF only after everything was
-// verified.
-type stream struct {
+// decoding is a blob being decompressed. It ends with io.EOF only if the blob
+// is the one that the image names.
+type decoding struct {
 	layer   *layer
+	ctx     context.Context
 	file    *blob
 	raw     *meter // the blob
 	decoder io.ReadCloser
-	plain   hash.Hash // of what was decompressed
-	n       int64
+	n       int64 // bytes decompressed
 	ratio   expansion
-	err     error // that the stream ended with
 }
 
-func (s *stream) Read(p []byte) (int, error) {
-	if s.err != nil {
-		return 0, s.err
+func (d *decoding) start() error {
+	l := d.layer
+	if l.size != unknownSize && d.file.size != l.size {
+		return damaged("blob has %d bytes, not %d", d.file.size, l.size)
 	}
-	n, err := s.decoder.Read(p)
-	s.n += int64(n)
-	s.plain.Write(p[:n])
+	buffered := bufio.NewReaderSize(d.raw, 64<<10)
+	found, err := sniff(buffered)
+	if err != nil {
+		return err
+	}
+	if l.compression != anyCompression && l.compression != found {
+		return damaged("blob is %s, its media type says %s", found, l.compression)
+	}
+	// An uncompressed blob whose digest is its diff ID is hashed once.
+	if l.digest != (digest{}) && !(found == noCompression && l.digest == l.diffID) {
+		d.raw.hash = l.digest.new()
+		// What sniff has made buffered read is not hashed yet.
+		head, _ := buffered.Peek(buffered.Buffered())
+		d.raw.hash.Write(head)
+	}
+	d.decoder, err = newDecoder(found, buffered)
+	return err
+}
+
+// Read is not called again after an error.
+func (d *decoding) Read(p []byte) (int, error) {
+	n, err := d.decoder.Read(p)
+	d.n += int64(n)
 	switch {
 	case err == io.EOF:
-		err = s.verify()
+		return n, d.verify()
+	case err != nil && d.ctx.Err() != nil:
+		return n, d.ctx.Err()
 	case err != nil:
-		err = damaged("after %d bytes of the blob: %w", s.raw.n, err)
-	default:
-		err = s.ratio.check(s.n, s.raw.n)
+		return n, damaged("after %d bytes of the blob: %w", d.raw.n, err)
 	}
-	s.err = err
-	return n, err
+	return n, d.ratio.check(d.n, d.raw.n)
 }
 
-// verify returns io.EOF if the whole layer is what the image says. The
-// decoders have read their input to its end.
-func (s *stream) verify() error {
-	if s.raw.n != s.file.size {
-		return damaged("blob ends after %d of %d bytes", s.raw.n, s.file.size)
+// verify returns io.EOF if the blob is what the image says. The decoders have
+// read their input to its end.
+func (d *decoding) verify() error {
+	if d.raw.n != d.file.size {
+		return damaged("blob ends after %d of %d bytes", d.raw.n, d.file.size)
 	}
-	if s.raw.hash != nil {
-		if err := s.layer.digest.check("blob", s.raw.hash); err != nil {
+	if d.raw.hash != nil {
+		if err := d.layer.digest.check("blob", d.raw.hash); err != nil {
 			return err
 		}
-	}
-	if err := s.layer.diffID.check("decompressed content", s.plain); err != nil {
-		return err
 	}
 	return io.EOF
 }
 
-// Close releases the stream. It verifies nothing: only io.EOF tells that.
-func (s *stream) Close() error { return errors.Join(s.decoder.Close(), s.file.Close()) }
+func (d *decoding) Close() error { return errors.Join(d.decoder.Close(), d.file.Close()) }

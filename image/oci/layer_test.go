@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha512"
 	"encoding/binary"
@@ -21,7 +22,7 @@ func testLayer(plain, blob []byte, how compression) *layer {
 }
 
 func readLayer(l *layer) ([]byte, error) {
-	r, err := l.Open()
+	r, err := l.Open(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func TestBadStreams(t *testing.T) {
 // TestErrorStays reads on after an error and closes early.
 func TestErrorStays(t *testing.T) {
 	l := testLayer([]byte("x"), gz([]byte("y")), gzipCompression)
-	r, err := l.Open()
+	r, err := l.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestErrorStays(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	if r, err = l.Open(); err != nil || r.Close() != nil {
+	if r, err = l.Open(context.Background()); err != nil || r.Close() != nil {
 		t.Errorf("early close: %v", err)
 	}
 }
@@ -146,11 +147,11 @@ func TestBombStops(t *testing.T) {
 		"gzip": testLayer(zeros, gz(zeros), gzipCompression),
 		"zstd": testLayer(zeros, zst(zeros), zstdCompression),
 	} {
-		r, err := l.Open()
+		r, err := l.decode(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.(*stream).ratio = expansion{free: 1 << 20, times: 100}
+		r.ratio = expansion{free: 1 << 20, times: 100}
 		n, err := io.Copy(io.Discard, r)
 		r.Close()
 		wantError(t, err, "expand to more than", "bomb")
@@ -211,11 +212,14 @@ func FuzzDecoder(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		l := testLayer(nil, raw, anyCompression)
-		r, err := l.Open()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		d, err := l.decode(ctx)
 		if err != nil {
 			return
 		}
-		r.(*stream).ratio = expansion{free: 16 << 20, times: 1000}
+		d.ratio = expansion{free: 16 << 20, times: 1000}
+		r := newStream(d, cancel)
 		n, err := io.Copy(io.Discard, r)
 		if err == nil && n > 0 {
 			t.Errorf("%d bytes passed as an empty layer", n)

@@ -120,7 +120,7 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 	if err != nil {
 		return nil, err
 	}
-	raw := &meter{r: f}
+	raw := &meter{ctx: ctx, r: f}
 	buffered := bufio.NewReader(raw)
 	how, err := sniff(buffered)
 	if err != nil {
@@ -158,10 +158,13 @@ func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio expan
 			_, err = f.Seek(0, io.SeekStart)
 			return err
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
 			return damaged("%w", err)
 		}
-		if err := errors.Join(ctx.Err(), ratio.check(out, raw.n)); err != nil {
+		if err := ratio.check(out, raw.n); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ type memLayer struct {
 
 func (l *memLayer) String() string { return "sha256:test" }
 
-func (l *memLayer) Open() (io.ReadCloser, error) {
+func (l *memLayer) Open(context.Context) (io.ReadCloser, error) {
 	l.opens++
 	return io.NopCloser(&endReader{bytes.NewReader(l.data), l}), nil
 }

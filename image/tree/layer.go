@@ -2,7 +2,6 @@ package tree
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +50,6 @@ type entry struct {
 	raw   *counter
 }
 
-// readAhead is the size of reads from a layer in bytes; tar headers are read
-// one by one, which is slow through a decompressor and hashes.
-const readAhead = 128 << 10
-
 // counter counts the bytes taken of a layer and ends when its context does.
 type counter struct {
 	ctx context.Context
@@ -73,13 +68,8 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // eachEntry visits the entries of a layer and then reads it to its end, beyond
 // the end mark of the archive, so that all of it is verified.
-func eachEntry(ctx context.Context, layer Layer, visit func(*entry) error) (err error) {
-	stream, err := layer.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stream.Close()) }()
-	raw := &counter{ctx: ctx, r: bufio.NewReaderSize(stream, readAhead)}
+func eachEntry(ctx context.Context, stream io.Reader, visit func(*entry) error) error {
+	raw := &counter{ctx: ctx, r: stream}
 	archive := tar.NewReader(raw)
 	for i := 0; ; i++ {
 		h, err := archive.Next()
@@ -94,15 +84,15 @@ func eachEntry(ctx context.Context, layer Layer, visit func(*entry) error) (err 
 			return fmt.Errorf("tar entry %.300q: %w", h.Name, err)
 		}
 	}
-	_, err = io.Copy(io.Discard, raw)
+	_, err := io.Copy(io.Discard, raw)
 	return err
 }
 
 // scan reads a layer, stores the files that hidden does not hide, and adds
 // what this layer hides to it.
-func (m *merger) scan(layer Layer, index int, hidden *shadow) ([]record, error) {
+func (m *merger) scan(stream io.Reader, index int, hidden *shadow) ([]record, error) {
 	var records []record
-	err := eachEntry(m.ctx, layer, func(e *entry) error {
+	err := eachEntry(m.ctx, stream, func(e *entry) error {
 		r, err := m.record(e)
 		if err != nil || r == nil {
 			return err

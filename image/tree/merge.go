@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 )
@@ -12,10 +14,12 @@ import (
 // Layer is one layer of an image as a tar stream that is already
 // decompressed.
 type Layer interface {
-	// Open starts the stream from its beginning. Reading it to io.EOF also
-	// proves that it is what the image's manifest names; a stream that is not
-	// ends in an error instead.
-	Open() (io.ReadCloser, error)
+	// Open starts the stream from its beginning. It may run ahead of its
+	// reader, within a fixed number of bytes, and small reads of it are cheap.
+	// Reading it to io.EOF also proves that it is what the image's manifest
+	// names; a stream that is not ends in an error instead, as does one whose
+	// context ends.
+	Open(ctx context.Context) (io.ReadCloser, error)
 	// String names the layer in errors, by its digest.
 	String() string
 }
@@ -86,12 +90,16 @@ func merge(ctx context.Context, layers []Layer, store Store, l limits) (*Node, *
 	m := &merger{ctx: ctx, store: store, left: l, report: &Report{}, root: NewDir(0o755)}
 	scans := make([][]record, len(layers))
 	hidden := &shadow{}
-	for i := len(layers) - 1; i >= 0; i-- {
-		records, err := m.scan(layers[i], i, hidden)
-		if err != nil {
-			return nil, nil, fmt.Errorf("layer %s: %w", layers[i], err)
-		}
-		scans[i] = records
+	topDown := make([]int, len(layers))
+	for i := range topDown {
+		topDown[i] = len(layers) - 1 - i
+	}
+	err := m.eachStream(layers, topDown, func(i int, stream io.Reader) (err error) {
+		scans[i], err = m.scan(stream, i, hidden)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	for i, records := range scans {
 		if err := m.apply(records); err != nil {
@@ -150,20 +158,13 @@ func (m *merger) storeMissed(layers []Layer) error {
 			wanted[c.layer][c.entry] = n
 		}
 	}
-	for i, layer := range layers {
-		if wanted[i] == nil {
-			continue
-		}
-		m.report.Rereads++
-		if err := m.reread(layer, wanted[i]); err != nil {
-			return fmt.Errorf("layer %s: %w", layer, err)
-		}
-	}
-	return nil
+	again := slices.Sorted(maps.Keys(wanted))
+	m.report.Rereads = len(again)
+	return m.eachStream(layers, again, func(i int, stream io.Reader) error { return m.reread(stream, wanted[i]) })
 }
 
-func (m *merger) reread(layer Layer, wanted map[int]*Node) error {
-	err := eachEntry(m.ctx, layer, func(e *entry) error {
+func (m *merger) reread(stream io.Reader, wanted map[int]*Node) error {
+	err := eachEntry(m.ctx, stream, func(e *entry) error {
 		n := wanted[e.index]
 		if n == nil {
 			return nil

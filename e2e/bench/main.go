@@ -1,146 +1,75 @@
-// Command bench times the start-up of Sealift beside its peers: `/bin/true`
-// in a busybox root, as a directory and as an image, every contender once per
-// round in turn, so that a machine whose speed drifts drifts for all.
+// Command bench measures Sealift beside its peers: how fast a container
+// starts, an image is read, and an image is written. All contenders of a table
+// take turns in one run, in alternating order, so that a machine whose speed
+// drifts drifts for all.
 //
-// Input: bin/sealift as built, bwrap, ch-run and apptainer where they are in
-// PATH. Output: a table of medians and of ratios to bwrap. It asserts nothing.
+// Input: the sources and bin/ as built, fixtures that are made on first use,
+// and the peers that are in PATH. Output: tables of times and of ratios to the
+// peers; peers that are missing are named. It asserts nothing.
 package main
 
 import (
-	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
-	"syscall"
-	"time"
-
-	"github.com/sealift/sealift/e2e/fixture"
 )
 
-// contender is one way to run /bin/true in the image.
-type contender struct {
-	name  string
-	args  []string
-	times []time.Duration
+const usage = `usage: bench [flags] [start] [read] [write]
+
+start  the start-up of /bin/true in a small image
+read   find, a Python import, whole-tree reads and one large stream, cold and warm, through each server of images
+write  tar and OCI archives to SquashFS, and the rebuild of an image after a change of its metadata
+
+Without an argument all three run, which takes about an hour and 10 GB in e2e/.fixtures the first time. Run it from
+the top of the sources. Only root can drop the page cache, for cold reads, and mount by the kernel's SquashFS.
+
+`
+
+// options are the flags.
+type options struct {
+	rounds     int
+	uid        uint32
+	only       *regexp.Regexp
+	squashfuse string
+	cold       bool
 }
+
+// cache holds the fixtures, and the work of the suites while they run.
+const cache = "e2e/.fixtures"
 
 func main() {
-	rounds := flag.Int("n", 51, "rounds")
-	uid := flag.Int("uid", 1501, "the user to run as when started by root")
+	o := options{only: regexp.MustCompile("")}
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each table (default 51 of start, 3 of the others)")
+	uid := flag.Uint("uid", 1501, "the user of the start suite when started by root")
+	flag.Func("only", "measure only the tables of read and write whose name matches this `pattern`, such as 'zstd import'",
+		func(s string) (err error) { o.only, err = regexp.Compile(s); return err })
+	flag.StringVar(&o.squashfuse, "squashfuse", "squashfuse_ll-0.6", "a `program`, squashfuse_ll of a later version than the one in PATH")
+	inside := flag.String("inside", "", "set by the program itself when it runs in its own namespaces")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), usage)
+		flag.PrintDefaults()
+	}
 	flag.Parse()
-	if err := run(*rounds, uint32(*uid)); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	o.uid, o.cold = uint32(*uid), *inside == "root"
+	suites := map[string]func(context.Context, options) error{"start": start, "read": apart, "write": write}
+	if *inside != "" {
+		suites["read"] = read
 	}
-}
-
-func run(rounds int, uid uint32) error {
-	work, err := os.MkdirTemp("", "sealift-bench-")
-	if err != nil {
-		return err
+	names := flag.Args()
+	if len(names) == 0 {
+		names = []string{"start", "read", "write"}
 	}
-	defer os.RemoveAll(work)
-	as := syscall.SysProcAttr{}
-	if os.Geteuid() == 0 {
-		as.Credential = &syscall.Credential{Uid: uid, Gid: uid}
-		if err := os.Chown(work, int(uid), int(uid)); err != nil {
-			return err
+	if slices.ContainsFunc(names, func(s string) bool { return suites[s] == nil }) {
+		flag.Usage()
+		os.Exit(2)
+	}
+	for _, name := range names {
+		if err := suites[name](context.Background(), o); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", name, err)
+			os.Exit(1)
 		}
-	}
-	list, err := prepare(work, &as)
-	if err != nil {
-		return err
-	}
-	for round := range rounds + 3 {
-		for _, c := range list {
-			took, err := timed(c.args, work, &as)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			if round >= 3 { // the first rounds warm the caches
-				c.times = append(c.times, took)
-			}
-		}
-	}
-	report(list, rounds)
-	return nil
-}
-
-// prepare makes the images and returns who takes part.
-func prepare(work string, as *syscall.SysProcAttr) ([]*contender, error) {
-	layout, err := fixture.Busybox("e2e/.fixtures")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.CopyFS(filepath.Join(work, "layout"), os.DirFS(layout)); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"sealift", "sealift-starter"} {
-		data, err := os.ReadFile(filepath.Join("bin", name))
-		if err != nil {
-			return nil, fmt.Errorf("%w (run make first)", err)
-		}
-		if err := os.WriteFile(filepath.Join(work, name), data, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	sealift, dir, sif := filepath.Join(work, "sealift"), filepath.Join(work, "root"), filepath.Join(work, "image.sif")
-	for _, args := range [][]string{
-		{sealift, "build", "--sandbox", dir, "oci:layout"}, {sealift, "build", sif, "oci:layout"},
-	} {
-		if _, err := timed(args, work, as); err != nil {
-			return nil, fmt.Errorf("%v: %w", args, err)
-		}
-	}
-	list := []*contender{
-		{name: "bwrap, directory", args: []string{
-			"bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", dir, "/", "--dev-bind", "/dev", "/dev",
-			"--proc", "/proc", "--bind", "/tmp", "/tmp", "/bin/true",
-		}},
-		{name: "ch-run, directory", args: []string{"ch-run", dir, "--", "/bin/true"}},
-		{name: "apptainer, directory", args: []string{"apptainer", "exec", dir, "/bin/true"}},
-		{name: "apptainer, SIF", args: []string{"apptainer", "exec", sif, "/bin/true"}},
-		{name: "sealift, directory", args: []string{sealift, "exec", dir, "/bin/true"}},
-		{name: "sealift, SIF", args: []string{sealift, "exec", sif, "/bin/true"}},
-	}
-	return slices.DeleteFunc(list, func(c *contender) bool {
-		if _, err := exec.LookPath(c.args[0]); err != nil {
-			fmt.Printf("%-22s not in PATH, left out\n", c.name)
-			return true
-		}
-		return false
-	}), nil
-}
-
-// timed runs a command as the bench's user and returns how long it took.
-func timed(args []string, work string, as *syscall.SysProcAttr) (time.Duration, error) {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir, cmd.SysProcAttr = work, as
-	cmd.Env = append(os.Environ(), "HOME="+work, "USER=bench")
-	var out bytes.Buffer
-	cmd.Stderr = &out
-	start := time.Now()
-	err := cmd.Run()
-	took := time.Since(start)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, out.String())
-	}
-	return took, nil
-}
-
-func report(list []*contender, rounds int) {
-	fmt.Printf("\nstart-up of /bin/true, %d rounds, milliseconds\n%-22s %8s %8s %8s  %s\n", rounds, "", "min", "median", "max", "median / bwrap's")
-	var base float64
-	for _, c := range list {
-		slices.Sort(c.times)
-		ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-		median := ms(c.times[len(c.times)/2])
-		if base == 0 {
-			base = median
-		}
-		fmt.Printf("%-22s %8.2f %8.2f %8.2f  %.2f\n", c.name, ms(c.times[0]), median, ms(c.times[len(c.times)-1]), median/base)
 	}
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// outcome is what a command took.
+type outcome struct {
+	sample
+	peak    int64 // bytes of memory of its largest process
+	written int64 // bytes to disk, its children's included
+}
+
+// execute runs a command; its words are part of the error.
+func execute(cmd *exec.Cmd) (outcome, error) {
+	var out bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &out
+	begun := time.Now()
+	err := cmd.Run()
+	took := time.Since(begun)
+	if err != nil {
+		return outcome{}, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, out.String())
+	}
+	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return outcome{
+		sample: sample{took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()},
+		peak:   u.Maxrss << 10, written: u.Oublock << 9,
+	}, nil
+}
+
+// processorTime is what a running process has used, its ended children not
+// included; proc_pid_stat(5).
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is the name in brackets, which may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * (time.Second / 100), err
+}
+
+// memory returns the bytes that a running process has in memory, its share of
+// what others have too, and the most that it ever had.
+func memory(pid int) (pss, peak int64, err error) {
+	if pss, err = field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:"); err != nil {
+		return 0, 0, err
+	}
+	peak, err = field(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
+	return pss, peak, err
+}
+
+// field returns a number of kB in a file of /proc in bytes.
+func field(path, name string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
+			n, err := strconv.ParseInt(f[1], 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, fmt.Errorf("%s has no %s", path, name)
+}
+
+// program is one build of Sealift.
+type program struct{ name, path string }
+
+// builds makes Sealift with and without C libraries, as the Makefile has it.
+func builds(dir string) ([]program, error) {
+	var list []program
+	for _, b := range []struct{ name, cgo string }{{"sealift", "1"}, {"sealift, pure Go", "0"}} {
+		bin, err := filepath.Abs(filepath.Join(dir, "cgo"+b.cgo))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := execute(exec.Command("make", "-s", "all", "BIN="+bin, "CGO_ENABLED="+b.cgo)); err != nil {
+			if b.cgo == "0" {
+				return nil, err
+			}
+			fmt.Printf("%s with libzstd and libdeflate is left out: %v\n", b.name, err)
+			continue
+		}
+		list = append(list, program{b.name, filepath.Join(bin, "sealift")})
+	}
+	return list, nil
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sealift/sealift/e2e/fixture"
+)
+
+// warmRuns is how often a workload is repeated on what its first run has read.
+const warmRuns = 3
+
+// image is one that all contenders serve.
+type image struct {
+	name, compressor, level, block string
+	workloads                      []string
+}
+
+// images are those of the read suite. All are mksquashfs's.
+func images() []image {
+	all := []string{"find", "import", "read-1", "read-4", "large"}
+	return []image{
+		{"zstd", "zstd", "3", "128K", all},
+		{"gzip", "gzip", "6", "128K", all},
+		{"zstd-1M", "zstd", "3", "1M", []string{"large"}},
+	}
+}
+
+// workloads returns the commands by name; tree is the image unpacked.
+func workloads(tree string) (map[string]string, error) {
+	large, err := largest(tree, 3)
+	return map[string]string{
+		"find":   "find / -xdev -ls",
+		"import": "python3 -c 'import numpy, scipy.linalg, scipy.stats'",
+		"read-1": "find / -xdev -type f -print0 | xargs -0 -n 200 cat",
+		"read-4": "find / -xdev -type f -print0 | xargs -0 -n 50 -P 4 cat",
+		"large":  "cat " + strings.Join(large, " "),
+	}, err
+}
+
+// largest returns the paths of the n largest files under dir.
+func largest(dir string, n int) ([]string, error) {
+	type file struct {
+		path string
+		size int64
+	}
+	var files []file
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			files = append(files, file{"/" + path, info.Size()})
+		}
+		return err
+	})
+	if err != nil || len(files) < n {
+		return nil, fmt.Errorf("%d files in %s: %w", len(files), dir, err)
+	}
+	slices.SortFunc(files, func(a, b file) int { return int(b.size - a.size) })
+	var paths []string
+	for _, f := range files[:n] {
+		paths = append(paths, f.path)
+	}
+	return paths, nil
+}
+
+// apart runs the read suite in a mount namespace, with which its mounts go,
+// and for an ordinary user in a user namespace, which lets him mount.
+func apart(ctx context.Context, o options) error {
+	who, attr := "root", &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		who, attr.Cloneflags = "user", syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	args := []string{"-inside", who, "-only", o.only.String(), "-squashfuse", o.squashfuse, "-rounds", fmt.Sprint(o.rounds), "read"}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = os.Stdout, os.Stderr, attr
+	return cmd.Run()
+}
+
+// read measures every workload on every image.
+func read(ctx context.Context, o options) error {
+	work, err := os.MkdirTemp(cache, "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	list, err := contenders(work, o)
+	if err != nil {
+		return err
+	}
+	tree, err := fixture.LargeTree(ctx, cache)
+	if err != nil {
+		return err
+	}
+	commands, err := workloads(tree)
+	if err != nil {
+		return err
+	}
+	for _, img := range images() {
+		for _, name := range img.workloads {
+			title := img.name + " " + name
+			if !o.only.MatchString(title) {
+				continue
+			}
+			path, err := fixture.LargeImage(ctx, cache, img.compressor, img.level, img.block)
+			if err != nil {
+				return err
+			}
+			if err := measure(title, commands[name], path, list, o); err != nil {
+				return fmt.Errorf("%s: %w", title, err)
+			}
+		}
+	}
+	return nil
+}
+
+// contenders returns who can mount, and says who cannot.
+func contenders(work string, o options) ([]contender, error) {
+	programs, err := builds(work)
+	if err != nil {
+		return nil, err
+	}
+	var list []contender
+	for _, p := range programs {
+		list = append(list, sealift(p))
+	}
+	for _, name := range []string{"squashfuse_ll", o.squashfuse} {
+		if found(name, name) {
+			list = append(list, squashfuse(name))
+		}
+	}
+	if o.cold {
+		return append(list, kernel), nil
+	}
+	fmt.Println("kernel is left out: only root can mount a loop device")
+	fmt.Println("cold tables are of fresh mounts only: only root can drop the page cache, which holds the images")
+	return list, nil
+}
+
+// measure makes the tables of one workload: on a fresh mount with cold caches,
+// and again on what is cached then.
+func measure(title, command, image string, list []contender, o options) error {
+	rounds := o.rounds
+	if rounds == 0 {
+		rounds = 3
+	}
+	var peers []string
+	for _, c := range slices.Backward(list) {
+		if !strings.HasPrefix(c.name, "sealift") {
+			peers = append([]string{c.name}, peers...)
+		}
+	}
+	cold := &table{title: title + ", cold", unit: time.Second, peers: peers, notes: []string{"PSS MB", "peak MB"}}
+	warm := &table{title: title + ", warm", unit: time.Second, peers: peers}
+	err := takeTurns(rounds, list, func(c contender) error {
+		first, again, notes, err := visit(c, command, image, o.cold)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		cold.row(c.name).add(first)
+		cold.row(c.name).notes = notes
+		warm.row(c.name).add(again...)
+		return nil
+	})
+	if err == nil {
+		cold.print()
+		warm.print()
+	}
+	return err
+}
+
+// visit runs a workload in one session, several times. The memory is the
+// server's after the first.
+func visit(c contender, command, image string, drop bool) (first sample, again []sample, memory []string, err error) {
+	if drop {
+		syscall.Sync()
+		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
+			return first, nil, nil, err
+		}
+	}
+	s, err := c.open(image)
+	if err != nil {
+		return first, nil, nil, err
+	}
+	defer func() {
+		if e := s.close(); err == nil {
+			err = e
+		}
+	}()
+	if first, err = s.run(command); err != nil {
+		return first, nil, nil, err
+	}
+	if memory, err = s.memory(); err != nil {
+		return first, nil, nil, err
+	}
+	for range warmRuns {
+		next, err := s.run(command)
+		if err != nil {
+			return first, nil, nil, err
+		}
+		again = append(again, next)
+	}
+	return first, again, memory, nil
+}
+
+// memory returns what the server holds now, and the most that it held.
+func (s *session) memory() ([]string, error) {
+	if s.server == 0 {
+		return nil, nil
+	}
+	pss, peak, err := memory(s.server)
+	return []string{megabytes(pss), megabytes(peak)}, err
+}

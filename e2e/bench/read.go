@@ -62,8 +62,11 @@ func largest(dir string, n int) ([]string, error) {
 		}
 		return err
 	})
-	if err != nil || len(files) < n {
-		return nil, fmt.Errorf("%d files in %s: %w", len(files), dir, err)
+	if err == nil && len(files) < n {
+		err = fmt.Errorf("only %d files in %s", len(files), dir)
+	}
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(files, func(a, b file) int { return int(b.size - a.size) })
 	var paths []string
@@ -156,9 +159,9 @@ func measure(title, command, image string, list []contender, o options) error {
 		rounds = 3
 	}
 	var peers []string
-	for _, c := range slices.Backward(list) {
+	for _, c := range list {
 		if !strings.HasPrefix(c.name, "sealift") {
-			peers = append([]string{c.name}, peers...)
+			peers = append(peers, c.name)
 		}
 	}
 	cold := &table{title: title + ", cold", unit: time.Second, peers: peers, notes: []string{"PSS MB", "peak MB"}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +20,11 @@ type row struct {
 
 // table is a measurement of several contenders.
 type table struct {
-	title  string
-	unit   time.Duration // of the numbers
-	notes  []string      // headings of the extra columns
-	peers  []string      // names of the rows that ratios are given to
-	rows   []*row
-	remark string
+	title string
+	unit  time.Duration // of the numbers
+	notes []string      // headings of the extra columns
+	peers []string      // names of the rows that ratios are given to
+	rows  []*row
 }
 
 func (t *table) row(name string) *row {
@@ -56,13 +56,16 @@ func cpu(s sample) time.Duration  { return s.cpu }
 // print prints the table: the ratios are those of the median times and, in
 // brackets, of the median processor times.
 func (t *table) print() {
-	peers := slices.DeleteFunc(slices.Clone(t.peers), func(name string) bool {
+	t.peers = slices.DeleteFunc(t.peers, func(name string) bool {
 		return !slices.ContainsFunc(t.rows, func(r *row) bool { return r.name == name })
 	})
-	fmt.Printf("\n%s, %s%s\n%-24s%9s%9s%9s%9s", t.title, map[time.Duration]string{
-		time.Millisecond: "milliseconds", time.Second: "seconds",
-	}[t.unit], t.remark, "", "min", "median", "max", "CPU")
-	for _, name := range peers {
+	unit := "seconds"
+	if t.unit == time.Millisecond {
+		unit = "milliseconds"
+	}
+	fmt.Printf("\n%s: %s, %d runs each, load %s\n", t.title, unit, len(t.rows[0].samples), load())
+	fmt.Printf("%-26s%9s%9s%9s%9s", "", "min", "median", "max", "CPU")
+	for _, name := range t.peers {
 		fmt.Printf("%22s", "/ "+name)
 	}
 	for _, name := range t.notes {
@@ -70,17 +73,32 @@ func (t *table) print() {
 	}
 	fmt.Println()
 	for _, r := range t.rows {
-		low, median, high := r.spread(wall)
-		_, used, _ := r.spread(cpu)
-		fmt.Printf("%-24s", r.name)
-		for _, d := range []time.Duration{low, median, high, used} {
-			fmt.Printf("%9.3f", float64(d)/float64(t.unit))
-		}
-		for _, name := range peers {
-			fmt.Printf("%22s", r.ratios(t.row(name)))
-		}
-		fmt.Println(strings.Join(append([]string{""}, pad(r.notes)...), ""))
+		t.printRow(r)
 	}
+}
+
+func (t *table) printRow(r *row) {
+	low, median, high := r.spread(wall)
+	_, used, _ := r.spread(cpu)
+	fmt.Printf("%-26s", r.name)
+	for _, d := range []time.Duration{low, median, high, used} {
+		fmt.Printf("%9.3f", float64(d)/float64(t.unit))
+	}
+	for _, name := range t.peers {
+		fmt.Printf("%22s", r.ratios(t.row(name)))
+	}
+	for _, text := range r.notes {
+		fmt.Printf("%10s", text)
+	}
+	fmt.Println()
+}
+
+// load is how many processes wanted a processor in the last minute, this
+// program's included.
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 func (r *row) ratios(peer *row) string {
@@ -92,14 +110,6 @@ func (r *row) ratios(peer *row) string {
 		text += fmt.Sprintf(" (%.2f)", float64(mine)/float64(theirs))
 	}
 	return text
-}
-
-func pad(notes []string) []string {
-	var out []string
-	for _, n := range notes {
-		out = append(out, fmt.Sprintf("%10s", n))
-	}
-	return out
 }
 
 // takeTurns calls f for every contender in every round, backwards in every

@@ -33,18 +33,23 @@ var layers = map[string][]string{
 	"image/squashfs": {
 		"image/squashfs/codec", "image/squashfs/format", "image/squashfs/lru", "image/squashfs/meta", "image/tree",
 	},
-	"image/squashfs/writer": {"image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/tree"},
-	"image/sif":             {},
-	"image/sandbox":         {"image/tree"},
-	"image/output":          {},
-	"image/oci":             {"image/tree"},
-	"image/definition":      {},
-	"image":                 {"image/sandbox", "image/sif", "image/squashfs"},
-	"image/metadata":        {"buildcfg", "image", "image/definition", "image/tree"},
-	"image/files":           {"image/tree"},
+	"image/squashfs/table": {"image/squashfs/codec", "image/squashfs/format", "image/tree"},
+	"image/squashfs/writer": {
+		"image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/meta", "image/squashfs/table",
+		"image/tree",
+	},
+	"image/sif":        {},
+	"image/sandbox":    {"image/tree"},
+	"image/output":     {},
+	"image/oci":        {"image/tree"},
+	"image/definition": {},
+	"image":            {"image/sandbox", "image/sif", "image/squashfs"},
+	"image/metadata":   {"buildcfg", "image", "image/definition", "image/tree"},
+	"image/files":      {"image/tree"},
 	"image/build": {
 		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/sandbox",
-		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/tree",
+		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/writer",
+		"image/tree",
 	},
 
 	"runtime/account": {},
@@ -62,7 +67,7 @@ var layers = map[string][]string{
 
 	"cmd/sealift": {
 		"buildcfg", "image", "image/build", "image/definition", "image/metadata", "image/oci", "image/output",
-		"image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
+		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
@@ -83,7 +88,7 @@ var owners = map[string][]string{
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
 		"cmd/sealift", "e2e/box", "image", "image/build", "image/oci", "image/output", "image/sandbox",
-		"image/squashfs", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
+		"image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

@@ -61,6 +61,7 @@ type File struct {
 	info   Info
 	sif    *sif.Image
 	squash *squashfs.Reader
+	offset int64 // of the SquashFS image in f
 }
 
 // Open opens the image at path. Errors about a file that is no image say what
@@ -125,21 +126,21 @@ func (f *File) openFile(size int64) error {
 	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
 		return fmt.Errorf("read its start: %w", err)
 	}
-	offset, length := int64(0), size
+	length := size
 	switch {
 	case has(head, sif.MagicOffset, sif.Magic):
 		part, err := f.openSIF(size)
 		if err != nil {
 			return err
 		}
-		offset, length = part.Offset, part.Size
+		f.offset, length = part.Offset, part.Size
 	case has(head, 0, "hsqs"):
 		f.info.Kind = SquashFS
 	default:
 		return notImage(head, f.info.Path)
 	}
 	var err error
-	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, offset, length), length, squashfs.Options{})
+	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, f.offset, length), length, squashfs.Options{})
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,8 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
 	formatFlags(flags, &b.compression, &b.blockSize)
+	flags.StringVar(&b.Profile, "profile", "",
+		"run the shell `COMMAND` in the image and put first what it reads, so that it starts faster from a slow disk")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
 	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")
 	return c

@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/launch"
@@ -90,6 +91,7 @@ type start struct {
 	child   *launch.Child
 	img     *image.File
 	owner   *spec.Owner
+	trace   func(file *squashfs.Inode, off, n int64) // is told what is read of the image
 	signals chan os.Signal
 	sigint  chan os.Signal // a copy of the first SIGINT
 	begun   chan error     // delivers the outcome of spawn
@@ -165,7 +167,7 @@ func (s *start) close() {
 
 // serve serves the image's files to the container.
 func (s *start) serve(_ string, fd int, extra []plan.Op) error {
-	o := imagefs.Options{Extra: extra}
+	o := imagefs.Options{Extra: extra, Trace: s.trace}
 	if s.owner != nil {
 		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}
 	}
@@ -193,7 +195,7 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 	if err != nil {
 		return errors.Join(err, img.Close())
 	}
-	s := start{process: p, img: img, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
+	s := start{process: p, img: img, trace: x.Trace, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
 	s.begin(c.Plan.Clone, facts)
 	defer s.close()
 	err = s.run(ctx, c)

@@ -12,12 +12,12 @@ import (
 // warmBytes is how much of the payload's program is decoded in advance.
 const warmBytes = 2 << 20
 
-// warm decodes the start of the program that is about to run while the starter
+// warm asks for what a profile says will be read, and decodes the start of the program that is about to run while the starter
 // still mounts: the kernel asks for it one piece at a time. It only fills a
 // cache, so whatever goes wrong here shows when the program is run.
 func warm(img *image.File, p plan.Process) {
 	r := img.Squash()
-	if r == nil {
+	if r == nil || img.Prefetch() != nil {
 		return
 	}
 	for _, name := range candidates(p) {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
@@ -52,6 +53,9 @@ type Options struct {
 	// Reproducible makes the output depend on nothing but its input and the
 	// time given to Run.
 	Reproducible bool
+	// Profile is a shell command that is run in the image; the files that it
+	// reads come first in the output.
+	Profile string
 	// Codec and BlockSize are those of writer.Options; zero values are zstd at
 	// its default level, and 128 KiB.
 	Codec     codec.Choice
@@ -91,6 +95,9 @@ type Exec struct {
 	// Dir is the working directory, in the container or, with Mount, on the
 	// host.
 	Dir string
+	// Trace, if not nil, is told what the container reads of Base's files. It is
+	// called by several goroutines.
+	Trace func(file *squashfs.Inode, off, n int64)
 	// Env is the whole environment before that of the image.
 	Env            []string
 	Stdout, Stderr io.Writer

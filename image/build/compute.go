@@ -30,6 +30,9 @@ func Compute(r *definition.Recipe, h Host, o Options) ([]Step, error) {
 	if o.Output == "" {
 		return nil, errors.New("no output named")
 	}
+	if o.Profile != "" && o.Sandbox {
+		return nil, hint.New("a profile orders the files of an image, and a directory has no order", "build a SIF file, or leave the profile out")
+	}
 	r, err := r.Expand(o.Arguments, o.AllowUnused)
 	if err != nil {
 		return nil, err
@@ -102,6 +105,9 @@ func (c *computer) name(i int) error {
 func (c *computer) end(i int, at stageRef) {
 	_, hasTest := c.recipe.Stages[i].Section("test")
 	last := i == len(c.recipe.Stages)-1
+	if last && c.options.Profile != "" {
+		c.add(&profile{at, c.options.Profile})
+	}
 	if last {
 		c.add(&pack{at: at, options: c.options, arch: c.host.Arch, definition: c.recipe.Text})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -59,6 +60,8 @@ type stage struct {
 	digest string
 	// overlay is the writable root that scripts ran in, until it is edited.
 	overlay *overlay
+	// hot are the files of a packed source that come first in the output.
+	hot []format.Ref
 	// settled is the tree in the end, for stages that copy from it.
 	settled *tree.Node
 }
@@ -105,6 +108,9 @@ func (s *stage) pack(ctx context.Context, w io.Writer, check func(*tree.Node) er
 		if err := check(root); err != nil {
 			return nil, err
 		}
+	}
+	if err := sq.StoreFirst(s.hotNodes(root)); err != nil {
+		return nil, err
 	}
 	block, err := sq.Finish(root)
 	if err != nil {

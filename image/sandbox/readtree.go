@@ -189,7 +189,7 @@ type content struct {
 // Size returns the length in bytes when the tree was read.
 func (c *content) Size() int64 { return c.size }
 
-// Open opens the file.
+// Open opens the file. Its holes need not be read.
 func (c *content) Open() (io.ReadCloser, error) {
 	fd, err := openUnlocked(c.unlock, func(flags int) (int, error) {
 		return c.root.open(c.path, flags, noLinks)
@@ -206,6 +206,9 @@ func (c *content) Open() (io.ReadCloser, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(fail("open", c.path, err), f.Close())
+	}
+	if isSparse(&st) {
+		return &sparse{File: f, size: st.Size}, nil
 	}
 	return f, nil
 }

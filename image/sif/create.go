@@ -48,10 +48,10 @@ type Contents struct {
 }
 
 // Create writes an image to f, which must be empty and open for reading and
-// writing. Partition is called once: it writes a SquashFS image to w from start
-// to end, with zeros for the superblock, and returns the superblock's 96
-// bytes. The file ends with the partition, so its bytes are written to their
-// final place. The objects are in group 1.
+// writing. Partition is called once: it writes a SquashFS image to w, which is
+// f at the place for it, from start to end, with zeros for the superblock, and
+// returns the superblock's 96 bytes. The file ends with the partition, so its
+// bytes are written to their final place. The objects are in group 1.
 func Create(f *os.File, c Contents, partition func(w io.Writer) (superblock []byte, err error)) error {
 	if err := create(f, c, partition); err != nil {
 		return fmt.Errorf("write SIF image: %w", err)
@@ -141,31 +141,19 @@ func (p *producer) Read([]byte) (int, error) {
 	return 0, errors.New("the SIF library did not use WriteTo")
 }
 
-// WriteTo writes the partition to w, which is p.f at the place for it.
-func (p *producer) WriteTo(w io.Writer) (int64, error) {
-	var err error
+// WriteTo writes the partition to p.f, which is the w that it is given, at the
+// place for it.
+func (p *producer) WriteTo(io.Writer) (n int64, err error) {
 	if p.offset, err = p.f.Seek(0, io.SeekCurrent); err != nil {
 		return 0, err
 	}
-	count := &counter{w: w}
-	p.superblock, err = p.partition(count)
+	p.superblock, err = p.partition(p.f)
 	if err != nil {
-		return count.n, err
+		return 0, err
 	}
-	if len(p.superblock) != superSize || count.n < superSize {
-		return count.n, fmt.Errorf("a superblock of %d bytes for a partition of %d", len(p.superblock), count.n)
+	end, err := p.f.Seek(0, io.SeekCurrent)
+	if n = end - p.offset; err == nil && (len(p.superblock) != superSize || n < superSize) {
+		err = fmt.Errorf("a superblock of %d bytes for a partition of %d", len(p.superblock), n)
 	}
-	return count.n, nil
-}
-
-// counter counts what passes to w.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
 	return n, err
 }

@@ -210,19 +210,8 @@ func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
 	return m, nil
 }
 
-// RawBlock returns the bytes of a data block or fragment as they are stored,
-// given its offset in the image and its length word.
-func (r *Reader) RawBlock(start uint64, word uint32) ([]byte, error) {
-	n, _, err := format.StoredLen(word, r.super.BlockSize)
-	if err != nil {
-		return nil, fmt.Errorf("block at %d: %w", start, err)
-	}
-	b := make([]byte, n)
-	if err := r.src.ReadFull(b, start); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
+// Source returns the image's bytes as they are stored.
+func (r *Reader) Source() meta.Source { return r.src }
 
 // FragmentEntry returns entry i of the fragment table.
 func (r *Reader) FragmentEntry(i uint32) (format.Fragment, error) {

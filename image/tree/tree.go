@@ -23,6 +23,9 @@ type Node struct {
 	// Mode is st_mode: type and permissions including set-id and sticky bits.
 	Mode     uint32
 	UID, GID uint32
+	// Opaque marks a directory of an upper layer that hides the lower
+	// layers' directory of the same path (used by Apply only).
+	Opaque bool
 	// ModTime is in seconds since the epoch.
 	ModTime int64
 	// Rdev is the device number of a block or character device in the
@@ -36,9 +39,6 @@ type Node struct {
 	Content Content
 	// Entries are a directory's children by name; nil in other types.
 	Entries map[string]*Node
-	// Opaque marks a directory of an upper layer that hides the lower
-	// layers' directory of the same path (used by Apply only).
-	Opaque bool
 }
 
 // Xattr is one extended attribute with its full name, such as user.x or

@@ -177,6 +177,9 @@ func (s *Server) doRead(q request, p []byte) (int, error) {
 	case n.x != nil:
 		return copy(p, n.x.data[min(off, uint64(len(n.x.data))):]), nil
 	}
+	if s.trace != nil {
+		s.trace(n.ino, int64(off), int64(len(p)))
+	}
 	got, err := s.r.ReadAt(n.ino, p, int64(off))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err

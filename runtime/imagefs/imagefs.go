@@ -42,6 +42,9 @@ type Options struct {
 	// Owner, unless nil, is shown as the owner of every inode instead of the
 	// stored ones.
 	Owner *Owner
+	// Trace, if not nil, is told of each read of a file of the image, and
+	// called by several goroutines.
+	Trace func(file *squashfs.Inode, off, n int64)
 	// Workers is the number of requests answered at the same time; 0 means 8.
 	Workers int
 }
@@ -58,6 +61,7 @@ type Server struct {
 	r       *squashfs.Reader
 	super   format.Super
 	owner   *Owner
+	trace   func(file *squashfs.Inode, off, n int64)
 	workers int
 
 	root   node
@@ -76,7 +80,7 @@ type Server struct {
 // New returns a Server of the image that r reads. It fails when the image's
 // root directory cannot be read or an extra entry cannot be placed.
 func New(r *squashfs.Reader, o Options) (*Server, error) {
-	s := &Server{r: r, super: r.Super(), owner: o.Owner, workers: o.Workers, bell: -1}
+	s := &Server{r: r, super: r.Super(), owner: o.Owner, trace: o.Trace, workers: o.Workers, bell: -1}
 	if s.workers <= 0 {
 		s.workers = defaultWorkers
 	}

@@ -216,3 +216,15 @@ func TestXattrForms(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+func TestHotTrailer(t *testing.T) {
+	b := HotTrailer(1 << 40)
+	if end, ok := ParseHotTrailer(append(b, 1, 2)); !ok || end != 1<<40 || len(b) != HotTrailerSize {
+		t.Errorf("%d, %v from %d bytes", end, ok, len(b))
+	}
+	for _, b := range [][]byte{nil, b[:HotTrailerSize-1], make([]byte, HotTrailerSize)} {
+		if _, ok := ParseHotTrailer(b); ok {
+			t.Errorf("%x passes", b)
+		}
+	}
+}

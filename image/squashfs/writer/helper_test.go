@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/squashfs/table"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -87,7 +88,7 @@ func hostXattrs(path string) ([]tree.Xattr, error) {
 	}
 	var set []tree.Xattr
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:size]), "\x00"), "\x00") {
-		if name == "" || !StorableXattr(name) {
+		if name == "" || !table.StorableXattr(name) {
 			continue
 		}
 		value := make([]byte, 1<<16)
@@ -114,7 +115,7 @@ func dump(t testing.TB, root *tree.Node) []string {
 			return
 		}
 		first[n] = path
-		line := fmt.Sprintf("%q %o %d:%d @%d", path, n.Mode, n.UID, n.GID, clampTime(n.ModTime))
+		line := fmt.Sprintf("%q %o %d:%d @%d", path, n.Mode, n.UID, n.GID, table.ClampTime(n.ModTime))
 		switch n.Mode & tree.TypeMask {
 		case tree.TypeRegular:
 			line += " " + sum(t, n.Content)

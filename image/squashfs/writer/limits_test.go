@@ -3,7 +3,6 @@ package writer
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,33 +66,6 @@ func TestFinishRejectsTrees(t *testing.T) {
 	}
 }
 
-func TestStorableXattr(t *testing.T) {
-	for name, want := range map[string]bool{
-		"user.a": true, "trusted.a": true, "security.capability": true, "user.a.b": true,
-		"user." + strings.Repeat("x", 250): true, "user." + strings.Repeat("x", 251): false,
-		"system.posix_acl_access": false, "user": false, "user.": false, "": false, "users.a": false, ".a": false,
-	} {
-		if got := StorableXattr(name); got != want {
-			t.Errorf("%q: %v", name, got)
-		}
-	}
-}
-
-func TestIDLimit(t *testing.T) {
-	var table idTable
-	for i := range format.MaxIDs {
-		if got, err := table.add(uint32(i) << 8); err != nil || int(got) != i {
-			t.Fatalf("id %d gets index %d, error %v", i, got, err)
-		}
-	}
-	if got, err := table.add(7 << 8); err != nil || got != 7 {
-		t.Errorf("a known id gets index %d, error %v", got, err)
-	}
-	if _, err := table.add(1); err == nil || !strings.Contains(err.Error(), "65535") {
-		t.Errorf("one more: error %v", err)
-	}
-}
-
 // TestDepth writes the deepest tree that the reader takes, and no deeper one.
 func TestDepth(t *testing.T) {
 	nested := func(depth int) *tree.Node {
@@ -125,17 +97,6 @@ func TestManyIDs(t *testing.T) {
 	b := image(t, root, Options{})
 	same(t, "reader", readBack(t, b), root)
 	mounted(t, b, func(dir string) { same(t, "kernel", hostTree(t, dir), root) })
-}
-
-func TestTimesAreClamped(t *testing.T) {
-	for given, want := range map[int64]uint32{
-		-1: 0, math.MinInt64: 0, 0: 0, 5: 5, math.MaxUint32: math.MaxUint32,
-		math.MaxUint32 + 1: math.MaxUint32, math.MaxInt64: math.MaxUint32,
-	} {
-		if got := clampTime(given); got != want {
-			t.Errorf("%d becomes %d", given, got)
-		}
-	}
 }
 
 // Values are stored once however many inodes have them.

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,114 +11,145 @@ import (
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
-// jobsPerWorker bounds the blocks in flight, each with up to two block sizes
-// of memory: enough that no worker waits while one slow block holds up the
-// order.
-const jobsPerWorker = 4
+// The jobs in flight for each worker, each with up to two block sizes of
+// memory: enough that no worker waits while one slow block holds up the order.
+// Those of the sequencer are apart, so that it gets one however many the
+// submitting goroutine has taken.
+const (
+	jobsPerWorker   = 3
+	placedPerWorker = 2
+)
+
+// blockBudget bounds the memory of all jobs, in bytes.
+const blockBudget = 128 << 20
 
 var errClosed = errors.New("squashfs: the writer is closed")
 
 type hash [sha256.Size]byte
 
-// kind says what becomes of a job's bytes on their way into the image.
+// kind says what becomes of a job on its way into the image.
 type kind uint8
 
 const (
-	data     kind = iota // hash; a hole if all zero; else compress
-	fragment             // compress
-	verbatim             // write as they are, already in stored form
+	batch    kind = iota // small files: hash each; the sequencer places them
+	data                 // a block of a file: a hole if all zero, else compress
+	holes                // blocks of a file that are known to be zero
+	fragment             // a full fragment block: compress
+	extent               // bytes of another image: copy
+	flush                // end the open fragment block
 )
 
-// job is one block on its way into the image.
+// job is one thing on its way into the image.
 type job struct {
-	kind  kind
-	raw   []byte
-	buf   []byte // a block's worth of memory that raw may use
-	out   []byte // what is written
-	size  uint32 // its length as the format has it, with its flag; not of verbatim
-	hash  hash   // of a data block; zero for a hole
-	err   error
-	ready chan struct{} // receives one value when a worker is done
-	// stored is called, in order, with the position the block was written at.
-	stored func(j *job, pos uint64)
+	kind kind
+	home chan *job // where it waits while it is free
+	raw  []byte
+	buf  []byte // a block's worth of memory that raw may use
+
+	// hashing jobs are hashed by a worker before the sequencer sees them,
+	// compressing ones are compressed before they are written; both are done in
+	// one go where nothing has to be decided in between.
+	hashing, compressing bool
+	hashed, ready        chan struct{} // receive one value when that is done
+
+	small []smallFile      // of a batch
+	file  *blockFile       // of data and holes
+	last  bool             // its file ends with it
+	size  int64            // bytes of holes
+	hash  hash             // of data
+	frag  *format.Fragment // of a fragment
+	run   run              // of an extent
+	done  chan struct{}    // of a flush, closed when all before it is written
+
+	out  []byte // what is written
+	word uint32 // its length as the format has it, with its flag
+	err  error
 }
 
-// pipeline compresses blocks in parallel and writes them in the order of
-// submission. One goroutine acquires, submits and waits; Close is its last
-// call.
+// pipeline carries jobs through hashing, sequencing, compression and writing.
+// One goroutine acquires and submits, and ends it; one sequences and one
+// writes, in the order of submission; the workers do what takes time.
 type pipeline struct {
-	out  io.Writer
-	pos  uint64 // bytes written; the writing goroutine's until close returns
-	free chan *job
-	// work feeds the workers and order the writing goroutine. Each holds every
-	// job there is, so that sending never blocks.
-	work, order chan *job
-	running     sync.WaitGroup
-	submitted   uint64
+	out io.Writer
+	pos uint64 // bytes written; the writing goroutine's until end returns
+	// free are the submitting goroutine's jobs, spare the sequencer's.
+	free, spare chan *job
+	// work feeds the workers, in the sequencer and order the writing
+	// goroutine. Each holds every job there is, so that sending never blocks.
+	work, in, order chan *job
+	running         sync.WaitGroup
+	copying         []byte // room for what is copied
+	ended           bool
 
-	mu      sync.Mutex
-	moved   sync.Cond // written has grown
-	written uint64    // jobs done with
-	err     error     // the first error; nothing is written after it
+	mu  sync.Mutex
+	err error // the first error; nothing is written after it
 }
 
-func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), workers int) (*pipeline, error) {
-	compressors := make([]codec.Compressor, workers)
+func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), o Options) (*pipeline, error) {
+	limit := blockBudget / (2 * o.BlockSize * (jobsPerWorker + placedPerWorker))
+	compressors := make([]codec.Compressor, min(o.Workers, limit))
 	for i := range compressors {
 		var err error
 		if compressors[i], err = newCompressor(); err != nil {
 			return nil, err
 		}
 	}
-	jobs := jobsPerWorker * workers
-	p := &pipeline{
-		out:   out,
-		free:  make(chan *job, jobs),
-		work:  make(chan *job, jobs),
-		order: make(chan *job, jobs),
-	}
-	p.moved.L = &p.mu
-	for range jobs {
-		p.free <- &job{ready: make(chan struct{}, 1)}
-	}
+	p := &pipeline{out: out}
+	// One more for the batch and the fragment block that are being filled.
+	p.free = newJobs(jobsPerWorker*len(compressors) + 1)
+	p.spare = newJobs(placedPerWorker*len(compressors) + 1)
+	all := cap(p.free) + cap(p.spare)
+	p.work, p.in, p.order = make(chan *job, all), make(chan *job, all), make(chan *job, all)
 	for _, c := range compressors {
-		p.running.Go(func() { p.compress(c) })
+		p.running.Go(func() { p.serve(c) })
 	}
+	p.running.Go(newSequencer(p, o.BlockSize).run)
 	p.running.Go(p.write)
 	return p, nil
 }
 
-// acquire returns a free job whose buf is size bytes, waiting for one when all
-// are in flight.
-func (p *pipeline) acquire(size int) *job {
-	j := <-p.free
+func newJobs(n int) chan *job {
+	home := make(chan *job, n)
+	for range n {
+		home <- &job{home: home, hashed: make(chan struct{}, 1), ready: make(chan struct{}, 1)}
+	}
+	return home
+}
+
+// acquire returns a free job of k whose buf is size bytes, waiting for one when
+// all are in flight.
+func acquire(from chan *job, k kind, size int) *job {
+	j := <-from
+	j.kind = k
 	if len(j.buf) < size {
 		j.buf = make([]byte, size)
 	}
 	return j
 }
 
-// release takes back an acquired job that is not submitted after all.
-func (p *pipeline) release(j *job) { p.free <- j }
-
-// submit sends j on its way and returns its sequence number for wait.
-func (p *pipeline) submit(j *job, k kind, raw []byte, stored func(*job, uint64)) uint64 {
-	j.kind, j.raw, j.stored, j.err = k, raw, stored, nil
-	p.order <- j
-	p.work <- j
-	p.submitted++
-	return p.submitted
+// release takes back a job that is done with or not submitted after all.
+func (j *job) release() {
+	*j = job{home: j.home, buf: j.buf, hashed: j.hashed, ready: j.ready, small: j.small[:0], out: j.out[:0]}
+	j.home <- j
 }
 
-// wait returns once the job numbered seq, and all before it, are written or
-// given up; the error is the pipeline's first.
-func (p *pipeline) wait(seq uint64) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.written < seq {
-		p.moved.Wait()
+// submit sends j on its way.
+func (p *pipeline) submit(j *job) {
+	if j.hashing || j.compressing {
+		p.work <- j
 	}
-	return p.err
+	p.in <- j
+}
+
+// sync ends the open fragment block and waits until all that was submitted is
+// written or given up; the error is the pipeline's first.
+func (p *pipeline) sync() error {
+	j := acquire(p.free, flush, 0)
+	done := make(chan struct{})
+	j.done = done
+	p.submit(j)
+	<-done
+	return p.failure()
 }
 
 func (p *pipeline) failure() error {
@@ -128,13 +158,15 @@ func (p *pipeline) failure() error {
 	return p.err
 }
 
-// close gives up what is not written yet and returns when every goroutine has
-// ended.
-func (p *pipeline) close() {
-	p.fail(errClosed)
-	close(p.work)
-	close(p.order)
+// end returns when all that was submitted is written or given up and every
+// goroutine has ended; the error is the pipeline's first.
+func (p *pipeline) end() error {
+	if !p.ended {
+		p.ended = true
+		close(p.in)
+	}
 	p.running.Wait()
+	return p.failure()
 }
 
 func (p *pipeline) fail(err error) {
@@ -145,26 +177,45 @@ func (p *pipeline) fail(err error) {
 	}
 }
 
-func (p *pipeline) compress(c codec.Compressor) {
+// serve is a worker. Once it has reported a job hashed it may not look at it
+// again, unless it compresses it in one go.
+func (p *pipeline) serve(c codec.Compressor) {
 	for j := range p.work {
-		if p.failure() == nil {
-			j.err = j.encode(c)
+		compressing, failed := j.compressing, p.failure() != nil
+		if j.hashing {
+			if !failed {
+				j.sum()
+			}
+			j.hashed <- struct{}{}
 		}
-		j.ready <- struct{}{}
+		if compressing {
+			if !failed {
+				j.err = j.compress(c)
+			}
+			j.ready <- struct{}{}
+		}
 	}
 }
 
-// encode sets j.out and j.size, and j.hash of data.
-func (j *job) encode(c codec.Compressor) error {
-	switch j.kind {
-	case verbatim:
-		j.out = j.raw
+// sum hashes the job's block, or each of its files.
+func (j *job) sum() {
+	if j.kind == data {
+		j.hash = hashOf(j.raw)
+		return
+	}
+	rest := j.raw
+	for i := range j.small {
+		n := j.small[i].file.Length
+		j.small[i].sum = sha256.Sum256(rest[:n])
+		rest = rest[n:]
+	}
+}
+
+// compress sets j.out and j.word.
+func (j *job) compress(c codec.Compressor) error {
+	if j.kind == data && isZero(j.raw) {
+		j.out, j.word = j.out[:0], 0
 		return nil
-	case data:
-		if j.hash = hashOf(j.raw); j.hash == (hash{}) {
-			j.out, j.size = j.out[:0], 0
-			return nil
-		}
 	}
 	var err error
 	if j.out, err = c.Compress(j.out[:0], j.raw); err != nil {
@@ -172,59 +223,63 @@ func (j *job) encode(c codec.Compressor) error {
 	}
 	if len(j.out) >= len(j.raw) {
 		j.out = append(j.out[:0], j.raw...)
-		j.size = uint32(len(j.raw)) | format.BlockUncompressed
+		j.word = uint32(len(j.raw)) | format.BlockUncompressed
 		return nil
 	}
-	j.size = uint32(len(j.out))
+	j.word = uint32(len(j.out))
 	return nil
 }
 
 func (p *pipeline) write() {
 	for j := range p.order {
-		<-j.ready
+		if j.compressing {
+			<-j.ready
+		}
 		err := p.failure()
 		if err == nil {
 			err = p.emit(j)
 		}
-		j.raw, j.stored = nil, nil
-		p.free <- j
-		p.mu.Lock()
-		p.written++
-		if p.err == nil {
-			p.err = err
+		if err != nil {
+			p.fail(err)
 		}
-		p.moved.Broadcast()
-		p.mu.Unlock()
+		if j.done != nil {
+			close(j.done)
+		}
+		j.release()
 	}
 }
 
+// emit records where j comes to lie and writes it.
 func (p *pipeline) emit(j *job) error {
 	if j.err != nil {
 		return j.err
 	}
-	j.stored(j, p.pos)
-	return p.writeAll(j.out)
+	switch j.kind {
+	case data:
+		addBlock(j.file.Data, j.word, len(j.raw), p.pos)
+	case holes:
+		addHoles(j.file.Data, j.size, j.file.blockSize)
+	case fragment:
+		*j.frag = format.Fragment{Start: p.pos, Size: j.word}
+	case extent:
+		return p.copyRun(j.run)
+	}
+	_, err := p.Write(j.out)
+	return err
 }
 
-func (p *pipeline) writeAll(b []byte) error {
+// Write appends b to the image.
+func (p *pipeline) Write(b []byte) (int, error) {
 	if len(b) == 0 {
-		return nil
+		return 0, nil
 	}
 	n, err := p.out.Write(b)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("squashfs: write %d bytes at offset %d of the image: %w", len(b), p.pos, err)
+		return n, fmt.Errorf("squashfs: write %d bytes at offset %d of the image: %w", len(b), p.pos, err)
 	}
 	p.pos += uint64(n)
-	return nil
-}
-
-// hashOf identifies a block: its SHA-256, or zero for one of zeros only.
-func hashOf(b []byte) hash {
-	if b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) {
-		return hash{}
-	}
-	return sha256.Sum256(b)
+	return n, nil
 }

@@ -1,61 +1,19 @@
 package writer
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
-	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/table"
 	"github.com/sealift/sealift/image/tree"
 )
 
-// maxHeld bounds the bytes of one file that are held back while they equal an
-// earlier file's. A longer file that differs only after that cannot be
-// recalled from the output, so past it the file is written again.
-const maxHeld = 64 << 20
-
-// stored is a file's content in the image. The pipeline's writing goroutine
-// fills in the blocks; everyone else may look only after waiting for last.
-type stored struct {
-	owner   *Writer
-	size    int64
-	last    uint64 // sequence number of its last job
-	start   uint64 // position of the first block that is not a hole
-	sparse  uint64 // bytes in holes
-	blocks  []uint32
-	hashes  []hash
-	frag    *fragmentBlock // nil if none
-	fragOff uint32
-}
-
-// Size returns the file's length in bytes.
-func (f *stored) Size() int64 { return f.size }
-
-func (f *stored) addBlock(j *job, pos uint64) {
-	f.blocks = append(f.blocks, j.size)
-	f.hashes = append(f.hashes, j.hash)
-	if j.size == 0 {
-		f.sparse += uint64(len(j.raw))
-	} else if f.start == 0 {
-		f.start = pos
-	}
-}
-
-// fragmentBlock is a block of the ends of several files, here of files that
-// are shorter than a block. Its entry is filled in when it is written.
-type fragmentBlock struct {
-	job   *job // while it is being filled
-	used  int
-	entry format.Fragment
-}
-
 // Store streams one file's bytes into the image. The result is a handle for
-// nodes of the tree that this Writer's Finish gets, and equals that of an
-// earlier file with the same bytes. An r that does not yield exactly size
-// bytes is an error, after which the Writer is still usable.
+// nodes of the tree that this Writer's Finish gets. Files of the same bytes
+// share what is stored. An r that does not yield exactly size bytes is an
+// error, after which the Writer is still usable. Where r is a tree.Sparse, its
+// holes are not read.
 func (w *Writer) Store(r io.Reader, size int64) (tree.Content, error) {
 	f, err := w.store(r, size)
 	if err != nil {
@@ -74,113 +32,94 @@ func (w *Writer) store(r io.Reader, size int64) (*stored, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("squashfs: content size %d is negative", size)
 	}
-	in := &sizedReader{r: r, size: size}
+	w.input = sizedReader{r: r, size: size}
+	defer func() { w.input = sizedReader{} }()
 	if size < int64(w.options.BlockSize) {
-		return w.storeSmall(in)
+		return w.storeSmall(&w.input)
 	}
-	return w.storeBlocks(in)
+	return w.storeBlocks(&w.input)
 }
 
-// storeSmall puts a file shorter than a block into a fragment block.
+// storeSmall adds a file shorter than a block to the open batch.
 func (w *Writer) storeSmall(in *sizedReader) (*stored, error) {
-	b, err := in.next(w.small)
+	f := newStored(w, in.size)
+	if in.size == 0 {
+		return f, in.atEnd()
+	}
+	if w.batch != nil && len(w.batch.raw)+int(in.size) > w.options.BlockSize {
+		w.sendBatch()
+	}
+	if w.batch == nil {
+		w.batch = acquire(w.pipe.free, batch, w.options.BlockSize)
+		w.batch.raw, w.batch.hashing = w.batch.buf[:0], true
+	}
+	b, err := in.next(w.batch.buf[len(w.batch.raw):w.options.BlockSize])
 	if err != nil {
 		return nil, err
 	}
-	f := &stored{owner: w, size: in.size}
-	if len(b) == 0 {
-		return f, nil
-	}
-	sum := hash(sha256.Sum256(b))
-	if twin := w.bySum[sum]; twin != nil {
-		return twin, nil
-	}
-	if w.frag != nil && w.frag.used+len(b) > w.options.BlockSize {
-		w.flushFragment()
-	}
-	if w.frag == nil {
-		w.frag = &fragmentBlock{job: w.pipe.acquire(w.options.BlockSize)}
-	}
-	f.frag, f.fragOff = w.frag, uint32(w.frag.used)
-	w.frag.used += copy(w.frag.job.buf[w.frag.used:], b)
-	w.bySum[sum] = f
+	w.batch.raw = w.batch.raw[:len(w.batch.raw)+len(b)]
+	w.batch.small = append(w.batch.small, smallFile{file: f})
 	return f, nil
 }
 
-func (w *Writer) flushFragment() {
-	f := w.frag
-	if f == nil {
-		return
+func (w *Writer) sendBatch() {
+	if w.batch != nil {
+		w.pipe.submit(w.batch)
+		w.batch = nil
 	}
-	w.frag = nil
-	j := f.job
-	f.job = nil
-	w.pipe.submit(j, fragment, j.buf[:f.used], func(j *job, pos uint64) {
-		f.entry = format.Fragment{Start: pos, Size: j.size}
-	})
 }
 
-// storeBlocks writes a file of at least one block, unless it turns out equal
-// to an earlier one: as long as its blocks equal those of a file of the same
-// size, they are held back.
+// storeBlocks submits the blocks of a file of at least one. Unless an equal
+// file is possible, nothing has to be decided between hashing and compressing
+// them.
 func (w *Writer) storeBlocks(in *sizedReader) (*stored, error) {
-	f := &stored{owner: w, size: in.size}
-	twins, err := w.finished(w.bySize[in.size])
-	if err != nil {
-		return nil, err
+	f := &blockFile{
+		stored: newStored(w, in.size), blockSize: w.options.BlockSize,
+		comparable: in.size <= maxHeld, suspect: w.sizes[in.size],
 	}
-	var held [][]byte
-	for i := 0; in.read < in.size; i++ {
+	f.Data = &table.Data{}
+	if f.comparable {
+		w.sizes[in.size] = true
+	}
+	for in.read < in.size {
 		if err := w.pipe.failure(); err != nil {
 			return nil, err
 		}
-		j := w.pipe.acquire(w.options.BlockSize)
-		b, err := in.next(j.buf)
-		if err != nil {
-			w.pipe.release(j)
-			return nil, err
-		}
-		if len(twins) > 0 {
-			sum := hashOf(b)
-			twins = slices.DeleteFunc(twins, func(t *stored) bool { return t.hashes[i] != sum })
-			if len(twins) > 0 && len(held) < maxHeld/w.options.BlockSize {
-				held = append(held, bytes.Clone(b))
-				w.pipe.release(j)
-				continue
-			}
-			w.submitHeld(f, held)
-			twins, held = nil, nil
-		}
-		f.last = w.pipe.submit(j, data, b, f.addBlock)
-	}
-	if len(twins) > 0 {
-		return twins[0], nil
-	}
-	w.bySize[f.size] = append(w.bySize[f.size], f)
-	return f, nil
-}
-
-func (w *Writer) submitHeld(f *stored, held [][]byte) {
-	for _, b := range held {
-		f.last = w.pipe.submit(w.pipe.acquire(0), data, b, f.addBlock)
-	}
-}
-
-// finished waits until all of files are written and returns a copy of the
-// list.
-func (w *Writer) finished(files []*stored) ([]*stored, error) {
-	for _, f := range files {
-		if err := w.pipe.wait(f.last); err != nil {
+		if err := w.submitNext(f, in); err != nil {
 			return nil, err
 		}
 	}
-	return slices.Clone(files), nil
+	return f.stored, nil
+}
+
+// submitNext submits the holes or the block that come next in a file.
+func (w *Writer) submitNext(f *blockFile, in *sizedReader) error {
+	size, err := in.skipHoles(int64(w.options.BlockSize))
+	if err != nil {
+		return err
+	}
+	if size > 0 {
+		j := acquire(w.pipe.free, holes, 0)
+		j.file, j.size, j.last = f, size, in.read == in.size
+		w.pipe.submit(j)
+		return nil
+	}
+	j := acquire(w.pipe.free, data, w.options.BlockSize)
+	if j.raw, err = in.next(j.buf); err != nil {
+		j.release()
+		return err
+	}
+	j.file, j.last = f, in.read == in.size
+	j.hashing, j.compressing = f.comparable, !f.suspect
+	w.pipe.submit(j)
+	return nil
 }
 
 // sizedReader reads exactly size bytes, a block at a time.
 type sizedReader struct {
 	r          io.Reader
 	size, read int64
+	extra      [1]byte // what may follow
 }
 
 // next fills the start of buf with the next block: as much of what is left as
@@ -193,7 +132,7 @@ func (s *sizedReader) next(buf []byte) ([]byte, error) {
 		return nil, fmt.Errorf("squashfs: content ends after %d bytes, not %d", s.read, s.size)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("squashfs: read content at offset %d: %w", s.read, err)
+		return nil, s.failed(err)
 	}
 	if s.read < s.size {
 		return b, nil
@@ -201,14 +140,43 @@ func (s *sizedReader) next(buf []byte) ([]byte, error) {
 	return b, s.atEnd()
 }
 
+// skipHoles passes over the whole blocks of holes that come next, and over a
+// last one that is shorter, and returns how many bytes they are.
+func (s *sizedReader) skipHoles(blockSize int64) (int64, error) {
+	r, ok := s.r.(tree.Sparse)
+	if !ok {
+		return 0, nil
+	}
+	n, err := r.Hole()
+	if err != nil {
+		return 0, s.failed(err)
+	}
+	if n = min(n, s.size-s.read); n < s.size-s.read {
+		n -= n % blockSize
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if err := r.Skip(n); err != nil {
+		return 0, s.failed(err)
+	}
+	if s.read += n; s.read < s.size {
+		return n, nil
+	}
+	return n, s.atEnd()
+}
+
 func (s *sizedReader) atEnd() error {
-	var extra [1]byte
-	n, err := io.ReadFull(s.r, extra[:])
+	n, err := io.ReadFull(s.r, s.extra[:])
 	if n > 0 {
 		return fmt.Errorf("squashfs: content goes on after %d bytes: at least %d", s.size, s.size+1)
 	}
 	if err != io.EOF {
-		return fmt.Errorf("squashfs: read content at offset %d: %w", s.read, err)
+		return s.failed(err)
 	}
 	return nil
+}
+
+func (s *sizedReader) failed(err error) error {
+	return fmt.Errorf("squashfs: read content at offset %d: %w", s.read, err)
 }

@@ -4,7 +4,8 @@
 // the image's bytes in order, and the superblock for the caller to put at its
 // start. Blocks are compressed in parallel; the bytes depend only on the
 // input, never on the number of workers. Memory is bounded by the tree's
-// metadata and a fixed number of blocks.
+// metadata and a fixed number of blocks. Where the output and an image that
+// blocks are adopted from are both files, the kernel copies them.
 //
 // It must not open files of the host, seek in its output, or keep state
 // outside a Writer.
@@ -15,13 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/bits"
 	"runtime"
 
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/table"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -53,12 +54,12 @@ type Writer struct {
 	pipe     *pipeline
 	closed   bool
 
-	small  []byte              // where a file shorter than a block is read
-	bySum  map[hash]*stored    // files shorter than a block by their hash
-	bySize map[int64][]*stored // longer files
-	frag   *fragmentBlock      // the fragment block being filled, or nil
-
+	input    sizedReader
+	batch    *job           // the small files that are being gathered, or nil
+	sizes    map[int64]bool // of longer files that later ones may equal
 	adoption adoption
+	first    map[*tree.Node]*stored // what StoreFirst stored
+	hot      uint64                 // where that ends in the image; 0 if there is none
 }
 
 // New starts an image on out, whose first byte becomes the image's first: a
@@ -79,18 +80,16 @@ func New(out io.Writer, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPipeline(out, encoding.New, o.Workers)
+	p, err := newPipeline(out, encoding.New, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.writeAll(head(encoding.Options)); err != nil {
-		p.close()
-		return nil, err
+	if _, err := p.Write(head(encoding.Options)); err != nil {
+		return nil, errors.Join(err, p.end())
 	}
 	return &Writer{
 		options: o, encoding: encoding, pipe: p,
-		small: make([]byte, o.BlockSize), bySum: map[hash]*stored{}, bySize: map[int64][]*stored{},
-		adoption: adoption{map[adoptedFile][]*stored{}, map[adoptedFragment]*fragmentBlock{}},
+		sizes: map[int64]bool{}, first: map[*tree.Node]*stored{},
 	}, nil
 }
 
@@ -104,33 +103,67 @@ func head(options []byte) []byte {
 	return append(b, options...)
 }
 
-// Finish stores every content of the tree that is not stored yet, directory by
-// directory and sorted by name, then writes the tree and pads the image to a
-// multiple of 4096 bytes. The result is the superblock; its Bytes belong at
-// the image's start. The Writer is closed whether or not that succeeds.
+// Finish stores every content of the tree that is not stored yet, then writes
+// the tree and pads the image to a multiple of 4096 bytes. What other images
+// hold in the form this one needs comes first, copied in the order in which it
+// lies there; the rest follows directory by directory and sorted by name. The
+// result is the superblock; its Bytes belong at the image's start. The Writer
+// is closed whether or not that succeeds.
 func (w *Writer) Finish(root *tree.Node) (*format.Super, error) {
 	if w.closed {
 		return nil, errClosed
 	}
 	defer w.Close()
-	t, err := newInodes(root)
+	t, err := table.Number(root)
 	if err != nil {
 		return nil, err
 	}
 	if err := w.storeAll(t); err != nil {
 		return nil, err
 	}
-	if err := w.drain(); err != nil {
+	w.sendBatch()
+	if err := w.pipe.end(); err != nil {
 		return nil, err
 	}
-	s, err := w.writeTables(t)
+	return w.writeTables(t)
+}
+
+func (w *Writer) writeTables(t *table.Tree) (*format.Super, error) {
+	c, err := w.encoding.New()
 	if err != nil {
 		return nil, err
 	}
-	if err := w.pipe.writeAll(make([]byte, -s.BytesUsed%padding)); err != nil {
+	s := &format.Super{
+		ModTime: table.ClampTime(w.options.ModTime), BlockSize: uint32(w.options.BlockSize),
+		Compression: w.encoding.ID, Flags: codecFlags(w.encoding),
+	}
+	if err := t.Write(w.pipe, w.pipe.pos, c, s); err != nil {
 		return nil, err
 	}
-	return s, nil
+	_, err = w.pipe.Write(w.end(s.BytesUsed))
+	return s, err
+}
+
+// end is what follows the used bytes of an image: padding, with the trailer of
+// one that has hot data.
+func (w *Writer) end(used uint64) []byte {
+	var b []byte
+	if w.hot > 0 {
+		b = format.HotTrailer(w.hot)
+	}
+	return append(b, make([]byte, -(used+uint64(len(b)))%padding)...)
+}
+
+// codecFlags are the superblock's flags that tell how an image is compressed.
+func codecFlags(e *codec.Encoding) (flags uint16) {
+	if e.Store {
+		flags |= format.FlagUncompressedInodes | format.FlagUncompressedData | format.FlagUncompressedFragments |
+			format.FlagUncompressedXattrs | format.FlagUncompressedIDs
+	}
+	if len(e.Options) > 0 {
+		flags |= format.FlagCompressorOptions
+	}
+	return flags
 }
 
 // Close stops the workers, giving up what is not written yet, and returns when
@@ -139,35 +172,82 @@ func (w *Writer) Finish(root *tree.Node) (*format.Super, error) {
 func (w *Writer) Close() error {
 	if !w.closed {
 		w.closed = true
-		w.pipe.close()
+		w.pipe.fail(errClosed)
+		w.pipe.end()
 	}
 	return nil
+}
+
+// StoreFirst stores the contents of regular files ahead of all that Finish
+// stores, in the given order and close to each other, for programs that will
+// read them soon after they start (squashfs.Reader.Hot). Small ones get
+// fragment blocks that they share with no other file, rather than those of the
+// image they come from. Nodes of other types are passed over.
+func (w *Writer) StoreFirst(nodes []*tree.Node) (err error) {
+	if w.closed {
+		return errClosed
+	}
+	if err := w.drain(); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.Mode&tree.TypeMask != tree.TypeRegular || w.first[n] != nil {
+			continue
+		}
+		if w.first[n], err = w.storeNow(n.Content); err != nil {
+			return err
+		}
+	}
+	if err := w.drain(); err != nil {
+		return err
+	}
+	if len(w.first) > 0 {
+		w.hot = w.pipe.pos
+	}
+	return nil
+}
+
+// storeNow stores a content in the place where the image has got to.
+func (w *Writer) storeNow(c tree.Content) (*stored, error) {
+	f, ok := c.(*squashfs.File)
+	if ok && f.Inode().Fragment == format.NoFragment {
+		if s, err := w.adopt(f); s != nil || err != nil {
+			w.copyAdopted()
+			return s, err
+		}
+	}
+	return w.storeContent(c)
 }
 
 // drain writes the open fragment block and waits until all blocks are out.
 func (w *Writer) drain() error {
-	w.flushFragment()
-	return w.pipe.wait(w.pipe.submitted)
+	w.sendBatch()
+	return w.pipe.sync()
 }
 
 // storeAll makes every regular file of t a stored one.
-func (w *Writer) storeAll(t *inodes) error {
-	for _, d := range t.dirs {
-		for _, name := range d.names {
-			node := d.node.Entries[name]
-			ino := t.of[node]
-			if node.Mode&tree.TypeMask != tree.TypeRegular || ino.content != nil {
-				continue
-			}
+func (w *Writer) storeAll(t *table.Tree) error {
+	err := t.EachFile(func(n *tree.Node) (*table.File, error) {
+		s := w.first[n]
+		if f, ok := n.Content.(*squashfs.File); ok && s == nil {
 			var err error
-			if ino.content, err = w.storeContent(node.Content); err != nil {
-				return fmt.Errorf("%q: %w", d.path(name), err)
+			if s, err = w.adopt(f); err != nil {
+				return nil, err
 			}
 		}
+		return s.place(), nil
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	w.copyAdopted()
+	return t.EachFile(func(n *tree.Node) (*table.File, error) {
+		s, err := w.storeContent(n.Content)
+		return s.place(), err
+	})
 }
 
+// storeContent stores a content by its bytes, unless it is stored already.
 func (w *Writer) storeContent(c tree.Content) (*stored, error) {
 	switch c := c.(type) {
 	case nil:
@@ -177,10 +257,6 @@ func (w *Writer) storeContent(c tree.Content) (*stored, error) {
 			return nil, errors.New("squashfs: its content was stored by another writer")
 		}
 		return c, nil
-	case *squashfs.File:
-		if w.canAdopt(c) {
-			return w.adopt(c)
-		}
 	}
 	o, ok := c.(tree.Opener)
 	if !ok {
@@ -193,6 +269,3 @@ func (w *Writer) storeContent(c tree.Content) (*stored, error) {
 	f, err := w.store(r, o.Size())
 	return f, errors.Join(err, r.Close())
 }
-
-// clampTime turns seconds since the epoch into what the format can hold.
-func clampTime(t int64) uint32 { return uint32(min(max(t, 0), math.MaxUint32)) }

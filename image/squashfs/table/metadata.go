@@ -1,4 +1,4 @@
-package writer
+package table
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package writer
+package table
 
 import (
 	"github.com/sealift/sealift/image/squashfs/format"

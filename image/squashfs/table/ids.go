@@ -1,9 +1,10 @@
-package writer
+package table
 
 import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
@@ -18,8 +19,9 @@ func (t *idTable) add(id uint32) (uint16, error) {
 		return i, nil
 	}
 	if len(t.ids) == format.MaxIDs {
-		return 0, fmt.Errorf("id %d is one more than the %d distinct user and group ids an image can hold",
+		err := fmt.Errorf("id %d is one more than the %d distinct user and group ids an image can hold",
 			id, format.MaxIDs)
+		return 0, hint.Wrap(err, "give the files fewer owners and groups (chown, chgrp)")
 	}
 	if t.index == nil {
 		t.index = map[uint32]uint16{}

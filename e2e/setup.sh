@@ -4,7 +4,7 @@
 set -eu
 
 packages="attr bubblewrap busybox-static charliecloud gcc libc6-dev libcap2-bin libdeflate-dev mmdebstrap squashfs-tools
-squashfs-tools-ng squashfuse strace uidmap util-linux xz-utils zstd"
+squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"

@@ -172,14 +172,23 @@ func (p *pipeline) copyRun(r run) error {
 		if err := p.failure(); err != nil {
 			return err
 		}
-		// Only what starts on a file system block can be shared.
-		step := min(r.end-at, cmp.Or(-at%fsBlock, copyStep))
+		step := copyLength(at, r.end)
 		if err := p.copyPart(r.source, at, step); err != nil {
 			return err
 		}
 		at += step
 	}
 	return nil
+}
+
+// copyLength is how much to copy at once of what reaches from at to end. Only
+// whole file system blocks can be shared, so what is before the first and what
+// is after the last go apart.
+func copyLength(at, end uint64) uint64 {
+	if head := -at % fsBlock; head > 0 {
+		return min(head, end-at)
+	}
+	return min(cmp.Or((end-at)&^(fsBlock-1), end-at), copyStep)
 }
 
 // copyPart writes n bytes at off of src.

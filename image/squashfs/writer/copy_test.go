@@ -2,12 +2,16 @@ package writer
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
@@ -61,6 +65,66 @@ func toFile(t testing.TB, root *tree.Node, o Options, offset int64) []byte {
 	b = b[offset:]
 	copy(b, s.Bytes())
 	return b
+}
+
+// A file system that can shares the blocks of an image that is adopted, though
+// both images lie behind something else in their files.
+func TestBlocksAreShared(t *testing.T) {
+	needRoot(t)
+	const size = 16 << 20
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(disk, nil, 0o600), os.Truncate(disk, 512<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(tool(t, "mkfs.xfs"), "-q", "-m", "reflink=1", disk).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.xfs: %v\n%s", err, out)
+	}
+	b := image(t, newDir(map[string]*tree.Node{"file": newFile(noise(1, size))}), Options{})
+	mountedAs(t, "xfs", "loop", disk, func(dir string) {
+		base, err := os.Create(filepath.Join(dir, "base"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer base.Close()
+		out, err := os.Create(filepath.Join(dir, "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = base.WriteAt(b, 4096)
+		_, err2 := out.Seek(40960, io.SeekStart)
+		if err := errors.Join(err, err2, base.Sync()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := squashfs.Open(io.NewSectionReader(base, 4096, int64(len(b))), int64(len(b)), squashfs.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := freeBytes(t, dir)
+		w, err := New(out, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if _, err := w.Finish(treeOf(t, r)); err != nil {
+			t.Fatal(err)
+		}
+		// Closing gives back what XFS has allocated ahead.
+		if err := errors.Join(out.Sync(), out.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if used := before - freeBytes(t, dir); used > size/4 {
+			t.Errorf("the second image takes %d bytes of its own", used)
+		}
+	})
+}
+
+func freeBytes(t *testing.T, dir string) int64 {
+	t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Bfree) * st.Bsize
 }
 
 func treeOf(t testing.TB, r *squashfs.Reader) *tree.Node {

@@ -255,9 +255,14 @@ func mounted(t testing.TB, b []byte, f func(dir string)) {
 
 func mountedFile(t testing.TB, file string, f func(dir string)) {
 	t.Helper()
+	mountedAs(t, "squashfs", "loop,ro", file, f)
+}
+
+func mountedAs(t testing.TB, kind, options, file string, f func(dir string)) {
+	t.Helper()
 	needRoot(t)
 	dir := t.TempDir()
-	cmd := exec.Command(tool(t, "mount"), "-t", "squashfs", "-o", "loop,ro", file, dir)
+	cmd := exec.Command(tool(t, "mount"), "-t", kind, "-o", options, file, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if strings.Contains(string(out), "loop device") || strings.Contains(string(out), "permi") {
 			t.Skipf("no loop device: %s", out)

@@ -64,9 +64,16 @@ type File struct {
 	offset int64 // of the SquashFS image in f
 }
 
+// Options are choices of Open; the zero value is the default.
+type Options struct {
+	// CacheBytes is the size of the cache of decoded blocks (see
+	// squashfs.Options), 0 for its default.
+	CacheBytes int64
+}
+
 // Open opens the image at path. Errors about a file that is no image say what
 // it looks like.
-func Open(path string) (*File, error) {
+func Open(path string, o Options) (*File, error) {
 	f, st, err := openPath(path)
 	switch cause := errors.Unwrap(err); {
 	case err == nil:
@@ -81,7 +88,7 @@ func Open(path string) (*File, error) {
 	if st.IsDir() {
 		err = file.openSandbox()
 	} else {
-		err = file.openFile(st.Size())
+		err = file.openFile(st.Size(), o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open image %s: %w", path, err), f.Close())
@@ -121,7 +128,7 @@ func (f *File) openSandbox() error {
 	return checkDirectory(fsys, f.info.Path)
 }
 
-func (f *File) openFile(size int64) error {
+func (f *File) openFile(size int64, o Options) error {
 	head := make([]byte, min(size, sniffSize))
 	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
 		return fmt.Errorf("read its start: %w", err)
@@ -140,7 +147,7 @@ func (f *File) openFile(size int64) error {
 		return notImage(head, f.info.Path)
 	}
 	var err error
-	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, f.offset, length), length, squashfs.Options{})
+	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, f.offset, length), length, squashfs.Options{CacheBytes: o.CacheBytes})
 	if err != nil {
 		return err
 	}

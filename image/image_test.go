@@ -101,7 +101,7 @@ func sandboxDir(t testing.TB) string {
 func kinds(t *testing.T, fn func(t *testing.T, f *File)) {
 	for kind, path := range map[Kind]string{SIF: sifFile(t), SquashFS: squashFile(t), Sandbox: sandboxDir(t)} {
 		t.Run(kind.String(), func(t *testing.T) {
-			f, err := Open(path)
+			f, err := Open(path, Options{})
 			must(t, err)
 			if f.Kind() != kind || f.Path() != path || f.Info() != (Info{path, kind, f.Arch(), f.FS()}) {
 				t.Errorf("%s opens as %v, %+v", path, f.Kind(), f.Info())
@@ -201,7 +201,7 @@ func TestNotAnImage(t *testing.T) {
 func checkError(t *testing.T, path, text, remedy string) {
 	t.Helper()
 	start := time.Now()
-	f, err := Open(path)
+	f, err := Open(path, Options{})
 	if err == nil {
 		t.Fatalf("%s opens as %v", path, f.Kind())
 	}
@@ -253,7 +253,7 @@ func TestTruncated(t *testing.T) {
 			checkError(t, cut, "truncated", "again")
 		}
 		must(t, os.Truncate(path, int64(len(b)-4096)))
-		if _, err := Open(path); err == nil {
+		if _, err := Open(path, Options{}); err == nil {
 			t.Errorf("%s opens without its last 4096 bytes", path)
 		}
 	}
@@ -271,7 +271,7 @@ func TestUnreadable(t *testing.T) {
 func BenchmarkOpen(b *testing.B) {
 	path := sifFile(b)
 	for b.Loop() {
-		f, err := Open(path)
+		f, err := Open(path, Options{})
 		must(b, err)
 		must(b, f.Close())
 	}

@@ -4,6 +4,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
@@ -37,8 +39,23 @@ var examples = map[spec.Action]string{
 	spec.Test:  "  sealift test py.sif",
 }
 
+// actionFlags are the flags of an action that the plan does not depend on.
+type actionFlags struct {
+	dryRun     bool
+	imageCache size
+}
+
+// imageOptions returns how to open the image where control groups allow so
+// many bytes of memory, 0 for no limit.
+func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
+	if a.imageCache > 0 {
+		return image.Options{CacheBytes: int64(a.imageCache)}
+	}
+	return image.Options{CacheBytes: imagefs.CacheBytes(memoryLimit)}
+}
+
 func (p *process) actionCommand(action spec.Action, use, short string, operands int) *cobra.Command {
-	var dryRun bool
+	var a actionFlags
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
 		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: atLeast(operands),
@@ -47,7 +64,7 @@ func (p *process) actionCommand(action spec.Action, use, short string, operands 
 				return err
 			}
 			r.Args = args[1:]
-			return p.act(c.Context(), r, args[0], dryRun)
+			return p.act(c.Context(), r, args[0], &a)
 		},
 	}
 	flags := c.Flags()
@@ -55,7 +72,9 @@ func (p *process) actionCommand(action spec.Action, use, short string, operands 
 	mountFlags(flags, r)
 	environmentFlags(flags, r)
 	isolationFlags(flags, r)
-	flags.BoolVar(&dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
+	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
+	bind(flags, "image-cache", "IMAGE_CACHE")
+	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")
 		bind(flags, "shell", "SHELL")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
@@ -132,7 +133,7 @@ func TestOpenImage(t *testing.T) {
 		"docker://alpine": "only files and directories", "no:such": "spelling",
 		"/dev/null/x": "check the path",
 	} {
-		if _, err := openImage(path); err == nil || !strings.Contains(hint.Of(err), want) {
+		if _, err := openImage(path, image.Options{}); err == nil || !strings.Contains(hint.Of(err), want) {
 			t.Errorf("%s: %v, hint %q", path, err, hint.Of(err))
 		}
 	}

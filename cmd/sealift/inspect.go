@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
 )
 
@@ -40,7 +41,7 @@ and help, as text or as JSON in Apptainer's shape.`,
 }
 
 func (p *process) inspect(path string, a aspects) error {
-	img, err := openImage(path)
+	img, err := openImage(path, image.Options{})
 	if err != nil {
 		return err
 	}

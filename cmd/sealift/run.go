@@ -26,12 +26,12 @@ import (
 
 // act does what an action command asks for. The starter is started first, and
 // gets ready while the image is opened and the plan computed.
-func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun bool) error {
+func (p *process) act(ctx context.Context, r *spec.Request, path string, a *actionFlags) error {
 	facts, err := host.Probe(host.Inputs{Environ: p.environ, Cwd: p.cwd, SubIDs: r.Fakeroot})
 	if err != nil {
 		return err
 	}
-	if dryRun {
+	if a.dryRun {
 		return p.printPlan(r, facts, path)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
@@ -41,7 +41,7 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 	s := start{process: p, job: launch.Job{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}}
 	s.begin(namespaces, facts)
 	defer s.close()
-	if s.img, err = openImage(path); err != nil {
+	if s.img, err = openImage(path, a.imageOptions(facts.MemoryLimit)); err != nil {
 		return err
 	}
 	c, err := spec.Compute(*r, facts, s.img.Info())
@@ -55,8 +55,8 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, dryRun 
 }
 
 // openImage opens an image for a command that takes files and directories.
-func openImage(path string) (*image.File, error) {
-	img, err := image.Open(path)
+func openImage(path string, o image.Options) (*image.File, error) {
+	img, err := image.Open(path, o)
 	scheme, _, named := strings.Cut(path, ":")
 	switch {
 	case err != nil && hint.Of(err) == "":
@@ -72,7 +72,7 @@ func openImage(path string) (*image.File, error) {
 }
 
 func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) error {
-	img, err := openImage(path)
+	img, err := openImage(path, image.Options{})
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 	if err != nil {
 		return err
 	}
-	img, err := image.Open(x.Base)
+	img, err := image.Open(x.Base, image.Options{})
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (s *fetch) openOCI(ctx context.Context, st *stage) (*metadata.Config, error
 }
 
 func (s *fetch) openLocal(st *stage) error {
-	f, err := image.Open(s.path)
+	f, err := image.Open(s.path, image.Options{})
 	if err != nil {
 		return err
 	}

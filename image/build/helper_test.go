@@ -135,7 +135,7 @@ func (s *site) build(t *testing.T, text string, o Options) error {
 // open opens a built image.
 func (s *site) open(t *testing.T, name string) *image.File {
 	t.Helper()
-	f, err := image.Open(s.path(name))
+	f, err := image.Open(s.path(name), image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func (s *site) names(t *testing.T) string {
 // proves to be an image.
 func inUpper(t *testing.T, f func(x Exec, upper string)) Runner {
 	return func(_ context.Context, x Exec) error {
-		base, err := image.Open(x.Base)
+		base, err := image.Open(x.Base, image.Options{})
 		if err != nil {
 			return err
 		}

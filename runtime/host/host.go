@@ -3,7 +3,7 @@
 //
 // Input: the environment and working directory of the process, given by main.
 // Output: Facts, a struct of plain values that tests build by hand. It is the
-// only package that reads /proc and /etc of the host. It must stay cheap (it
+// only package that reads /proc, /sys and /etc of the host. It must stay cheap (it
 // is on the start-up path), changes nothing, and decides nothing: what follows
 // from the facts is runtime/spec's matter.
 package host
@@ -61,6 +61,9 @@ type Facts struct {
 	ProcMasked bool
 	// Fuse says that /dev/fuse exists and the caller may open it.
 	Fuse bool
+	// MemoryLimit is how many bytes the caller's control groups allow it, 0
+	// for no limit.
+	MemoryLimit int64
 	// SubUIDs and SubGIDs are the caller's subordinate ids (subuid(5)).
 	SubUIDs, SubGIDs []Range
 	// NewUIDMap and NewGIDMap are the paths of the programs that may map
@@ -98,6 +101,7 @@ func Probe(in Inputs) (*Facts, error) {
 	f.Hostname, f.Kernel = uname()
 	f.UserNS = userNamespaces()
 	f.ProcMasked = !f.Admin && procMasked(read("/proc/self/mountinfo"))
+	f.MemoryLimit = memoryLimit(read("/proc/self/cgroup"), f.Root)
 	f.SessionDir = firstDir("/tmp", "/var/tmp", "/run", "/mnt", "/srv", "/proc")
 	f.identify(in.Environ)
 	if in.SubIDs {

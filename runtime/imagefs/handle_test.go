@@ -279,3 +279,13 @@ func FuzzRequest(f *testing.F) {
 		s.handle(bytes.Clone(body), out) // a message that may not even have a header
 	})
 }
+
+func TestCacheBytes(t *testing.T) {
+	for limit, want := range map[int64]int64{
+		0: usualCache, -1: usualCache, 1 << 40: usualCache, 512 << 20: 8 << 20, 64 << 20: 1 << 20, 1: 1,
+	} {
+		if got := CacheBytes(limit); got != want {
+			t.Errorf("with a limit of %d bytes: %d, want %d", limit, got, want)
+		}
+	}
+}

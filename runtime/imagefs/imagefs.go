@@ -45,7 +45,7 @@ type Options struct {
 	// Trace, if not nil, is told of each read of a file of the image, and
 	// called by several goroutines.
 	Trace func(file *squashfs.Inode, off, n int64)
-	// Workers is the number of requests answered at the same time; 0 means 8.
+	// Workers is the number of requests answered at the same time; 0 means 4.
 	Workers int
 }
 
@@ -53,7 +53,7 @@ type Options struct {
 // system: FUSE maps the ids it is told from there (user_namespaces(7)).
 type Owner struct{ UID, GID uint32 }
 
-const defaultWorkers = 8
+const defaultWorkers = 4
 
 // Server answers the requests of one mount of one image. Its methods may be
 // called at the same time.
@@ -121,6 +121,23 @@ func (s *Server) errno(err error) syscall.Errno {
 		s.fault = err
 	}
 	return syscall.EIO
+}
+
+// Sizes of the cache of decoded blocks, in bytes. The kernel caches pages
+// itself; this cache only bridges the time between the reads of one block.
+const (
+	usualCache = 16 << 20
+	// shareOfLimit is the part of a memory limit that the cache may take.
+	shareOfLimit = 64
+)
+
+// CacheBytes returns the size that the cache of decoded blocks should have
+// where control groups allow limit bytes of memory, 0 for no limit.
+func CacheBytes(limit int64) int64 {
+	if limit <= 0 {
+		return usualCache
+	}
+	return max(1, min(usualCache, limit/shareOfLimit))
 }
 
 // node is what a node id stands for: an inode of the image, a synthesised one,

@@ -46,8 +46,9 @@ var layers = map[string][]string{
 	"image":            {"image/sandbox", "image/sif", "image/squashfs"},
 	"image/metadata":   {"buildcfg", "image", "image/definition", "image/tree"},
 	"image/files":      {"image/tree"},
+	"image/profile":    {"image/squashfs", "image/squashfs/format", "image/tree"},
 	"image/build": {
-		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/sandbox",
+		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile", "image/sandbox",
 		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/writer",
 		"image/tree",
 	},
@@ -72,6 +73,7 @@ var layers = map[string][]string{
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
 	"e2e/fixture": {},
+	"e2e/trees":   {"image/tree"},
 }
 
 // owners names the only packages that may import each module.
@@ -87,7 +89,7 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"cmd/sealift", "e2e/box", "image", "image/build", "image/oci", "image/output", "image/sandbox",
+		"cmd/sealift", "e2e/box", "e2e/trees", "image", "image/build", "image/oci", "image/output", "image/sandbox",
 		"image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},

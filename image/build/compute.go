@@ -106,7 +106,7 @@ func (c *computer) end(i int, at stageRef) {
 	_, hasTest := c.recipe.Stages[i].Section("test")
 	last := i == len(c.recipe.Stages)-1
 	if last && c.options.Profile != "" {
-		c.add(&profile{at, c.options.Profile})
+		c.add(&measure{at, c.options.Profile})
 	}
 	if last {
 		c.add(&pack{at: at, options: c.options, arch: c.host.Arch, definition: c.recipe.Text})

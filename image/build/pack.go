@@ -14,7 +14,6 @@ import (
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
-	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -145,10 +144,4 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 		b.notify("warning: %d extended attributes left out, which the file system or kernel refused", report.Xattrs)
 	}
 	return err
-}
-
-// writerOptions are the same for every image of the build, so that blocks can
-// be copied from one to another as they are.
-func (b *building) writerOptions() writer.Options {
-	return writer.Options{Codec: b.options.Codec, BlockSize: b.options.BlockSize, ModTime: b.time()}
 }

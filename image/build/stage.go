@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/profile"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -95,7 +96,7 @@ func (s *stage) make(ctx context.Context, store tree.Store) (*tree.Node, error) 
 // pack writes the stage's tree to w as a SquashFS image and returns its
 // superblock. check, if not nil, sees the tree first.
 func (s *stage) pack(ctx context.Context, w io.Writer, check func(*tree.Node) error) (super []byte, err error) {
-	sq, err := writer.New(w, s.b.writerOptions())
+	sq, err := writer.New(w, writer.Options{Codec: s.b.options.Codec, BlockSize: s.b.options.BlockSize, ModTime: s.b.time()})
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func (s *stage) pack(ctx context.Context, w io.Writer, check func(*tree.Node) er
 			return nil, err
 		}
 	}
-	if err := sq.StoreFirst(s.hotNodes(root)); err != nil {
+	if err := sq.StoreFirst(profile.Nodes(root, s.hot)); err != nil {
 		return nil, err
 	}
 	block, err := sq.Finish(root)

@@ -3,7 +3,6 @@ package squashfs
 import (
 	"fmt"
 	"io"
-	"sync/atomic"
 
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -13,9 +12,8 @@ import (
 
 // block is room for one block of data and how much of it is used.
 type block struct {
-	room   []byte // as long as the image's block size
-	n      int
-	shared atomic.Bool // given to a caller who does not say when it is done
+	room []byte // as long as the image's block size
+	n    int
 }
 
 func (b *block) data() []byte { return b.room[:b.n] }
@@ -38,10 +36,8 @@ func (r *Reader) getFree() *block {
 
 // putFree takes back a block no one uses any more.
 func (r *Reader) putFree(b *block) {
-	if !b.shared.Load() {
-		b.n = 0
-		r.free.Put(b)
-	}
+	b.n = 0
+	r.free.Put(b)
 }
 
 // ReadAt reads a regular file's bytes as an io.ReaderAt does.
@@ -227,20 +223,4 @@ func (r *Reader) FragmentEntry(i uint32) (format.Fragment, error) {
 		return f, corrupt("fragment %d of %d bytes at %d lies beyond its end", i, n, f.Start)
 	}
 	return f, nil
-}
-
-// FragmentData returns fragment i decoded. The bytes are shared and must not
-// be modified.
-func (r *Reader) FragmentData(i uint32) ([]byte, error) {
-	at, err := r.FragmentEntry(i)
-	if err != nil {
-		return nil, err
-	}
-	e, err := r.cached(at)
-	if err != nil {
-		return nil, fmt.Errorf("fragment %d: %w", i, err)
-	}
-	e.Value().shared.Store(true)
-	r.blocks.Release(e)
-	return e.Value().data(), nil
 }

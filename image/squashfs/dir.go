@@ -56,13 +56,19 @@ func (r *Reader) Lookup(dir *Inode, name string) (format.DirEntry, error) {
 	if n > 0 {
 		offset, block = dir.Index[n-1].Offset, dir.Index[n-1].Block
 	}
-	var found format.DirEntry
+	var first, found format.DirEntry
 	err := r.scan(dir, offset, block, func(e format.DirEntry) bool {
+		if first.Name == "" {
+			first = e
+		}
 		if e.Name == name {
 			found = e
 		}
 		return e.Name < name
 	})
+	if err == nil && n > 0 && first.Name != dir.Index[n-1].Name {
+		err = corrupt("directory index leads to %q, not %q", first.Name, dir.Index[n-1].Name)
+	}
 	if err != nil {
 		return found, fmt.Errorf("directory inode %d: %w", dir.Number, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
-// TestDamagedXattrs breaks attributes and references to their values (T44).
+// TestDamagedXattrs breaks attributes and references to their values.
 func TestDamagedXattrs(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -50,7 +50,7 @@ func TestXattrPointsToItself(t *testing.T) {
 	}
 }
 
-// TestDamagedIndex breaks the index of a directory (T45).
+// TestDamagedIndex breaks the index of a directory.
 func TestDamagedIndex(t *testing.T) {
 	image := testdata(t, "indexed")
 	r := open(t, image)

@@ -3,7 +3,6 @@ package squashfs
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"strings"
 
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -141,21 +140,6 @@ func (i *Inode) blockStart(n int64) uint64 {
 		pos += uint64(word &^ format.BlockUncompressed)
 	}
 	return pos
-}
-
-// Stored yields the blocks of a regular file as they are stored: the offset in
-// the image and the length word (see format.BlockUncompressed) of each; length
-// 0 is a hole. A tail in a fragment is not among them.
-func (r *Reader) Stored(ino *Inode) iter.Seq2[uint64, uint32] {
-	return func(yield func(uint64, uint32) bool) {
-		pos := ino.Start
-		for _, word := range ino.Blocks {
-			if !yield(pos, word) {
-				return
-			}
-			pos += uint64(word &^ format.BlockUncompressed)
-		}
-	}
 }
 
 // loadTarget reads a symbolic link's n bytes and the xattr index that an

@@ -206,17 +206,22 @@ func TestStoredBlocks(t *testing.T) {
 	ino, err := r.Child(root, "f")
 	check(t, err)
 	var got []byte
-	for pos, word := range r.Stored(ino) {
+	pos := ino.Start
+	for _, word := range ino.Blocks {
 		out := make([]byte, 4096)
 		if word != 0 {
 			raw := make([]byte, word&^format.BlockUncompressed)
 			check(t, r.Source().ReadFull(raw, pos))
+			pos += uint64(len(raw))
 			_, err = r.codec.Decompress(out, raw)
 			check(t, err)
 		}
 		got = append(got, out...)
 	}
-	tail, err := r.FragmentData(ino.Fragment)
+	at, err := r.FragmentEntry(ino.Fragment)
+	check(t, err)
+	tail := make([]byte, 4096)
+	_, err = r.decode(tail, at)
 	check(t, err)
 	got = append(got, tail[ino.FragOff:][:len(want)%4096]...)
 	if !bytes.Equal(got, want) {

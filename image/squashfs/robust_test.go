@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -15,6 +18,7 @@ import (
 // reads data that turns out too short: no byte of the pattern may come out.
 func TestNoStaleBytes(t *testing.T) {
 	const big, leaf = "big", "dir/sub2/leaf"
+	images := staleImages(t)
 	for _, c := range []struct {
 		name, path string
 		patch      func(v *victim)
@@ -25,33 +29,55 @@ func TestNoStaleBytes(t *testing.T) {
 		{"last block too short", big, func(v *victim) { v.put(v.inode(big)+24, 8, 8192+4095) }},
 		{"block ends too early", big, func(v *victim) { v.put(v.inode(big)+56, 4, 30) }},
 	} {
-		name := c.name
-		v := newVictim(t, "noI")
-		c.patch(v)
-		r, err := v.open()
-		check(t, err)
-		for range 8 {
-			b := r.getFree()
-			for i := range b.room {
-				b.room[i] = 0xa5
-			}
-			r.putFree(b)
+		for comp, image := range images {
+			v := &victim{t, bytes.Clone(image), open(t, image)}
+			c.patch(v)
+			noStaleBytes(t, comp+": "+c.name, c.path, v)
 		}
-		info, err := r.FS().Stat(c.path)
-		check(t, err)
-		ino := info.Sys().(*Inode)
-		failed := false
-		for off := int64(0); off < int64(ino.Size); off += 700 {
-			b := make([]byte, 1000)
-			n, err := r.ReadAt(ino, b, off)
-			failed = failed || errors.Is(err, ErrCorrupt)
-			if bytes.Contains(b[:n], []byte{0xa5}) {
-				t.Errorf("%s: stale bytes at %d", name, off)
-			}
+	}
+}
+
+// staleImages returns an image of each compression that has plain inodes.
+func staleImages(t *testing.T) map[string][]byte {
+	images := map[string][]byte{"gzip": testdata(t, "noI")}
+	needTool(t, "mksquashfs")
+	dir := t.TempDir()
+	rnd := rand.New(rand.NewPCG(3, 4))
+	check(t, os.MkdirAll(filepath.Join(dir, "dir/sub2"), 0o755))
+	check(t, os.WriteFile(filepath.Join(dir, "big"), text(rnd, 8292), 0o644))
+	check(t, os.Link(filepath.Join(dir, "big"), filepath.Join(dir, "hard"))) // so that its inode is an extended one
+	check(t, os.WriteFile(filepath.Join(dir, "dir/sub2/leaf"), []byte("leaf\n"), 0o644))
+	check(t, os.WriteFile(filepath.Join(dir, "other"), text(rnd, 14), 0o644))
+	for _, comp := range []string{"zstd", "xz", "lz4", "lzo", "lzma"} {
+		images[comp] = mksquashfs(t, dir, "-comp", comp, "-noI", "-b", "4096")
+	}
+	return images
+}
+
+func noStaleBytes(t *testing.T, name, path string, v *victim) {
+	r, err := v.open()
+	check(t, err)
+	for range 8 {
+		b := r.getFree()
+		for i := range b.room {
+			b.room[i] = 0xa5
 		}
-		if !failed {
-			t.Errorf("%s: no error", name)
+		r.putFree(b)
+	}
+	info, err := r.FS().Stat(path)
+	check(t, err)
+	ino := info.Sys().(*Inode)
+	failed := false
+	for off := int64(0); off < int64(ino.Size); off += 700 {
+		b := make([]byte, 1000)
+		n, err := r.ReadAt(ino, b, off)
+		failed = failed || errors.Is(err, ErrCorrupt)
+		if bytes.Contains(b[:n], []byte{0xa5}) {
+			t.Errorf("%s: stale bytes at %d", name, off)
 		}
+	}
+	if !failed {
+		t.Errorf("%s: no error", name)
 	}
 }
 

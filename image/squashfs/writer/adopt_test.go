@@ -137,8 +137,10 @@ func storedBytes(t testing.TB, root *tree.Node, path string, to map[string][]byt
 		all = append(all, fmt.Sprintf("%#x:", word)...)
 		all = append(all, b...)
 	}
-	for pos, word := range f.Reader().Stored(f.Inode()) {
+	pos := f.Inode().Start
+	for _, word := range f.Inode().Blocks {
 		add(pos, word)
+		pos += uint64(word &^ format.BlockUncompressed)
 	}
 	if i := f.Inode().Fragment; i != format.NoFragment {
 		e, err := f.Reader().FragmentEntry(i)

@@ -65,6 +65,9 @@ var agentCalls = map[string]func(dir string, args []string) (any, error){
 		err := unix.Statfs(dir, &st)
 		return st, err
 	},
+	"posix":  func(dir string, args []string) (any, error) { return nil, posixChecks[args[0]](dir, args[1]) },
+	"errno":  func(dir string, args []string) (any, error) { return nil, checkError(dir, args[0], args[1]) },
+	"random": func(dir string, args []string) (any, error) { return nil, randomReaders(dir, args[0], args[1]) },
 	"write": func(dir string, args []string) (any, error) {
 		return nil, bare(os.WriteFile(filepath.Join(dir, args[0]), nil, 0o644))
 	},

@@ -190,10 +190,12 @@ func (s *Server) lookup(n node, name string) (node, error) {
 			return c.node(), nil
 		}
 	}
-	if !n.isDir() {
+	switch {
+	case !n.isDir():
 		return node{}, syscall.ENOTDIR
-	}
-	if n.ino == nil {
+	case len(name) > maxName: // the kernel's own limit for FUSE is higher
+		return node{}, syscall.ENAMETOOLONG
+	case n.ino == nil:
 		return node{}, syscall.ENOENT
 	}
 	e, err := s.r.Lookup(n.ino, name)

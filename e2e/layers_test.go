@@ -41,16 +41,20 @@ var layers = map[string][]string{
 	"image/sif":        {},
 	"image/sandbox":    {"image/tree"},
 	"image/output":     {},
-	"image/oci":        {"image/tree"},
+	"image/oci":        {"image/output", "image/tree"},
 	"image/definition": {},
-	"image":            {"image/sandbox", "image/sif", "image/squashfs"},
-	"image/metadata":   {"buildcfg", "image", "image/definition", "image/tree"},
-	"image/files":      {"image/tree"},
-	"image/profile":    {"image/squashfs", "image/squashfs/format", "image/tree"},
+	"image":            {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
+	"image/contents": {
+		"image", "image/oci", "image/output", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
+		"image/squashfs/format", "image/squashfs/writer", "image/tree",
+	},
+	"image/metadata": {"buildcfg", "image", "image/definition", "image/tree"},
+	"image/files":    {"image/tree"},
+	"image/profile":  {"image/squashfs", "image/squashfs/format", "image/tree"},
 	"image/build": {
-		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile", "image/sandbox",
-		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/writer",
-		"image/tree",
+		"buildcfg", "image", "image/contents", "image/definition", "image/files", "image/metadata", "image/oci",
+		"image/output", "image/profile", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
+		"image/squashfs/format", "image/squashfs/writer", "image/tree",
 	},
 
 	"runtime/account": {},
@@ -67,8 +71,9 @@ var layers = map[string][]string{
 	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
 
 	"cmd/sealift": {
-		"buildcfg", "image", "image/build", "image/definition", "image/metadata", "image/oci", "image/output",
-		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs", "runtime/launch", "runtime/spec", "starter/plan",
+		"buildcfg", "image", "image/build", "image/contents", "image/definition", "image/metadata", "image/oci", "image/output",
+		"image/sandbox", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs",
+		"runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
@@ -89,8 +94,8 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"cmd/sealift", "e2e/box", "e2e/trees", "image", "image/build", "image/oci", "image/output", "image/sandbox",
-		"image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
+		"cmd/sealift", "e2e/box", "e2e/trees", "image", "image/build", "image/contents", "image/oci", "image/output",
+		"image/sandbox", "image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

@@ -1,11 +1,14 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
 
+	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/tree"
 )
 
 // The definition file and OCI configuration of an image are kept in memory, so
@@ -69,4 +72,20 @@ func (f *File) OCIConfig() ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("OCI configuration of %s: %w", f.info.Path, fs.ErrNotExist)
+}
+
+// Tree returns the whole image as a tree, whose contents can be opened as long
+// as the File is open. The options are for a sandbox.
+func (f *File) Tree(ctx context.Context, o sandbox.ReadOptions) (*tree.Node, error) {
+	var root *tree.Node
+	var err error
+	if f.squash != nil {
+		root, err = f.squash.Tree()
+	} else {
+		root, err = sandbox.ReadTree(ctx, f.f, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.info.Path, err)
+	}
+	return root, nil
 }

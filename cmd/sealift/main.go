@@ -99,7 +99,7 @@ one that was not found.`,
 	root.Flags().Bool("version", false, "print the version") // without -v, which the peers use for --verbose
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.AddCommand(p.actionCommands()...)
-	root.AddCommand(p.buildCommand(), p.inspectCommand(), p.versionCommand())
+	root.AddCommand(p.buildCommand(), p.imageCommand(), p.inspectCommand(), p.versionCommand())
 	return root
 }
 

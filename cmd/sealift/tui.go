@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +50,21 @@ func (t tui) warn(format string, args ...any) {
 // print writes a result as it is.
 func (t tui) print(text string) error {
 	_, err := io.WriteString(t.out, text)
+	return err
+}
+
+// buffered calls f with a buffer of results, and writes what is left in it.
+func (t tui) buffered(f func(w io.Writer) error) error {
+	w := bufio.NewWriterSize(t.out, 64<<10)
+	return gone(errors.Join(f(w), w.Flush()))
+}
+
+// gone makes an error of a reader that has left a quiet end, with the status
+// of the signal that says so.
+func gone(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return exitStatus(128 + int(syscall.SIGPIPE))
+	}
 	return err
 }
 

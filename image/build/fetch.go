@@ -134,19 +134,7 @@ type local struct {
 func (local) streams() bool { return false }
 
 func (l local) tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
-	if sq := l.f.Squash(); sq != nil {
-		root, err := sq.Tree()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", l.f.Path(), err)
-		}
-		return root, nil
-	}
-	o := sandbox.ReadOptions{IDs: l.b.ids}
-	root, err := sandbox.ReadTree(ctx, l.f.File(), o)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.f.Path(), err)
-	}
-	return root, nil
+	return l.f.Tree(ctx, sandbox.ReadOptions{IDs: l.b.ids})
 }
 
 // ids maps the caller to root.

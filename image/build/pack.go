@@ -14,6 +14,7 @@ import (
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -110,13 +111,13 @@ func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.config})
 	}
 	return sif.Create(st.b.file.File(), c, func(w io.Writer) ([]byte, error) {
-		return st.pack(ctx, w, func(root *tree.Node) error {
+		return writer.Write(w, st.b.writerOptions(), st.contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
 			if err == nil && !maps.Equal(found, files) {
 				err = errGuess
 			}
 			return err
-		})
+		}))
 	})
 }
 
@@ -134,14 +135,14 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	isRoot := b.UID == 0
 	report, err := sandbox.WriteTree(ctx, root, dir, sandbox.WriteOptions{Chown: isRoot, Devices: isRoot})
-	if report.Devices > 0 {
-		b.notify("warning: %d device nodes left out, which takes root to make", report.Devices)
-	}
-	if report.SetIDs > 0 {
-		b.notify("warning: %d programs lost their set-user-ID bits, which would give others your rights", report.SetIDs)
-	}
-	if report.Xattrs > 0 {
-		b.notify("warning: %d extended attributes left out, which the file system or kernel refused", report.Xattrs)
+	for _, w := range report.Warnings() {
+		b.notify("warning: %s", w)
 	}
 	return err
+}
+
+// writerOptions are the same for every image of the build, so that blocks can
+// be copied from one to another as they are.
+func (b *building) writerOptions() writer.Options {
+	return writer.Options{Codec: b.options.Codec, BlockSize: b.options.BlockSize, ModTime: b.time()}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/contents"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/profile"
@@ -93,31 +93,19 @@ func (s *stage) make(ctx context.Context, store tree.Store) (*tree.Node, error) 
 	return root, nil
 }
 
-// pack writes the stage's tree to w as a SquashFS image and returns its
-// superblock. check, if not nil, sees the tree first.
-func (s *stage) pack(ctx context.Context, w io.Writer, check func(*tree.Node) error) (super []byte, err error) {
-	sq, err := writer.New(w, writer.Options{Codec: s.b.options.Codec, BlockSize: s.b.options.BlockSize, ModTime: s.b.time()})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, sq.Close()) }()
-	root, err := s.make(ctx, sq.Store)
-	if err != nil {
-		return nil, err
-	}
-	if check != nil {
-		if err := check(root); err != nil {
-			return nil, err
+// contents makes the stage's tree for the writer of an image, and stores first
+// what its profile found. check, if not nil, sees the tree before.
+func (s *stage) contents(ctx context.Context, check func(*tree.Node) error) writer.Source {
+	return func(w *writer.Writer) (*tree.Node, error) {
+		root, err := s.make(ctx, w.Store)
+		if err == nil && check != nil {
+			err = check(root)
 		}
+		if err == nil {
+			err = w.StoreFirst(profile.Nodes(root, s.hot))
+		}
+		return root, err
 	}
-	if err := sq.StoreFirst(profile.Nodes(root, s.hot)); err != nil {
-		return nil, err
-	}
-	block, err := sq.Finish(root)
-	if err != nil {
-		return nil, err
-	}
-	return block.Bytes(), nil
 }
 
 // packed is a stage packed into a file of the temporary directory. It is a
@@ -155,18 +143,7 @@ func (s *stage) packFile(ctx context.Context) (packed, error) {
 	if err != nil {
 		return packed{}, err
 	}
-	super, err := s.pack(ctx, f, nil)
-	if err != nil {
-		return packed{}, err
-	}
-	if _, err := f.WriteAt(super, 0); err != nil {
-		return packed{}, err
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return packed{}, err
-	}
-	r, err := squashfs.Open(f, st.Size(), squashfs.Options{})
+	r, err := contents.Packed(f, s.b.writerOptions(), s.contents(ctx, nil))
 	return packed{f.Name(), r}, err
 }
 

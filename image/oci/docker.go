@@ -12,6 +12,9 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
+// dockerManifestFile lists the images in the output of docker save.
+const dockerManifestFile = "manifest.json"
+
 // dockerImage is one element of manifest.json in the output of docker save.
 // Its paths are of files in the archive, "ID/layer.tar" before Docker 25 and
 // "blobs/sha256/…" since.
@@ -23,7 +26,7 @@ type dockerImage struct {
 
 // findDocker finds the image with the name in a docker-archive.
 func (img *Image) findDocker(name string, p Platform) error {
-	raw, err := readFile(img.source, "manifest.json", maxManifest)
+	raw, err := readFile(img.source, dockerManifestFile, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("is not the output of docker save: %w", err),
 			"for an OCI layout write %s:FILE; an archive from before Docker 1.10 must be saved again", LayoutArchive)

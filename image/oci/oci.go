@@ -21,6 +21,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -57,16 +58,36 @@ func open(ctx context.Context, ref Reference, p Platform, tempDir string) (_ *Im
 		return nil, err
 	}
 	img := &Image{source: src}
-	if ref.Transport == DockerArchive {
-		err = img.findDocker(ref.Tag, p)
-	} else {
-		err = img.find(ref.Tag, p)
-	}
+	err = img.findIn(ref, p)
 	if err != nil {
 		src.Close()
 		return nil, err
 	}
 	return img, nil
+}
+
+// findIn finds the image that ref names in the place that is open.
+func (img *Image) findIn(ref Reference, p Platform) error {
+	if ref.Transport == DockerArchive {
+		return img.findDocker(ref.Tag, p)
+	}
+	if ref.Transport == AnyArchive && !img.holds(v1.ImageLayoutFile) {
+		if !img.holds(dockerManifestFile) {
+			return hint.New("is an archive of no image",
+				"name the archive of an OCI layout or the output of docker save; to make an image of any other, unpack it")
+		}
+		return img.findDocker(ref.Tag, p)
+	}
+	return img.find(ref.Tag, p)
+}
+
+// holds tells whether the source has a file.
+func (img *Image) holds(name string) bool {
+	f, err := img.source.open(name)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
 }
 
 // Config returns the configuration; the caller must not change what it holds.

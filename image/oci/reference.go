@@ -12,6 +12,10 @@ const (
 	Layout        = "oci"
 	LayoutArchive = "oci-archive"
 	DockerArchive = "docker-archive"
+	// AnyArchive is either archive, whichever Open finds; ParseReference does
+	// not know it. Where a file is both, as docker save makes them, it is
+	// read as a LayoutArchive.
+	AnyArchive = "archive"
 )
 
 // Reference names an image in a place.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/output"
 )
 
 // source is a set of files by name: those of a layout or an archive.
@@ -135,7 +136,7 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 		return nil, err
 	}
 	defer decoder.Close()
-	if plain, err = unnamedFile(tempDir); err != nil {
+	if plain, err = output.Unnamed(tempDir); err != nil {
 		return nil, err
 	}
 	if err := spool(ctx, plain, decoder, raw, ratioLimit); err != nil {
@@ -168,26 +169,6 @@ func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio expan
 			return err
 		}
 	}
-}
-
-// unnamedFile makes a file that vanishes when it is closed, open(2) O_TMPFILE;
-// where the file system lacks that, one whose name is removed at once.
-func unnamedFile(dir string) (*os.File, error) {
-	if dir == "" {
-		return nil, errors.New("a compressed archive needs a directory for its decompressed copy")
-	}
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), dir), nil
-	}
-	if err != unix.EOPNOTSUPP && err != unix.EISDIR {
-		return nil, &fs.PathError{Op: "create a temporary file in", Path: dir, Err: err}
-	}
-	f, err := os.CreateTemp(dir, ".sealift-*")
-	if err != nil {
-		return nil, err
-	}
-	return f, os.Remove(f.Name())
 }
 
 // index lists the members of a tar file without reading their content.

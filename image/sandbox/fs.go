@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/image/tree"
 )
 
 // DirFS is a directory as a read-only file system whose symbolic links are
@@ -103,7 +105,7 @@ func (d *DirFS) stat(op, name string, h how) (fs.FileInfo, error) {
 }
 
 func (d *DirFS) open(op, name string, flags int, h how) (*os.File, error) {
-	if !fs.ValidPath(name) {
+	if !tree.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	fd, err := d.r.open(name, flags, h)

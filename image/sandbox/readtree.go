@@ -27,6 +27,9 @@ type ReadOptions struct {
 	Unlock bool
 	// Mounts reads on across mount points, which are errors otherwise.
 	Mounts bool
+	// Skip, if not nil, leaves out what it returns true for, given the path
+	// below the directory, and all below that, unread.
+	Skip func(path string) bool
 	// IDs translates the owner and group of every node; nil keeps them.
 	IDs func(uid, gid uint32) (uint32, uint32)
 }
@@ -132,6 +135,9 @@ func (r *treeReader) entries(n *tree.Node, dir int, name, path string) error {
 	}
 	n.Entries = make(map[string]*tree.Node, len(names))
 	for _, name := range names {
+		if r.opts.Skip != nil && r.opts.Skip(join(path, name)) {
+			continue
+		}
 		child, err := r.node(fd, name, join(path, name))
 		if err != nil {
 			return err

@@ -36,6 +36,24 @@ type Report struct {
 	SetIDs int
 }
 
+// Warnings returns one line for each kind of loss in the report.
+func (r Report) Warnings() []string {
+	var lines []string
+	for _, w := range []struct {
+		n      int
+		format string
+	}{
+		{r.Devices, "%d device nodes left out, which takes root to make"},
+		{r.SetIDs, "%d programs lost their set-user-ID bits, which would give others your rights"},
+		{r.Xattrs, "%d extended attributes left out, which the file system or kernel refused"},
+	} {
+		if w.n > 0 {
+			lines = append(lines, fmt.Sprintf(w.format, w.n))
+		}
+	}
+	return lines
+}
+
 // WriteTree writes the tree below the empty directory dir. Contents must be
 // tree.Openers; runs of zeros in them become holes. Files appear with mode
 // 0600 and directories with 0700 until they are complete. Nothing is written

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 	"time"
+
+	"github.com/sealift/sealift/image/tree"
 )
 
 func base(name string) string { return path.Base(name) }
@@ -17,7 +19,7 @@ type fileInfo struct {
 
 func (i fileInfo) Name() string       { return i.name }
 func (i fileInfo) Size() int64        { return int64(i.ino.Size) }
-func (i fileInfo) Mode() fs.FileMode  { return fileMode(i.ino.Mode) }
+func (i fileInfo) Mode() fs.FileMode  { return tree.FileMode(i.ino.Mode) }
 func (i fileInfo) ModTime() time.Time { return time.Unix(int64(i.ino.MTime), 0) }
 func (i fileInfo) IsDir() bool        { return i.ino.IsDir() }
 func (i fileInfo) Sys() any           { return i.ino }

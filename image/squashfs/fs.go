@@ -124,7 +124,7 @@ type dirEntry struct {
 func (d dirEntry) Name() string { return d.e.Name }
 func (d dirEntry) IsDir() bool  { return d.e.Type == format.Dir }
 func (d dirEntry) Type() fs.FileMode {
-	return fileMode((&format.Inode{Type: d.e.Type}).Mode()).Type()
+	return tree.FileMode((&format.Inode{Type: d.e.Type}).Mode()).Type()
 }
 func (d dirEntry) String() string { return fs.FormatDirEntry(d) }
 
@@ -134,33 +134,4 @@ func (d dirEntry) Info() (fs.FileInfo, error) {
 		return nil, &fs.PathError{Op: "lstat", Path: d.e.Name, Err: err}
 	}
 	return fileInfo{d.e.Name, ino}, nil
-}
-
-// fileMode returns st_mode in the form of package io/fs.
-func fileMode(mode uint32) fs.FileMode {
-	m := fs.FileMode(mode & 0o777)
-	switch mode & tree.TypeMask {
-	case tree.TypeDir:
-		m |= fs.ModeDir
-	case tree.TypeSymlink:
-		m |= fs.ModeSymlink
-	case tree.TypeBlock:
-		m |= fs.ModeDevice
-	case tree.TypeChar:
-		m |= fs.ModeDevice | fs.ModeCharDevice
-	case tree.TypeFIFO:
-		m |= fs.ModeNamedPipe
-	case tree.TypeSocket:
-		m |= fs.ModeSocket
-	}
-	if mode&0o4000 != 0 {
-		m |= fs.ModeSetuid
-	}
-	if mode&0o2000 != 0 {
-		m |= fs.ModeSetgid
-	}
-	if mode&0o1000 != 0 {
-		m |= fs.ModeSticky
-	}
-	return m
 }

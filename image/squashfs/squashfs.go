@@ -1,7 +1,13 @@
 // Package squashfs reads SquashFS 4.0 images (the kernel's
-// Documentation/filesystems/squashfs.rst): by inode and position for a file
-// server, as an fs.FS for programs, and as a tree with its blocks as stored
-// for a writer.
+// Documentation/filesystems/squashfs.rst) without mounting them.
+//
+// Open returns a Reader, which shows an image in three ways. FS is the whole of
+// it as a file system of package io/fs, for whatever walks, globs or serves
+// one; its open files are read at any offset. Below that lie inodes, found by
+// stable references (Root, Inode, Child, ReadDir) and read by position
+// (ReadAt), for a file server. Tree is all names and metadata in memory with
+// the files' blocks as stored, for a writer that makes another image of them.
+// Everything may be used from any number of goroutines at a time.
 //
 // Input: an io.ReaderAt, which is read with positioned reads only and never
 // mapped, and its size. Output: inodes, listings and file bytes. The image is

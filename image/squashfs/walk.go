@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"github.com/sealift/sealift/image/tree"
 )
 
 // maxLinks is how many symbolic links one path may lead through
@@ -13,7 +15,7 @@ const maxLinks = 40
 // walk returns the inode that a path of package io/fs names; follow tells
 // whether a symbolic link at its end is followed.
 func (f *FS) walk(op, name string, follow bool) (*Inode, error) {
-	if !fs.ValidPath(name) {
+	if !tree.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	ino, err := f.r.resolve(name, follow)

@@ -36,6 +36,9 @@ func clean(name string) (string, error) {
 	return c, nil
 }
 
+// ValidPath is fs.ValidPath for file names of Linux, which need not be UTF-8.
+func ValidPath(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "?")) }
+
 // split cuts a cleaned path into its directory, "." at the top, and last name.
 func split(name string) (dir, base string) {
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
@@ -156,6 +159,34 @@ func (n *Node) lookup(name string) (*Node, error) {
 		return found, nil
 	}
 	return nil, fs.ErrNotExist
+}
+
+// Follow is Lookup that follows a symbolic link at the end of name too.
+func (n *Node) Follow(name string) (*Node, error) {
+	found, err := n.followed(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "lookup", Path: name, Err: err}
+	}
+	return found, nil
+}
+
+func (n *Node) followed(name string) (*Node, error) {
+	name, err := clean(name)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := n.follow(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	end := steps[len(steps)-1]
+	if end.node == nil { // no directory, which is all that follow looks for
+		end.node = steps[len(steps)-2].child(end.name)
+	}
+	if end.node == nil {
+		return nil, fs.ErrNotExist
+	}
+	return end.node, nil
 }
 
 // MkdirAll returns the directory name below n, making it and its missing

@@ -1,5 +1,11 @@
 // Package writer writes SquashFS 4.0 images, front to back, in one pass.
 //
+// WriteFile makes a file of a tree of nodes, which may hold files of any other
+// image: blocks that are compressed already as the new image wants them are
+// copied. A Source that stores contents while it makes the tree can take them
+// from a stream. Write is for an output that is not a file, and a Writer what
+// both use.
+//
 // Input: file contents as they come, then the tree that holds them. Output:
 // the image's bytes in order, and the superblock for the caller to put at its
 // start. Blocks are compressed in parallel; the bytes depend only on the
@@ -186,6 +192,9 @@ func (w *Writer) Close() error {
 func (w *Writer) StoreFirst(nodes []*tree.Node) (err error) {
 	if w.closed {
 		return errClosed
+	}
+	if len(nodes) == 0 {
+		return nil
 	}
 	if err := w.drain(); err != nil {
 		return err

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/image/contents"
+	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/squashfs/codec"
+)
+
+// packFlags are the flags of pack that need work before they are options.
+type packFlags struct {
+	contents.PackOptions
+	compression string
+	blockSize   size
+	force       bool
+}
+
+func (p *process) imagePackCommand(arch *string) *cobra.Command {
+	var f packFlags
+	c := &cobra.Command{
+		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file",
+		Long: `Write the files of SOURCE to OUTPUT: a SquashFS file, or, where its name ends in
+.sif, a SIF file that holds nothing else. SOURCE is ` + sources + `.
+
+Nothing is added to the files: for an image with scripts and environment use
+build. Files keep their owners, as with mksquashfs, unless --all-root is given.
+Blocks that SOURCE holds in the form that OUTPUT is to have are copied as they
+are. Layers of an OCI image are read once, and twice with --exclude.
+
+With SOURCE_DATE_EPOCH in the environment, no file is younger than that, and
+equal inputs give equal outputs.`,
+		Example: `  sealift image pack oci-archive:image.tar image.sqfs
+  sealift image pack --all-root --exclude '*.pyc' rootfs image.sif
+  sealift image pack --compression zstd:19 --block-size 1M image.sif small.sif`,
+		Args: cobra.MatchAll(atLeast(2), atMost(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			f.Arch = *arch
+			return p.imagePack(c.Context(), f, args[0], args[1])
+		},
+	}
+	flags := c.Flags()
+	formatFlags(flags, &f.compression, &f.blockSize)
+	flags.BoolVarP(&f.force, "force", "F", false, "replace an output that exists")
+	flags.BoolVar(&f.AllRoot, "all-root", false, "give all files to root")
+	flags.StringArrayVar(&f.Exclude, "exclude", nil,
+		"leave out what `PATTERN` matches, and all below it; one with a slash is for whole paths, one without for names")
+	return c
+}
+
+func (p *process) imagePack(ctx context.Context, f packFlags, source, path string) (err error) {
+	if f.Codec, err = codec.Parse(f.compression); err != nil {
+		return err
+	}
+	if f.Time, f.Reproducible, err = p.buildTime(); err != nil {
+		return err
+	}
+	f.BlockSize, f.SIF = int(f.blockSize), strings.HasSuffix(path, ".sif")
+	o := output.Options{Force: f.force}
+	if f.SIF {
+		o.Mode = 0o777 // as build makes it
+	}
+	out, err := output.Create(path, o)
+	if err != nil {
+		return err
+	}
+	err = withSource(ctx, source, f.Arch, filepath.Dir(path), func(ctx context.Context, s *contents.Source) error {
+		defer func() { p.losses(s) }()
+		return s.Pack(ctx, out.File(), f.PackOptions)
+	})
+	if err != nil {
+		return out.Explain(errors.Join(err, out.Abort()))
+	}
+	return out.Commit()
+}

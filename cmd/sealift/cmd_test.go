@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -97,20 +98,32 @@ func TestQuiet(t *testing.T) {
 // TestHelp proves that every command and flag describes itself.
 func TestHelp(t *testing.T) {
 	p, _, _ := fake()
-	for _, c := range p.command().Commands() {
+	describes(t, p.command().Commands())
+}
+
+func describes(t *testing.T, commands []*cobra.Command) {
+	t.Helper()
+	for _, c := range commands {
 		if c.Short == "" {
-			t.Errorf("%s has no description", c.Name())
+			t.Errorf("%s has no description", c.CommandPath())
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Usage == "" {
-				t.Errorf("%s --%s has no description", c.Name(), f.Name)
+				t.Errorf("%s --%s has no description", c.CommandPath(), f.Name)
 			}
 		})
+		for line := range strings.Lines(c.Long) {
+			if len(line) > 81 {
+				t.Errorf("%s: a line of its help has %d characters: %s", c.CommandPath(), len(line)-1, line)
+			}
+		}
+		describes(t, c.Commands())
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
-	for _, args := range []string{"exec", "exec x", "run", "build x", "inspect", "nonsense", "exec --nonsense x y"} {
+	for _, args := range []string{"exec", "exec x", "run", "build x", "inspect", "nonsense", "exec --nonsense x y",
+		"image nonsense", "image ls", "image cat x", "image pack x", "image pack x y z", "image unpack x", "image pack --block-size 5Q x y"} {
 		p, _, msg := fake()
 		p.args = strings.Fields(args)
 		if code := p.run(); code != 125 || !strings.HasPrefix(msg.String(), "sealift: error: ") || strings.Count(msg.String(), "error:") != 1 {

@@ -12,15 +12,17 @@ import (
 )
 
 // sources is what the commands about images take, for their help.
-const sources = `a SIF or SquashFS file, a directory, an OCI layout
-or archive, or the output of docker save: by its path, or as oci:DIR[:TAG],
+const sources = `a SIF or SquashFS file, a directory, an OCI layout or archive,
+or the output of docker save: by its path, or as oci:DIR[:TAG],
 oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]`
 
 func (p *process) imageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "image", Short: "Make images, and look into them, without running or mounting anything",
 		Long: `Make images of what is there already, and look into them: without namespaces,
-FUSE or privilege. An image is ` + sources + `.`,
+FUSE or privilege.
+
+An image is ` + sources + `.`,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

@@ -10,8 +10,10 @@ func (p *process) imageCatCommand(arch *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "cat IMAGE PATH...", Short: "Print files of an image",
 		Long: `Write the bytes of files in IMAGE to standard output, one after the other.
-Symbolic links are followed inside the image. IMAGE is ` + sources + `; the
-layers of an OCI image are read once, and again for each file.`,
+Symbolic links are followed inside the image. The layers of an OCI image are
+read once to find the files, and again for each.
+
+IMAGE is ` + sources + `.`,
 		Example: `  sealift image cat image.sif /etc/os-release
   sealift image cat oci-archive:image.tar /usr/bin/tool > tool`,
 		Args: atLeast(2),

@@ -18,14 +18,16 @@ func (p *process) imageListCommand(arch *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "ls [flags] IMAGE [PATH...]", Short: "List files of an image",
 		Long: `List what is in directories of IMAGE, the root directory without a PATH; a PATH
-to another file lists that. IMAGE is ` + sources + `.
+to another file lists that.
 
 A name with characters that do not print is shown in quotes, with escapes.
 Sizes are those of regular files and of links' targets, 0 for others. Times
 are UTC. --json prints an array of objects with the fields path, type (file,
 directory, link, block, char, fifo or socket), mode (octal), nlink, uid, gid,
 size, mtime, and where they apply target, major and minor; rawPath and
-rawTarget are base64 of what is not UTF-8.`,
+rawTarget are base64 of what is not UTF-8.
+
+IMAGE is ` + sources + `.`,
 		Example: `  sealift image ls -l image.sif /usr/lib
   sealift image ls -lR oci:layout:tag
   sealift image ls -R --json image.sif | jq -r '.[] | select(.type == "file") | .path'`,

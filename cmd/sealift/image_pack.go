@@ -26,7 +26,7 @@ func (p *process) imagePackCommand(arch *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file",
 		Long: `Write the files of SOURCE to OUTPUT: a SquashFS file, or, where its name ends in
-.sif, a SIF file that holds nothing else. SOURCE is ` + sources + `.
+.sif, a SIF file that holds nothing else.
 
 Nothing is added to the files: for an image with scripts and environment use
 build. Files keep their owners, as with mksquashfs, unless --all-root is given.
@@ -34,7 +34,9 @@ Blocks that SOURCE holds in the form that OUTPUT is to have are copied as they
 are. Layers of an OCI image are read once, and twice with --exclude.
 
 With SOURCE_DATE_EPOCH in the environment, no file is younger than that, and
-equal inputs give equal outputs.`,
+equal inputs give equal outputs.
+
+SOURCE is ` + sources + `.`,
 		Example: `  sealift image pack oci-archive:image.tar image.sqfs
   sealift image pack --all-root --exclude '*.pyc' rootfs image.sif
   sealift image pack --compression zstd:19 --block-size 1M image.sif small.sif`,
@@ -49,7 +51,7 @@ equal inputs give equal outputs.`,
 	flags.BoolVarP(&f.force, "force", "F", false, "replace an output that exists")
 	flags.BoolVar(&f.AllRoot, "all-root", false, "give all files to root")
 	flags.StringArrayVar(&f.Exclude, "exclude", nil,
-		"leave out what `PATTERN` matches, and all below it; one with a slash is for whole paths, one without for names")
+		"leave out what `PATTERN` of *, ?, [a-z] and [^a] matches, and all below it: whole paths if it has a slash, else names")
 	return c
 }
 

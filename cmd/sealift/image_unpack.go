@@ -24,12 +24,14 @@ func (p *process) imageUnpackCommand(arch *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "unpack [flags] IMAGE DIRECTORY [PATH...]", Short: "Write files of an image to a new directory",
 		Long: `Write the files of IMAGE to DIRECTORY, which appears when all are there; with
-PATHs, these with all below them, and the directories above them. IMAGE is ` + sources + `.
+PATHs, these with all below them, and the directories above them.
 
 Nothing is added: for a directory to run use build --sandbox. As root, files
 get their owners and devices are made. Otherwise all files are yours, and what
 only root may make is left out and counted. --force replaces a directory that
-is empty or that build --sandbox made, and no other.`,
+is empty or that build --sandbox made, and no other.
+
+IMAGE is ` + sources + `.`,
 		Example: `  sealift image unpack image.sif rootfs
   sealift image unpack oci-archive:image.tar tools /usr/local /etc/profile`,
 		Args: atLeast(2),

@@ -114,6 +114,23 @@ func TestReadTree(t *testing.T) {
 	}
 }
 
+// TestReadTreeSkips leaves out what is not to be read.
+func TestReadTreeSkips(t *testing.T) {
+	root := t.TempDir()
+	write(t, root+"/a/b/c", "c")
+	write(t, root+"/a/d", "d")
+	var asked []string
+	n := mustRead(t, root, ReadOptions{Skip: func(path string) bool {
+		asked = append(asked, path)
+		return path == "a/b"
+	}})
+	slices.Sort(asked)
+	if got := strings.Join(asked, " "); got != "a a/b a/d" || find(t, n, "a").Entries["b"] != nil {
+		t.Errorf("asked about %s, b is %v", got, find(t, n, "a").Entries["b"])
+	}
+	find(t, n, "a/d")
+}
+
 func TestReadTreeDevices(t *testing.T) {
 	needRoot(t)
 	root := t.TempDir()

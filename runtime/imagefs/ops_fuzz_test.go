@@ -25,9 +25,9 @@ func FuzzOps(f *testing.F) {
 	m.modTime, m.count, m.hasXattrs = int64(r.Super().ModTime), uint64(r.Super().Inodes), r.HasXattrs()
 	ops := m.putExtras(f)
 	m.index(m.root)
-	for length := range 8 {
-		b := make([]byte, 40<<length)
-		rand.NewChaCha8([32]byte{byte(length)}).Read(b)
+	for i := range 40 {
+		b := make([]byte, 40<<(i%10))
+		rand.NewChaCha8([32]byte{byte(i)}).Read(b)
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -42,7 +42,7 @@ func FuzzOps(f *testing.F) {
 		}
 		c.learn(m.root, rootID)
 		for len(c.in) > 0 {
-			id := c.known[c.number()%uint64(len(c.known))]
+			id := c.pick()
 			clientOps[int(c.byte())%len(clientOps)](&c, c.nodes[id], id)
 		}
 		if err := s.Err(); err != nil {
@@ -175,6 +175,16 @@ func (c *client) number() uint64 {
 		b[i] = c.byte()
 	}
 	return le.Uint64(b[:])
+}
+
+// pick takes a node id, often one of the first, which a large directory's
+// entries soon outnumber.
+func (c *client) pick() uint64 {
+	among := uint64(len(c.known))
+	if c.byte()%2 == 0 {
+		among = min(among, 40)
+	}
+	return c.known[c.number()%among]
 }
 
 // near takes a number that is often close to end.

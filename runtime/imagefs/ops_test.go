@@ -26,7 +26,7 @@ func (c *client) name(n *tree.Node) string {
 		name, _, _ := strings.Cut(string(b), "\x00")
 		return name
 	}
-	return strings.Repeat("n", 240+int(c.byte()%32))
+	return strings.Repeat("n", 250+int(c.byte()%12))
 }
 
 func (c *client) lookup(n *tree.Node, id uint64) {

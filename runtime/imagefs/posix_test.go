@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,13 +44,8 @@ func posixTree(dir string) error {
 			return err
 		}
 	}
-	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
-	if err != nil {
-		return err
-	}
-	socket.(*net.UnixListener).SetUnlinkOnClose(false)
 	return cmp.Or(
-		socket.Close(),
+		unix.Mknod(filepath.Join(dir, "socket"), unix.S_IFSOCK|0o600, 0), // needs no privilege
 		os.Chmod(filepath.Join(dir, "program"), 0o755),
 		os.Link(filepath.Join(dir, "one"), filepath.Join(dir, "linked")),
 		unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600),

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,11 @@ type buildFlags struct {
 	dryRun         bool
 	fakeroot       bool
 }
+
+// buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
+// build: of images with very many files it holds a tree in memory, which need
+// not be doubled.
+const buildingGC = 50
 
 // formatFlags are the flags that say how an image is compressed.
 func formatFlags(flags *pflag.FlagSet, compression *string, blockSize *size) {
@@ -124,6 +130,7 @@ func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
 		Variables: p.environ, Stdout: p.stderr, Stderr: p.stderr,
 		Notify: func(line string) { p.info("%s", line) },
 	}
+	debug.SetGCPercent(buildingGC)
 	return interruptible(c.Context(), func(ctx context.Context) error {
 		if err := build.Run(ctx, steps, e); err != nil {
 			return buildError{err}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,8 +166,14 @@ func (s *start) close() {
 	}
 }
 
+// servingGC is the garbage collector's percentage (debug.SetGCPercent) of a
+// process that serves an image: it makes little garbage, and its memory is
+// taken from the payload.
+const servingGC = 40
+
 // serve serves the image's files to the container.
 func (s *start) serve(_ string, fd int, extra []plan.Op) error {
+	debug.SetGCPercent(servingGC)
 	o := imagefs.Options{Extra: extra, Trace: s.trace}
 	if s.owner != nil {
 		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}

@@ -27,6 +27,7 @@ type table struct {
 	rows  []*row
 }
 
+// row returns the row of a contender, a new one at the end for a new name.
 func (t *table) row(name string) *row {
 	for _, r := range t.rows {
 		if r.name == name {

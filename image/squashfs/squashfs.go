@@ -39,8 +39,8 @@ func corrupt(text string, args ...any) error { return format.Corrupt(text, args.
 // Sizes of the caches in bytes.
 const (
 	defaultCache = 32 << 20
-	inodeCache   = 16 << 20
-	dirCache     = 8 << 20
+	inodeCache   = 4 << 20
+	dirCache     = 2 << 20
 )
 
 // Options are choices of Open; the zero value is the default.

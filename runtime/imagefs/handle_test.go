@@ -282,7 +282,7 @@ func FuzzRequest(f *testing.F) {
 
 func TestCacheBytes(t *testing.T) {
 	for limit, want := range map[int64]int64{
-		0: usualCache, -1: usualCache, 1 << 40: usualCache, 512 << 20: 8 << 20, 64 << 20: 1 << 20, 1: 1,
+		0: usualCache, -1: usualCache, 1 << 40: usualCache, 256 << 20: 4 << 20, 64 << 20: 1 << 20, 1: 1,
 	} {
 		if got := CacheBytes(limit); got != want {
 			t.Errorf("with a limit of %d bytes: %d, want %d", limit, got, want)

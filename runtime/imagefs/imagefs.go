@@ -126,7 +126,7 @@ func (s *Server) errno(err error) syscall.Errno {
 // Sizes of the cache of decoded blocks, in bytes. The kernel caches pages
 // itself; this cache only bridges the time between the reads of one block.
 const (
-	usualCache = 16 << 20
+	usualCache = 8 << 20
 	// shareOfLimit is the part of a memory limit that the cache may take.
 	shareOfLimit = 64
 )

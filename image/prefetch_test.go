@@ -19,7 +19,7 @@ func TestPrefetch(t *testing.T) {
 	out, err := os.Create(path)
 	must(t, err)
 	root := rootfs()
-	must(t, writer.WriteFile(out, writer.Options{}, func(w *writer.Writer) (*tree.Node, error) {
+	must(t, writer.WriteFile(t.Context(), out, writer.Options{}, func(w *writer.Writer) (*tree.Node, error) {
 		file := &tree.Node{Mode: tree.TypeRegular | 0o644, Content: tree.Bytes("hot")}
 		return root, w.StoreFirst([]*tree.Node{file})
 	}))
@@ -41,7 +41,7 @@ func TestDecode(t *testing.T) {
 	root.Entries["program"] = &tree.Node{Mode: tree.TypeRegular | 0o755, Content: tree.Bytes(text)}
 	out, err := os.Create(path)
 	must(t, err)
-	must(t, writer.WriteFile(out, writer.Options{}, writer.Whole(root)))
+	must(t, writer.WriteFile(t.Context(), out, writer.Options{}, writer.Whole(root)))
 	must(t, out.Close())
 	f, err := Open(path, Options{})
 	must(t, err)

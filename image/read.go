@@ -77,15 +77,8 @@ func (f *File) OCIConfig() ([]byte, error) {
 // Tree returns the whole image as a tree, whose contents can be opened as long
 // as the File is open. The options are for a sandbox.
 func (f *File) Tree(ctx context.Context, o sandbox.ReadOptions) (*tree.Node, error) {
-	var root *tree.Node
-	var err error
 	if f.squash != nil {
-		root, err = f.squash.Tree()
-	} else {
-		root, err = sandbox.ReadTree(ctx, f.f, o)
+		return f.squash.Tree()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.info.Path, err)
-	}
-	return root, nil
+	return sandbox.ReadTree(ctx, f.f, o)
 }

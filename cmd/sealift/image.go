@@ -31,8 +31,26 @@ An image is ` + sources + `.`,
 	return c
 }
 
-// withSource calls f with the image that name says. Temp is where a compressed
-// archive is decompressed. Errors name the image.
+// withFiles calls f with the files of the image that name says. Signals end the
+// program as they come, since nothing would be left.
+func withFiles(ctx context.Context, name, arch string, f func(contents.FS) error) error {
+	s, err := contents.Open(ctx, name, contents.Options{Arch: arch, TempDir: os.TempDir()})
+	if err != nil {
+		return err
+	}
+	defer s.Close() // which was only read
+	files, err := s.FS(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f(files); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// withSource calls f with the image that name says, and a context that signals
+// end. In temp a compressed archive is decompressed.
 func withSource(ctx context.Context, name, arch, temp string, f func(context.Context, *contents.Source) error) error {
 	return interruptible(ctx, func(ctx context.Context) error {
 		s, err := contents.Open(ctx, name, contents.Options{Arch: arch, TempDir: temp})
@@ -41,20 +59,6 @@ func withSource(ctx context.Context, name, arch, temp string, f func(context.Con
 		}
 		defer s.Close() // which was only read
 		return f(ctx, s)
-	})
-}
-
-// withFiles is withSource for a look at the image's files.
-func withFiles(ctx context.Context, name, arch string, f func(contents.FS) error) error {
-	return withSource(ctx, name, arch, os.TempDir(), func(ctx context.Context, s *contents.Source) error {
-		files, err := s.FS(ctx)
-		if err == nil {
-			err = f(files)
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-		return err
 	})
 }
 

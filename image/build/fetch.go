@@ -134,7 +134,11 @@ type local struct {
 func (local) streams() bool { return false }
 
 func (l local) tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
-	return l.f.Tree(ctx, sandbox.ReadOptions{IDs: l.b.ids})
+	root, err := l.f.Tree(ctx, sandbox.ReadOptions{IDs: l.b.ids})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.f.Path(), err)
+	}
+	return root, nil
 }
 
 // ids maps the caller to root.

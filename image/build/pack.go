@@ -111,7 +111,7 @@ func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.config})
 	}
 	return sif.Create(st.b.file.File(), c, func(w io.Writer) ([]byte, error) {
-		return writer.Write(w, st.b.writerOptions(), st.contents(ctx, func(root *tree.Node) error {
+		return writer.Write(ctx, w, st.b.writerOptions(), st.contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
 			if err == nil && !maps.Equal(found, files) {
 				err = errGuess

@@ -143,7 +143,7 @@ func (s *stage) packFile(ctx context.Context) (packed, error) {
 	if err != nil {
 		return packed{}, err
 	}
-	r, err := contents.Packed(f, s.b.writerOptions(), s.contents(ctx, nil))
+	r, err := contents.Packed(ctx, f, s.b.writerOptions(), s.contents(ctx, nil))
 	return packed{f.Name(), r}, err
 }
 

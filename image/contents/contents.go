@@ -46,6 +46,7 @@ type Options struct {
 
 // Source is an open image of any kind: one of file and oci is set.
 type Source struct {
+	name     string
 	file     *image.File
 	oci      *oci.Image
 	warnings []string
@@ -60,13 +61,13 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 	}
 	if isOCI {
 		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, o.TempDir)
-		return &Source{oci: img}, err
+		return &Source{name: name, oci: img}, err
 	}
 	f, err := image.Open(name, image.Options{})
 	if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, ":") {
 		err = hint.Wrap(err, "name a SIF or SquashFS file, a directory, oci:DIR, oci-archive:FILE or docker-archive:FILE")
 	}
-	return &Source{file: f}, err
+	return &Source{name: name, file: f}, err
 }
 
 // reference tells whether name is an OCI image, and which: by its transport,

@@ -76,13 +76,13 @@ func (s *Source) Pack(ctx context.Context, f *os.File, o PackOptions) error {
 		return root, err
 	}
 	if !o.SIF {
-		return writer.WriteFile(f, options, source)
+		return writer.WriteFile(ctx, f, options, source)
 	}
 	c := sif.Contents{Arch: s.Arch(), Time: o.Time, Reproducible: o.Reproducible}
 	if c.Arch == "" {
 		c.Arch = o.Arch
 	}
-	return sif.Create(f, c, func(w io.Writer) ([]byte, error) { return writer.Write(w, options, source) })
+	return sif.Create(f, c, func(w io.Writer) ([]byte, error) { return writer.Write(ctx, w, options, source) })
 }
 
 // change makes owners and times what the options want.
@@ -127,7 +127,7 @@ func (s *Source) settled(ctx context.Context, temp string, sel Selection) (_ *tr
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	r, err := Packed(f, writer.Options{Codec: codec.Choice{Level: 1}}, func(w *writer.Writer) (*tree.Node, error) {
+	r, err := Packed(ctx, f, writer.Options{Codec: codec.Choice{Level: 1}}, func(w *writer.Writer) (*tree.Node, error) {
 		return s.Tree(ctx, w.Store, sel)
 	})
 	if err != nil {

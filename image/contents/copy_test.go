@@ -182,7 +182,7 @@ func squashOf(t *testing.T, root *tree.Node, change ...string) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "x.sqfs"))
 	must(t, err)
-	must(t, writer.WriteFile(f, writer.Options{Codec: codec.Choice{ID: format.Gzip, Store: true}}, writer.Whole(root)))
+	must(t, writer.WriteFile(t.Context(), f, writer.Options{Codec: codec.Choice{ID: format.Gzip, Store: true}}, writer.Whole(root)))
 	must(t, f.Close())
 	b, err := os.ReadFile(f.Name())
 	must(t, err)

@@ -21,6 +21,14 @@ func (s *Source) Tree(ctx context.Context, store tree.Store, o Selection) (*tree
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	root, err := s.selected(ctx, store, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return root, nil
+}
+
+func (s *Source) selected(ctx context.Context, store tree.Store, o Selection) (*tree.Node, error) {
 	if s.oci != nil && !o.all() {
 		root, err := s.merge(ctx, number())
 		if err == nil {
@@ -131,8 +139,8 @@ const copySize = 1 << 20
 
 // Packed writes what source makes to f, which must be empty, as a SquashFS
 // image, and opens that. f must stay open as long as the Reader is used.
-func Packed(f *os.File, o writer.Options, source writer.Source) (*squashfs.Reader, error) {
-	if err := writer.WriteFile(f, o, source); err != nil {
+func Packed(ctx context.Context, f *os.File, o writer.Options, source writer.Source) (*squashfs.Reader, error) {
+	if err := writer.WriteFile(ctx, f, o, source); err != nil {
 		return nil, err
 	}
 	st, err := f.Stat()

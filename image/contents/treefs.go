@@ -3,6 +3,7 @@ package contents
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -22,7 +23,7 @@ func (s *Source) FS(ctx context.Context) (FS, error) {
 	}
 	root, err := s.merge(ctx, number())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	t := &treeFS{root: root, links: map[*tree.Node]uint32{}}
 	t.open = func(n numbered) io.ReadCloser { return s.stream(ctx, n) }

@@ -2,6 +2,7 @@ package writer_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"log"
@@ -74,7 +75,7 @@ func ExampleWriteFile() {
 	f := temporary()
 	defer f.Close()
 	o := writer.Options{Codec: codec.Choice{Level: 19}, BlockSize: 1 << 20}
-	if err := writer.WriteFile(f, o, writer.Whole(root)); err != nil {
+	if err := writer.WriteFile(context.Background(), f, o, writer.Whole(root)); err != nil {
 		log.Fatal(err)
 	}
 	text, err := fs.ReadFile(reader(f).FS(), "motd")
@@ -105,7 +106,7 @@ func ExampleSource() {
 	}
 	f := temporary()
 	defer f.Close()
-	if err := writer.WriteFile(f, writer.Options{}, stream); err != nil {
+	if err := writer.WriteFile(context.Background(), f, writer.Options{}, stream); err != nil {
 		log.Fatal(err)
 	}
 	matches, err := fs.Glob(reader(f).FS(), "file*")
@@ -125,7 +126,7 @@ func ExampleWhole() {
 	root := tree.NewDir(0o755)
 	root.Entries["large"] = &tree.Node{Mode: tree.TypeRegular | 0o644, Content: tree.Bytes(strings.Repeat("0123456789", 100_000))}
 	root.Entries["version"] = &tree.Node{Mode: tree.TypeRegular | 0o644, Content: tree.Bytes("1\n")}
-	if err := writer.WriteFile(old, writer.Options{}, writer.Whole(root)); err != nil {
+	if err := writer.WriteFile(context.Background(), old, writer.Options{}, writer.Whole(root)); err != nil {
 		log.Fatal(err)
 	}
 
@@ -141,7 +142,7 @@ func ExampleWhole() {
 	renewed := temporary()
 	defer renewed.Close()
 	o := writer.Options{BlockSize: int(image.Super().BlockSize)}
-	if err := writer.WriteFile(renewed, o, writer.Whole(root)); err != nil {
+	if err := writer.WriteFile(context.Background(), renewed, o, writer.Whole(root)); err != nil {
 		log.Fatal(err)
 	}
 
@@ -160,7 +161,7 @@ func ExampleWhole() {
 // first and is known last, is the caller's to put in place.
 func ExampleWrite() {
 	var out strings.Builder
-	super, err := writer.Write(&out, writer.Options{}, writer.Whole(tree.NewDir(0o755)))
+	super, err := writer.Write(context.Background(), &out, writer.Options{}, writer.Whole(tree.NewDir(0o755)))
 	if err != nil {
 		log.Fatal(err)
 	}

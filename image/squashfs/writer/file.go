@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -22,9 +23,10 @@ type File interface {
 	io.WriterAt
 }
 
-// WriteFile writes a whole image to f, which must be empty.
-func WriteFile(f File, o Options, source Source) error {
-	super, err := Write(f, o, source)
+// WriteFile writes a whole image to f, which must be empty. It gives up soon
+// after ctx has ended.
+func WriteFile(ctx context.Context, f File, o Options, source Source) error {
+	super, err := Write(ctx, f, o, source)
 	if err != nil {
 		return err
 	}
@@ -35,12 +37,13 @@ func WriteFile(f File, o Options, source Source) error {
 // Write writes an image to out, with zeros for the superblock, and returns the
 // superblock's bytes, which belong at the image's start. It is for an out that
 // cannot go back there.
-func Write(out io.Writer, o Options, source Source) (super []byte, err error) {
+func Write(ctx context.Context, out io.Writer, o Options, source Source) (super []byte, err error) {
 	w, err := New(out, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	defer context.AfterFunc(ctx, func() { w.pipe.fail(context.Cause(ctx)) })()
 	root, err := source(w)
 	if err != nil {
 		return nil, err

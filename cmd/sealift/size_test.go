@@ -22,3 +22,14 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+func TestImageCache(t *testing.T) {
+	given, none := actionFlags{imageCache: 64 << 20}, actionFlags{}
+	if got := given.imageOptions(1 << 20).CacheBytes; got != 64<<20 {
+		t.Errorf("given 64 MiB: %d bytes", got)
+	}
+	small, free := none.imageOptions(64<<20).CacheBytes, none.imageOptions(0).CacheBytes
+	if small <= 0 || small >= free {
+		t.Errorf("%d bytes with a limit, %d without", small, free)
+	}
+}

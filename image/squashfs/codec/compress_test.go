@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -98,6 +99,18 @@ func TestCompressorHasNoMemory(t *testing.T) {
 					t.Errorf("%d round %d, %s: a used compressor writes other bytes than a new one", id, round, name)
 				}
 			}
+		}
+	}
+}
+
+// A compressor that is garbage as soon as it is called must not lose its memory
+// during the call.
+func TestCompressorOutlivesItsCall(t *testing.T) {
+	block := blocks()["random"]
+	for range 200 {
+		go runtime.GC()
+		if _, err := compressor(t, format.Zstd, 1).Compress(nil, block); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package codec
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/DataDog/zstd"
@@ -27,6 +28,7 @@ func newZstd(level int) (Compressor, error) {
 func (c *zstdCompressor) Compress(dst, src []byte) ([]byte, error) {
 	dst, room := grow(dst, zstd.CompressBound(len(src)))
 	out, err := c.ctx.CompressLevel(room, src, c.level)
+	runtime.KeepAlive(c) // the binding's finalizer would free the context during the call
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: zstd: %w", err)
 	}
@@ -52,6 +54,6 @@ func (d *zstdDecompressor) Decompress(dst, src []byte) (int, error) {
 		ctx = zstd.NewCtx()
 	}
 	n, err := ctx.DecompressInto(dst, src[:end])
-	d.pool.Put(ctx)
+	d.pool.Put(ctx) // which also keeps it from its finalizer until here
 	return wrap("zstd", n, err)
 }

@@ -14,9 +14,8 @@ const warmBytes = 2 << 20
 // warm reads what is about to be asked for while the starter still mounts. It
 // only fills caches, so whatever goes wrong here shows when the program runs.
 func warm(img *image.File, p plan.Process) {
-	if img.Prefetch() == nil {
-		img.Decode(candidates(p), warmBytes)
-	}
+	_ = img.Prefetch()
+	img.Decode(candidates(p), warmBytes)
 }
 
 // candidates are the places where the starter will look for the program.

@@ -155,23 +155,10 @@ func (f *treeFile) Close() error {
 	return f.stream.Close()
 }
 
-// treeDir is an open directory and the entries not yet read.
+// treeDir is an open directory.
 type treeDir struct {
 	treeFile
-	rest []fs.DirEntry
-}
-
-// ReadDir returns the next n entries, or all that are left if n <= 0.
-func (d *treeDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n > 0 && len(d.rest) == 0 {
-		return nil, io.EOF
-	}
-	if n <= 0 || n > len(d.rest) {
-		n = len(d.rest)
-	}
-	list := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return list, nil
+	tree.Listing
 }
 
 // failing is a reader of nothing but an error.

@@ -37,7 +37,7 @@ func (f *openFile) Close() error               { return nil }
 // openDir is an open directory and the entries not yet read.
 type openDir struct {
 	info fileInfo
-	rest []fs.DirEntry
+	tree.Listing
 }
 
 func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
@@ -45,19 +45,6 @@ func (d *openDir) Close() error               { return nil }
 
 func (d *openDir) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: d.info.name, Err: fs.ErrInvalid}
-}
-
-// ReadDir returns the next n entries, or all that are left if n <= 0.
-func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n > 0 && len(d.rest) == 0 {
-		return nil, io.EOF
-	}
-	if n <= 0 || n > len(d.rest) {
-		n = len(d.rest)
-	}
-	list := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return list, nil
 }
 
 // openOther is an open file without content: a device, FIFO or socket of the

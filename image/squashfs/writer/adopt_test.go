@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/e2e/trees"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -39,7 +40,7 @@ func readBack(t testing.TB, b []byte) *tree.Node {
 // mksquashfs makes an image of root with the given further arguments.
 func mksquashfs(t testing.TB, root *tree.Node, args ...string) []byte {
 	t.Helper()
-	needRoot(t)
+	trees.NeedRoot(t)
 	program := tool(t, "mksquashfs")
 	dir := t.TempDir()
 	from := filepath.Join(dir, "from")

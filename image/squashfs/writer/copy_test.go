@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/trees"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
@@ -70,7 +71,7 @@ func toFile(t testing.TB, root *tree.Node, o Options, offset int64) []byte {
 // A file system that can shares the blocks of an image that is adopted, though
 // both images lie behind something else in their files.
 func TestBlocksAreShared(t *testing.T) {
-	needRoot(t)
+	trees.NeedRoot(t)
 	const size = 16 << 20
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := errors.Join(os.WriteFile(disk, nil, 0o600), os.Truncate(disk, 512<<20)); err != nil {

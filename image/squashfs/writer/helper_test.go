@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/trees"
 	"github.com/sealift/sealift/image/squashfs/table"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -156,30 +157,7 @@ func sum(t testing.TB, c tree.Content) string {
 // same fails the test unless the trees are equal.
 func same(t testing.TB, what string, got, want *tree.Node) {
 	t.Helper()
-	sameLines(t, what, dump(t, got), dump(t, want))
-}
-
-func sameLines(t testing.TB, what string, got, want []string) {
-	t.Helper()
-	if slices.Equal(got, want) {
-		return
-	}
-	shown := 0
-	report := func(prefix string, a, b []string) {
-		have := map[string]bool{}
-		for _, line := range b {
-			have[line] = true
-		}
-		for _, line := range a {
-			if !have[line] && shown < 20 {
-				shown++
-				t.Errorf("%s: %s %s", what, prefix, line[:min(len(line), 300)])
-			}
-		}
-	}
-	report("missing", want, got)
-	report("surplus", got, want)
-	t.Fatalf("%s: the trees differ (%d and %d names)", what, len(got), len(want))
+	trees.Same(t, what, dump(t, got), dump(t, want))
 }
 
 // image writes root with o and returns the image's bytes.
@@ -212,31 +190,15 @@ func tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		unavailable(t, name+" is not installed")
+		trees.Unavailable(t, name+" is not installed")
 	}
 	return path
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		unavailable(t, "only root can make devices, set owners and mount")
-	}
-}
-
-// unavailable skips the test, or fails it where everything must be available.
-func unavailable(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // unsquash extracts an image with squashfs-tools and returns the tree.
 func unsquash(t testing.TB, b []byte) *tree.Node {
 	t.Helper()
-	needRoot(t)
+	trees.NeedRoot(t)
 	program := tool(t, "unsquashfs")
 	file := imageFile(t, b)
 	to := filepath.Join(t.TempDir(), "root")
@@ -260,12 +222,12 @@ func mountedFile(t testing.TB, file string, f func(dir string)) {
 
 func mountedAs(t testing.TB, kind, options, file string, f func(dir string)) {
 	t.Helper()
-	needRoot(t)
+	trees.NeedRoot(t)
 	dir := t.TempDir()
 	cmd := exec.Command(tool(t, "mount"), "-t", kind, "-o", options, file, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if strings.Contains(string(out), "loop device") || strings.Contains(string(out), "permi") {
-			t.Skipf("no loop device: %s", out)
+			trees.Unavailable(t, "no loop device: "+string(out))
 		}
 		t.Fatalf("mount: %v\n%s", err, out)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/trees"
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
@@ -168,13 +169,13 @@ func TestEveryReaderFindsWhatWasWritten(t *testing.T) {
 			b := image(t, root, Options{Codec: choice, BlockSize: bs, ModTime: 1700000000, Workers: 2})
 			name := fmt.Sprintf("%s %d ", name, bs)
 			t.Run(name+"reader", func(t *testing.T) {
-				sameLines(t, "reader", dump(t, readBack(t, b)), want)
+				trees.Same(t, "reader", dump(t, readBack(t, b)), want)
 			})
 			t.Run(name+"unsquashfs", func(t *testing.T) {
-				sameLines(t, "unsquashfs", dump(t, unsquash(t, b)), want)
+				trees.Same(t, "unsquashfs", dump(t, unsquash(t, b)), want)
 			})
 			t.Run(name+"kernel", func(t *testing.T) {
-				mounted(t, b, func(dir string) { sameLines(t, "kernel", dump(t, hostTree(t, dir)), want) })
+				mounted(t, b, func(dir string) { trees.Same(t, "kernel", dump(t, hostTree(t, dir)), want) })
 			})
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/sealift/sealift/image/squashfs/lru"
 )
 
-// cacheBytes is the size of the cache: the metadata of some 100,000 files.
-const cacheBytes = 4 << 20
+// cacheBytes is the size of the cache: the metadata of some 50,000 files.
+const cacheBytes = 2 << 20
 
 // Region is a run of metadata blocks in the image: [Start, End).
 type Region struct{ Start, End uint64 }

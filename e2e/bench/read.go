@@ -39,10 +39,42 @@ func workloads(tree string) (map[string]string, error) {
 	return map[string]string{
 		"find":   "find / -xdev -ls",
 		"import": "python3 -c 'import numpy, scipy.linalg, scipy.stats'",
-		"read-1": "find / -xdev -type f -print0 | xargs -0 -n 200 cat",
-		"read-4": "find / -xdev -type f -print0 | xargs -0 -n 50 -P 4 cat",
+		"read-1": readAll(1),
+		"read-4": readAll(4),
 		"large":  "cat " + strings.Join(large, " "),
 	}, err
+}
+
+// reader reads every n-th regular file below /, from the k-th on, into one
+// buffer: cat would map and unmap one for each file, which on some machines
+// costs more than reading a small file does.
+const reader = `import os, sys
+k, n = int(sys.argv[1]), int(sys.argv[2])
+room = bytearray(128 << 10)
+dev = os.lstat("/").st_dev
+i = 0
+for top, dirs, files in os.walk("/"):
+    dirs[:] = sorted(d for d in dirs if os.lstat(os.path.join(top, d)).st_dev == dev)
+    for path in (os.path.join(top, f) for f in sorted(files)):
+        i += 1
+        if i % n != k or not os.path.isfile(path) or os.path.islink(path):
+            continue
+        fd = os.open(path, os.O_RDONLY)
+        while os.readv(fd, [room]):
+            pass
+        os.close(fd)
+`
+
+// readAll is the command that reads all files with n readers at a time.
+func readAll(n int) string {
+	commands := "failed=0;"
+	for k := range n {
+		commands += fmt.Sprintf(" python3 -c '%s' %d %d & p%d=$!;", reader, k, n, k)
+	}
+	for k := range n {
+		commands += fmt.Sprintf(" wait $p%d || failed=1;", k)
+	}
+	return commands + " [ $failed = 0 ]"
 }
 
 // largest returns the paths of the n largest files under dir.

@@ -74,10 +74,12 @@ func withShared(run func() int) int {
 
 // makeShared fills dir.
 func makeShared(dir string) error {
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, buildcfg.StarterName), "../../starter")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the starter: %w\n%s", err, out)
+	for name, pkg := range map[string]string{buildcfg.StarterName: "../../starter", "signals": "./testdata/signals"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -94,7 +96,8 @@ func copyFile(to, from string) error {
 	return errors.Join(os.WriteFile(to, data, 0o755), os.Chmod(to, 0o755))
 }
 
-// makeRoot makes a root file system. It has no commands without busybox.
+// makeRoot makes a root file system, with what makeShared has built. It has no
+// commands without busybox.
 func makeRoot(root string) error {
 	var errs []error
 	for _, d := range []string{"bin", "proc", "dev", "data/sub", "etc", "mnt", "noperm", "host"} {
@@ -118,6 +121,7 @@ func makeRoot(root string) error {
 	} {
 		errs = append(errs, os.Symlink(target, filepath.Join(root, link)))
 	}
+	errs = append(errs, copyFile(filepath.Join(root, "bin/signals"), filepath.Join(shared, "signals")))
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		return errors.Join(errs...)

@@ -34,6 +34,7 @@ type options struct {
 	uid        uint32
 	only       *regexp.Regexp
 	squashfuse string
+	work       string
 	cold       bool
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.Func("only", "measure only the tables of read and write whose name matches this `pattern`, such as 'zstd import'",
 		func(s string) (err error) { o.only, err = regexp.Compile(s); return err })
 	flag.StringVar(&o.squashfuse, "squashfuse", "squashfuse_ll-0.6", "a `program`, squashfuse_ll of a later version than the one in PATH")
+	flag.StringVar(&o.work, "work", cache, "the `directory` in which images are written; some file systems, such as XFS, copy by sharing blocks")
 	inside := flag.String("inside", "", "set by the program itself when it runs in its own namespaces")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
@@ -72,4 +74,12 @@ func main() {
 			os.Exit(1)
 		}
 	}
+}
+
+// workDir makes a directory in parent for a suite, which removes it.
+func workDir(parent string) (string, error) {
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, "bench-")
 }

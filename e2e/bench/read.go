@@ -125,7 +125,7 @@ func apart(ctx context.Context, o options) error {
 
 // read measures every workload on every image.
 func read(ctx context.Context, o options) error {
-	work, err := os.MkdirTemp(cache, "bench-")
+	work, err := workDir(cache)
 	if err != nil {
 		return err
 	}

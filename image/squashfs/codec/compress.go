@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pierrec/lz4/v4"
 
@@ -83,8 +84,6 @@ func (c *lz4Compressor) Compress(dst, src []byte) ([]byte, error) {
 
 // grow returns dst with n bytes of room behind it, and that room.
 func grow(dst []byte, n int) (grown, room []byte) {
-	if cap(dst)-len(dst) < n {
-		dst = append(make([]byte, 0, len(dst)+n), dst...)
-	}
+	dst = slices.Grow(dst, n)
 	return dst, dst[len(dst) : len(dst)+n]
 }

@@ -45,6 +45,7 @@ test:
 check: lint
 	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
+	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # -race needs cgo
 
 bench: all box
 	CGO_ENABLED=0 $(GO) run ./e2e/bench

@@ -48,7 +48,7 @@ func main() {
 	flag.Func("only", "measure only the tables of read and write whose name matches this `pattern`, such as 'zstd import'",
 		func(s string) (err error) { o.only, err = regexp.Compile(s); return err })
 	flag.StringVar(&o.squashfuse, "squashfuse", "squashfuse_ll-0.6", "a `program`, squashfuse_ll of a later version than the one in PATH")
-	flag.StringVar(&o.work, "work", cache, "the `directory` in which images are written; some file systems, such as XFS, copy by sharing blocks")
+	flag.StringVar(&o.work, "work", cache, "the `directory` in which write puts its images; some file systems, such as XFS, copy by sharing blocks")
 	inside := flag.String("inside", "", "set by the program itself when it runs in its own namespaces")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)

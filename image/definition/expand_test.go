@@ -77,6 +77,7 @@ func TestExpandAllowsUnused(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("Bootstrap: oci\nFrom: a \\\n b\n%files from x\n 'a' \"b\\\"\n%labels\n a b\n%post -c x\n#!/bin/sh\n{{ A }}\n"), "v")
 	f.Add([]byte("\ufeffbootstrap: a\r\n%arguments\nA=1\n%post\n%post\nBOOTSTRAP:x"), "%test")
+	f.Add([]byte("bootstrap: a\n%post\n\r\r\n\r"), "")
 	f.Fuzz(func(t *testing.T, text []byte, value string) {
 		r, err := Parse("f", text)
 		if err != nil {

@@ -14,10 +14,7 @@ func Parse(name string, text []byte) (*Recipe, error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("%s: definition of %d bytes; expected at most %d", name, len(text), MaxSize)
 	}
-	clean := strings.ReplaceAll(string(bytes.TrimPrefix(text, []byte("\ufeff"))), "\r\n", "\n")
-	if clean != "" && !strings.HasSuffix(clean, "\n") {
-		clean += "\n"
-	}
+	clean := unixLines(string(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	p := &parser{recipe: &Recipe{Name: name, Text: clean}}
 	if i := strings.IndexByte(clean, 0); i >= 0 {
 		return nil, p.recipe.Errorf(1+strings.Count(clean[:i], "\n"), "NUL byte; expected text")
@@ -32,6 +29,17 @@ func Parse(name string, text []byte) (*Recipe, error) {
 		return nil, err
 	}
 	return p.recipe, nil
+}
+
+// unixLines ends every line, the last one too, with a newline that no carriage
+// return precedes: what it returned, it leaves as it is.
+func unixLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimRight(line, "\r\n"))
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // parser holds the place in the text: in the headers of the last stage, or in

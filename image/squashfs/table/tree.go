@@ -20,13 +20,18 @@ import (
 // below what the format could hold.
 const maxName = 255
 
-// File is where the bytes of a regular file lie.
+// File is where the bytes of a regular file lie. There may be millions.
 type File struct {
 	Length   int64
 	Data     *Data            // its blocks; nil if none
 	Fragment *format.Fragment // the block that holds its end; nil if none
 	FragOff  uint32
+	// Owner marks what was stored together; it has no meaning in the image.
+	Owner uint32
 }
+
+// Size returns the file's length in bytes.
+func (f *File) Size() int64 { return f.Length }
 
 // Data is the blocks of one or more equal files.
 type Data struct {

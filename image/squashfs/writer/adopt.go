@@ -74,12 +74,12 @@ func (w *Writer) canAdopt(f *squashfs.File) (bool, error) {
 
 // adopt makes f's blocks, and with its tail the whole fragment block, parts of
 // what copyAdopted copies. It returns nil for a file that cannot be adopted.
-func (w *Writer) adopt(f *squashfs.File) (*stored, error) {
+func (w *Writer) adopt(f *squashfs.File) (*table.File, error) {
 	if ok, err := w.canAdopt(f); !ok || err != nil {
 		return nil, err
 	}
 	r, ino := f.Reader(), f.Inode()
-	s := newStored(w, f.Size())
+	s := w.newFile(f.Size())
 	if len(ino.Blocks) > 0 {
 		s.Data = &table.Data{Words: ino.Blocks, Sparse: min(ino.Sparse, ino.Size)}
 		end := ino.Start

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +23,6 @@ const (
 const blockBudget = 128 << 20
 
 var errClosed = errors.New("squashfs: the writer is closed")
-
-type hash [sha256.Size]byte
 
 // kind says what becomes of a job on its way into the image.
 type kind uint8
@@ -70,8 +67,9 @@ type job struct {
 // One goroutine acquires and submits, and ends it; one sequences and one
 // writes, in the order of submission; the workers do what takes time.
 type pipeline struct {
-	out io.Writer
-	pos uint64 // bytes written; the writing goroutine's until end returns
+	out     io.Writer
+	hashing hashing
+	pos     uint64 // bytes written; the writing goroutine's until end returns
 	// free are the submitting goroutine's jobs, spare the sequencer's.
 	free, spare chan *job
 	// work feeds the workers, in the sequencer and order the writing
@@ -94,7 +92,11 @@ func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), 
 			return nil, err
 		}
 	}
-	p := &pipeline{out: out}
+	hashing, err := newHashing()
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{out: out, hashing: hashing}
 	// One more for the batch and the fragment block that are being filled.
 	p.free = newJobs(jobsPerWorker*len(compressors) + 1)
 	p.spare = newJobs(placedPerWorker*len(compressors) + 1)
@@ -184,7 +186,7 @@ func (p *pipeline) serve(c codec.Compressor) {
 		compressing, failed := j.compressing, p.failure() != nil
 		if j.hashing {
 			if !failed {
-				j.sum()
+				j.sum(p.hashing)
 			}
 			j.hashed <- struct{}{}
 		}
@@ -198,15 +200,15 @@ func (p *pipeline) serve(c codec.Compressor) {
 }
 
 // sum hashes the job's block, or each of its files.
-func (j *job) sum() {
+func (j *job) sum(h hashing) {
 	if j.kind == data {
-		j.hash = hashOf(j.raw)
+		j.hash = h.ofBlock(j.raw)
 		return
 	}
 	rest := j.raw
 	for i := range j.small {
 		n := j.small[i].file.Length
-		j.small[i].sum = sha256.Sum256(rest[:n])
+		j.small[i].sum = h.of(rest[:n])
 		rest = rest[n:]
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/table"
 )
 
 // sequencer decides, in the order of submission, what becomes of contents that
@@ -13,13 +14,13 @@ import (
 type sequencer struct {
 	p         *pipeline
 	blockSize int
-	bySum     map[hash]*stored       // files shorter than a block by their hash
+	bySum     map[hash]*table.File   // files shorter than a block by their hash
 	bySize    map[int64][]*blockFile // longer ones that may be recognised
 	open      *job                   // the fragment block being filled, or nil
 }
 
 func newSequencer(p *pipeline, blockSize int) *sequencer {
-	return &sequencer{p: p, blockSize: blockSize, bySum: map[hash]*stored{}, bySize: map[int64][]*blockFile{}}
+	return &sequencer{p: p, blockSize: blockSize, bySum: map[hash]*table.File{}, bySize: map[int64][]*blockFile{}}
 }
 
 func (s *sequencer) run() {
@@ -75,7 +76,7 @@ func (s *sequencer) placeSmall(j *job) {
 
 // append puts a file into the open fragment block, or a new one where that has
 // no room for it.
-func (s *sequencer) append(f *stored, b []byte) {
+func (s *sequencer) append(f *table.File, b []byte) {
 	if s.open != nil && len(s.open.raw)+len(b) > s.blockSize {
 		s.flush()
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sealift/sealift/image/squashfs/table"
 )
 
 // gaps is a reader of mostly holes (tree.Sparse) that counts what is read.
@@ -67,7 +69,7 @@ func TestHolesAreSkipped(t *testing.T) {
 				t.Fatal(err)
 			}
 			skipped, read := open(t, io.Discard), open(t, io.Discard)
-			twice := make([]*stored, 0, 2)
+			twice := make([]*table.File, 0, 2)
 			for range 2 { // the second is recognised
 				g.pos, g.read = 0, 0
 				f, err := skipped.store(g, size)

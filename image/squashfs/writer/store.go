@@ -22,7 +22,7 @@ func (w *Writer) Store(r io.Reader, size int64) (tree.Content, error) {
 	return f, nil
 }
 
-func (w *Writer) store(r io.Reader, size int64) (*stored, error) {
+func (w *Writer) store(r io.Reader, size int64) (*table.File, error) {
 	if w.closed {
 		return nil, errClosed
 	}
@@ -41,8 +41,8 @@ func (w *Writer) store(r io.Reader, size int64) (*stored, error) {
 }
 
 // storeSmall adds a file shorter than a block to the open batch.
-func (w *Writer) storeSmall(in *sizedReader) (*stored, error) {
-	f := newStored(w, in.size)
+func (w *Writer) storeSmall(in *sizedReader) (*table.File, error) {
+	f := w.newFile(in.size)
 	if in.size == 0 {
 		return f, in.atEnd()
 	}
@@ -72,9 +72,9 @@ func (w *Writer) sendBatch() {
 // storeBlocks submits the blocks of a file of at least one. Unless an equal
 // file is possible, nothing has to be decided between hashing and compressing
 // them.
-func (w *Writer) storeBlocks(in *sizedReader) (*stored, error) {
+func (w *Writer) storeBlocks(in *sizedReader) (*table.File, error) {
 	f := &blockFile{
-		stored: newStored(w, in.size), blockSize: w.options.BlockSize,
+		File: w.newFile(in.size), blockSize: w.options.BlockSize,
 		comparable: in.size <= maxHeld, suspect: w.sizes[in.size],
 	}
 	f.Data = &table.Data{}
@@ -89,7 +89,7 @@ func (w *Writer) storeBlocks(in *sizedReader) (*stored, error) {
 			return nil, err
 		}
 	}
-	return f.stored, nil
+	return f.File, nil
 }
 
 // submitNext submits the holes or the block that come next in a file.

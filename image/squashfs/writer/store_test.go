@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/squashfs/table"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -25,7 +26,7 @@ func open(t testing.TB, out io.Writer) *Writer {
 	return w
 }
 
-func put(t testing.TB, w *Writer, b []byte) *stored {
+func put(t testing.TB, w *Writer, b []byte) *table.File {
 	t.Helper()
 	c, err := w.Store(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -34,7 +35,7 @@ func put(t testing.TB, w *Writer, b []byte) *stored {
 	if c.Size() != int64(len(b)) {
 		t.Fatalf("size %d, not %d", c.Size(), len(b))
 	}
-	return c.(*stored)
+	return c.(*table.File)
 }
 
 func TestStoreRejectsWrongSize(t *testing.T) {
@@ -93,7 +94,7 @@ func TestFailedStoresDoNotUseUpTheJobs(t *testing.T) {
 }
 
 // sharing tells whether two files have one place in the image.
-func sharing(a, b *stored) bool {
+func sharing(a, b *table.File) bool {
 	return a.Data == b.Data && a.Fragment == b.Fragment && a.FragOff == b.FragOff
 }
 
@@ -142,7 +143,7 @@ func TestHeldBlocksAreBounded(t *testing.T) {
 	defer w.Close()
 	for _, blocks := range []int64{maxHeld / bs, maxHeld/bs + 1} {
 		size := blocks * bs
-		store := func() *stored {
+		store := func() *table.File {
 			f, err := w.store(io.LimitReader(endless{}, size), size)
 			if err != nil {
 				t.Fatal(err)
@@ -245,7 +246,7 @@ func TestFinishNamesTheFileItCannotStore(t *testing.T) {
 func TestUnusedFragmentsAreNotListed(t *testing.T) {
 	var out bytes.Buffer
 	w := open(t, &out)
-	kept := make([]*stored, 0, 40)
+	kept := make([]*table.File, 0, 40)
 	for i := range 40 {
 		kept = append(kept, put(t, w, noise(uint64(i), 3000)))
 	}

@@ -1,38 +1,17 @@
 package writer
 
-import (
-	"bytes"
-	"crypto/sha256"
-
-	"github.com/sealift/sealift/image/squashfs/table"
-)
+import "github.com/sealift/sealift/image/squashfs/table"
 
 // maxHeld bounds the bytes of one file that are held back while they equal an
 // earlier file's. A longer file that differs only after that could not be
 // recalled from the output, so such files are not compared.
 const maxHeld = 64 << 20
 
-// stored is a file's content in the image. The sequencer says which blocks or
-// fragment it has, the writing goroutine where those lie; everyone else may
-// look only when the pipeline is through with it.
-type stored struct {
-	table.File
-	owner *Writer
-}
-
-func newStored(owner *Writer, size int64) *stored {
-	return &stored{table.File{Length: size}, owner}
-}
-
-// Size returns the file's length in bytes.
-func (f *stored) Size() int64 { return f.Length }
-
-// place returns what the tables need to know of f, which may be nil.
-func (f *stored) place() *table.File {
-	if f == nil {
-		return nil
-	}
-	return &f.File
+// newFile returns a file's content in the image. The sequencer says which
+// blocks or fragment it has, the writing goroutine where those lie; everyone
+// else may look only when the pipeline is through with it.
+func (w *Writer) newFile(size int64) *table.File {
+	return &table.File{Length: size, Owner: w.pipe.hashing.mark}
 }
 
 func addBlock(d *table.Data, word uint32, size int, pos uint64) {
@@ -58,13 +37,13 @@ func blockCount(size int64, blockSize int) int {
 
 // smallFile is one of a batch.
 type smallFile struct {
-	file *stored
+	file *table.File
 	sum  hash
 }
 
 // blockFile is a file of at least one block on its way into the image.
 type blockFile struct {
-	*stored
+	*table.File
 	blockSize int
 	// comparable files are short enough to be held back. A suspect is one that
 	// has the size of an earlier one.
@@ -113,18 +92,4 @@ func (f *blockFile) equals(t *blockFile, at int) bool {
 		}
 	}
 	return true
-}
-
-// hashOf identifies a block: its SHA-256, or zero for one of zeros only.
-func hashOf(b []byte) hash {
-	if isZero(b) {
-		return hash{}
-	}
-	return sha256.Sum256(b)
-}
-
-// isZero tells whether all of b is zero. A block that is not mostly shows it
-// in its first bytes.
-func isZero(b []byte) bool {
-	return b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }

@@ -64,8 +64,8 @@ type Writer struct {
 	batch    *job           // the small files that are being gathered, or nil
 	sizes    map[int64]bool // of longer files that later ones may equal
 	adoption adoption
-	first    map[*tree.Node]*stored // what StoreFirst stored
-	hot      uint64                 // where that ends in the image; 0 if there is none
+	first    map[*tree.Node]*table.File // what StoreFirst stored
+	hot      uint64                     // where that ends in the image; 0 if there is none
 }
 
 // New starts an image on out, whose first byte becomes the image's first: a
@@ -95,7 +95,7 @@ func New(out io.Writer, o Options) (*Writer, error) {
 	}
 	return &Writer{
 		options: o, encoding: encoding, pipe: p,
-		sizes: map[int64]bool{}, first: map[*tree.Node]*stored{},
+		sizes: map[int64]bool{}, first: map[*tree.Node]*table.File{},
 	}, nil
 }
 
@@ -217,7 +217,7 @@ func (w *Writer) StoreFirst(nodes []*tree.Node) (err error) {
 }
 
 // storeNow stores a content in the place where the image has got to.
-func (w *Writer) storeNow(c tree.Content) (*stored, error) {
+func (w *Writer) storeNow(c tree.Content) (*table.File, error) {
 	f, ok := c.(*squashfs.File)
 	if ok && f.Inode().Fragment == format.NoFragment {
 		if s, err := w.adopt(f); s != nil || err != nil {
@@ -244,25 +244,24 @@ func (w *Writer) storeAll(t *table.Tree) error {
 				return nil, err
 			}
 		}
-		return s.place(), nil
+		return s, nil
 	})
 	if err != nil {
 		return err
 	}
 	w.copyAdopted()
 	return t.EachFile(func(n *tree.Node) (*table.File, error) {
-		s, err := w.storeContent(n.Content)
-		return s.place(), err
+		return w.storeContent(n.Content)
 	})
 }
 
 // storeContent stores a content by its bytes, unless it is stored already.
-func (w *Writer) storeContent(c tree.Content) (*stored, error) {
+func (w *Writer) storeContent(c tree.Content) (*table.File, error) {
 	switch c := c.(type) {
 	case nil:
-		return &stored{}, nil
-	case *stored:
-		if c.owner != w {
+		return &table.File{}, nil
+	case *table.File:
+		if c.Owner != w.pipe.hashing.mark {
 			return nil, errors.New("squashfs: its content was stored by another writer")
 		}
 		return c, nil

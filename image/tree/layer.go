@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -40,6 +41,34 @@ type record struct {
 	link string
 	// node is the file, or the metadata that a hard link's header repeats.
 	node *Node
+}
+
+// records are those of a layer, in pieces that can be given up one by one.
+type records [][]record
+
+// recordsPerPiece is how many records a piece has.
+const recordsPerPiece = 1024
+
+func (rs *records) add(r *record) {
+	last := len(*rs) - 1
+	if last < 0 || len((*rs)[last]) == recordsPerPiece {
+		*rs = append(*rs, nil)
+		last++
+	}
+	(*rs)[last] = append((*rs)[last], *r)
+}
+
+// all yields the records in their order.
+func (rs records) all() iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		for _, piece := range rs {
+			for i := range piece {
+				if !yield(&piece[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // entry is one tar entry as it streams by.
@@ -90,8 +119,8 @@ func eachEntry(ctx context.Context, stream io.Reader, visit func(*entry) error) 
 
 // scan reads a layer, stores the files that hidden does not hide, and adds
 // what this layer hides to it.
-func (m *merger) scan(stream io.Reader, index int, hidden *shadow) ([]record, error) {
-	var records []record
+func (m *merger) scan(stream io.Reader, index int, hidden *shadow) (records, error) {
+	var rs records
 	err := eachEntry(m.ctx, stream, func(e *entry) error {
 		r, err := m.record(e)
 		if err != nil || r == nil {
@@ -104,19 +133,19 @@ func (m *merger) scan(stream io.Reader, index int, hidden *shadow) ([]record, er
 				return err
 			}
 		}
-		records = append(records, *r)
+		rs.add(r)
 		return m.charge(r.cost())
 	})
 	if err != nil || index == 0 {
-		return records, err
+		return rs, err
 	}
-	for i := range records {
-		made := hidden.add(&records[i])
+	for r := range rs.all() {
+		made := hidden.add(r)
 		if err := m.charge(made * shadowCost); err != nil {
 			return nil, err
 		}
 	}
-	return records, nil
+	return rs, nil
 }
 
 // Bytes of memory that a node and a shadow take, roughly, beside their names.

@@ -88,7 +88,7 @@ func Merge(ctx context.Context, layers []Layer, store Store) (*Node, *Report, er
 
 func merge(ctx context.Context, layers []Layer, store Store, l limits) (*Node, *Report, error) {
 	m := &merger{ctx: ctx, store: store, left: l, report: &Report{}, root: NewDir(0o755)}
-	scans := make([][]record, len(layers))
+	scans := make([]records, len(layers))
 	hidden := &shadow{}
 	topDown := make([]int, len(layers))
 	for i := range topDown {
@@ -101,11 +101,10 @@ func merge(ctx context.Context, layers []Layer, store Store, l limits) (*Node, *
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, records := range scans {
-		if err := m.apply(records); err != nil {
+	for i, rs := range scans {
+		if err := m.apply(rs); err != nil {
 			return nil, nil, fmt.Errorf("layer %s: %w", layers[i], err)
 		}
-		scans[i] = nil
 	}
 	if err := m.storeMissed(layers); err != nil {
 		return nil, nil, err

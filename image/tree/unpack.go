@@ -3,6 +3,7 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // apply unpacks one layer over the tree, which holds the layers below it.
@@ -19,25 +20,31 @@ import (
 //   - The header of a hard link sets the metadata of the file it links to.
 //   - Directories that no layer describes have mode 0755, owner root and the
 //     epoch as modification time.
-func (m *merger) apply(records []record) error {
-	if err := m.erase(records); err != nil {
+//
+// The records are given up on the way, so that they and the tree are not in
+// memory together.
+func (m *merger) apply(rs records) error {
+	if err := m.erase(rs); err != nil {
 		return err
 	}
-	for i := range records {
+	for i, piece := range rs {
 		if err := m.ctx.Err(); err != nil {
 			return err
 		}
-		if err := m.put(&records[i]); err != nil {
-			return fmt.Errorf("tar entry %.300q: %w", records[i].name, err)
+		for j := range piece {
+			if err := m.put(&piece[j]); err != nil {
+				return fmt.Errorf("tar entry %.300q: %w", piece[j].name, err)
+			}
 		}
+		rs[i] = nil
 	}
 	return nil
 }
 
 // erase removes what the whiteouts of a layer hide in the tree. All are
 // resolved before any is carried out, so that their order is of no effect.
-func (m *merger) erase(records []record) error {
-	replaced := replacedDirs(records)
+func (m *merger) erase(rs records) error {
+	replaced := replacedDirs(rs)
 	if replaced == nil {
 		return nil
 	}
@@ -46,7 +53,7 @@ func (m *merger) erase(records []record) error {
 		name string // empty for all names
 	}
 	var all []gone
-	for _, r := range records {
+	for r := range rs.all() {
 		dir, base := r.name, ""
 		switch r.kind {
 		case kindWhiteout:
@@ -77,16 +84,16 @@ func (m *merger) erase(records []record) error {
 // directories. Where the tree has a symbolic link at such a path, the layer
 // replaces the link, and its whiteouts beneath the path do not reach what the
 // link leads to. It returns nil for a layer without whiteouts.
-func replacedDirs(records []record) map[string]bool {
+func replacedDirs(rs records) map[string]bool {
 	whiteouts := false
-	for _, r := range records {
+	for r := range rs.all() {
 		whiteouts = whiteouts || r.kind == kindWhiteout || r.kind == kindOpaque
 	}
 	if !whiteouts {
 		return nil
 	}
 	dirs := make(map[string]bool)
-	for _, r := range records {
+	for r := range rs.all() {
 		switch {
 		case r.kind == kindNode && r.node.IsDir():
 			dirs[r.name] = true
@@ -136,7 +143,7 @@ func (m *merger) put(r *record) error {
 	if node.Type() == TypeSymlink {
 		m.lastDir = nil // a new link may be on the way there
 	}
-	dir.Entries[base] = node
+	dir.Entries[strings.Clone(base)] = node // without the path before it
 	return nil
 }
 

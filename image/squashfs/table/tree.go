@@ -8,6 +8,7 @@ package table
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func Number(root *tree.Node) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbers := make(map[*tree.Node]uint32, names)
+	numbers := t.shared(names)
 	t.all = make([]inode, 0, names)
 	for _, d := range slices.Backward(t.dirs) {
 		for i := range d.entries {
@@ -165,13 +166,34 @@ func (t *Tree) open(d *dir, name string) (*dir, error) {
 	return sub, nil
 }
 
-// link counts one more name of n and returns its number.
+// shared returns a map that has the nodes with several of the given number of
+// names, and few others: those whose hash was seen before. Nearly every node has
+// one name, and a map of all would take more memory than the inodes.
+func (t *Tree) shared(names int) map[*tree.Node]uint32 {
+	numbers := map[*tree.Node]uint32{}
+	seed, seen := maphash.MakeSeed(), make([]uint64, names/8+1) // 8 bits for each
+	for _, d := range t.dirs {
+		for _, n := range d.node.Entries {
+			bit := maphash.Comparable(seed, n) % uint64(64*len(seen))
+			if seen[bit/64]>>(bit%64)&1 != 0 {
+				numbers[n] = 0
+			}
+			seen[bit/64] |= 1 << (bit % 64)
+		}
+	}
+	return numbers
+}
+
+// link counts one more name of n and returns its number. Of nodes with several
+// names it is noted in numbers.
 func (t *Tree) link(numbers map[*tree.Node]uint32, n *tree.Node) uint32 {
-	number := numbers[n]
+	number, several := numbers[n]
 	if number == 0 {
 		t.all = append(t.all, inode{node: n})
 		number = uint32(len(t.all))
-		numbers[n] = number
+		if several {
+			numbers[n] = number
+		}
 		if d := t.dirOf[n]; d != nil {
 			d.number = number
 		}

@@ -36,7 +36,7 @@ type buildFlags struct {
 // buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
 // build: of images with very many files it holds a tree in memory, which need
 // not be doubled.
-const buildingGC = 50
+const buildingGC = 30
 
 // formatFlags are the flags that say how an image is compressed.
 func formatFlags(flags *pflag.FlagSet, compression *string, blockSize *size) {

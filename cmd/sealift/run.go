@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -171,9 +172,18 @@ func (s *start) close() {
 // taken from the payload.
 const servingGC = 40
 
+// servingProcs is the least GOMAXPROCS of a process that serves an image. A
+// thread that waits for a request keeps its place as long as there is a free
+// one; else the runtime takes it away, and looks for it to be needed again,
+// with every request.
+const servingProcs = 4
+
 // serve serves the image's files to the container.
 func (s *start) serve(_ string, fd int, extra []plan.Op) error {
 	debug.SetGCPercent(servingGC)
+	if runtime.GOMAXPROCS(0) < servingProcs {
+		runtime.GOMAXPROCS(servingProcs)
+	}
 	o := imagefs.Options{Extra: extra, Trace: s.trace}
 	if s.owner != nil {
 		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}

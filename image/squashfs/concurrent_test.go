@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -86,6 +87,39 @@ func TestSmallReadsDecodeOnce(t *testing.T) {
 	whole := make([]byte, 4096)
 	if n := testing.AllocsPerRun(100, func() { _, err = r.ReadAt(ino, whole, 0) }); n > 1 || err != nil {
 		t.Errorf("%v allocations for a read of a whole block, %v", n, err)
+	}
+}
+
+// TestReady: what Ready says of an offset is what a read there then costs.
+func TestReady(t *testing.T) {
+	src := &counting{Reader: bytes.NewReader(testdata(t, "zstd"))}
+	r, err := Open(src, src.Size(), Options{CacheBytes: 1 << 20})
+	check(t, err)
+	files := 0
+	check(t, fs.WalkDir(r.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		check(t, err)
+		ino := info.Sys().(*Inode)
+		for off := int64(0); off < info.Size(); off += int64(r.Super().BlockSize) {
+			ready := r.Ready(ino, off)
+			src.reads.Store(0)
+			_, err := r.ReadAt(ino, make([]byte, 1), off)
+			check(t, err)
+			if n := src.reads.Load(); ready != (n == 0) {
+				t.Errorf("%s at %d: ready %v, %d reads", path, off, ready, n)
+			}
+			files++
+		}
+		if !r.Ready(ino, info.Size()) || !r.Ready(ino, -1) {
+			t.Errorf("%s: there is something to be read outside the file", path)
+		}
+		return nil
+	}))
+	if files == 0 {
+		t.Error("nothing was read")
 	}
 }
 

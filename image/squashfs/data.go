@@ -68,6 +68,28 @@ func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// Ready tells whether what ReadAt would begin with is decoded and in memory.
+func (r *Reader) Ready(ino *Inode, off int64) bool {
+	if !ino.IsRegular() || off < 0 || uint64(off) >= ino.Size {
+		return true
+	}
+	var at format.Fragment
+	if index := off / int64(r.super.BlockSize); index < int64(len(ino.Blocks)) {
+		at = format.Fragment{Start: ino.blockStart(index), Size: ino.Blocks[index]}
+	} else {
+		var err error
+		if at, err = r.FragmentEntry(ino.Fragment); err != nil {
+			return true
+		}
+	}
+	e := r.blocks.Acquire(at)
+	if e == nil {
+		return at.Size == 0
+	}
+	r.blocks.Release(e)
+	return true
+}
+
 // readBlock fills p as far as the block or fragment that holds byte off of the
 // file reaches. off must lie inside the file.
 func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {

@@ -29,10 +29,15 @@ func (s *Server) handle(msg, out []byte) []byte {
 	return out[:outHeaderSize+n]
 }
 
-// takesLong tells whether a message asks for file data, which may have to be
-// read and decoded. Metadata blocks are small, few, and kept.
-func takesLong(msg []byte) bool {
-	return len(msg) >= inHeaderSize && le.Uint32(msg[4:]) == opRead
+// takesLong tells whether a message asks for file data that has to be read and
+// decoded. Metadata blocks are small, few, and kept.
+func (s *Server) takesLong(msg []byte) bool {
+	q, ok := parseRequest(msg)
+	if !ok || q.op != opRead || len(q.body) < readInSize {
+		return false
+	}
+	n, err := s.node(q.node)
+	return err == nil && n.ino != nil && !s.r.Ready(n.ino, int64(le.Uint64(q.body[8:])))
 }
 
 // dispatch carries out the request, writes the reply's payload to p and returns

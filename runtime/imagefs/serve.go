@@ -49,7 +49,7 @@ func (s *Server) work(fd int) error {
 		switch {
 		case err == unix.EAGAIN:
 			err = s.wait(fd)
-		case err == nil && takesLong(in[:n]):
+		case err == nil && s.takesLong(in[:n]):
 			s.turn.Unlock()
 			err = s.reply(fd, s.handle(in[:n], out))
 			s.turn.Lock()

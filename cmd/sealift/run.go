@@ -170,7 +170,7 @@ func (s *start) close() {
 // servingGC is the garbage collector's percentage (debug.SetGCPercent) of a
 // process that serves an image: it makes little garbage, and its memory is
 // taken from the payload.
-const servingGC = 40
+const servingGC = 30
 
 // servingProcs is the least GOMAXPROCS of a process that serves an image. A
 // thread that waits for a request keeps its place as long as there is a free

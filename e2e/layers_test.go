@@ -70,16 +70,27 @@ var layers = map[string][]string{
 	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/plan"},
 	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
 
-	"cmd/sealift": {
-		"buildcfg", "image", "image/build", "image/contents", "image/definition", "image/metadata", "image/oci", "image/output",
-		"image/sandbox", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "runtime/host", "runtime/imagefs",
+	"cmd/sealift/ui": {},
+	"cmd/sealift/images": {
+		"cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/output", "image/sandbox",
+		"image/squashfs/codec", "image/squashfs/writer",
+	},
+	"cmd/sealift/actions": {
+		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
+	"cmd/sealift/builds": {
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/images", "cmd/sealift/ui", "image/build", "image/definition",
+	},
+	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
 	"e2e/fixture": {},
 	"e2e/trees":   {"image/tree"},
 }
+
+// commands are the packages of the command line.
+var commands = []string{"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"}
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
@@ -89,12 +100,12 @@ var owners = map[string][]string{
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci", "e2e/fixture"},
 	"github.com/opencontainers/image-spec":   {"image/oci"},
 	"github.com/pierrec/lz4":                 {"image/squashfs/codec"},
-	"github.com/spf13/cobra":                 {"cmd/sealift"},
-	"github.com/spf13/pflag":                 {"cmd/sealift"},
+	"github.com/spf13/cobra":                 commands,
+	"github.com/spf13/pflag":                 commands,
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"cmd/sealift", "e2e/box", "e2e/trees", "image", "image/build", "image/contents", "image/oci", "image/output",
+		"e2e/box", "e2e/trees", "image", "image/build", "image/contents", "image/oci", "image/output",
 		"image/sandbox", "image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},

@@ -15,8 +15,8 @@ import (
 func call(t *testing.T, args ...string) (code int, out, msg string) {
 	t.Helper()
 	p, stdout, stderr := fake("SOURCE_DATE_EPOCH=1000000000")
-	p.args = args
-	code = p.run()
+	p.Args = args
+	code = run(p)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -89,8 +89,8 @@ func (left) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 func TestReaderLeaves(t *testing.T) {
 	for _, args := range []string{"image ls ..", "image cat .. sealift/main.go"} {
 		p, _, msg := fake()
-		p.out, p.args = left{}, strings.Fields(args)
-		if code := p.run(); code != 141 || msg.Len() > 0 {
+		p.Out, p.Args = left{}, strings.Fields(args)
+		if code := run(p); code != 141 || msg.Len() > 0 {
 			t.Errorf("%s: code %d, %q", args, code, msg)
 		}
 	}

@@ -6,7 +6,7 @@
 //
 // Input: the command line, the environment, the working directory and the
 // standard streams, read here and passed down. Output: what the subcommands
-// print and their exit codes (tui.go). A subcommand parses its flags into a
+// print and their exit codes (package ui). A subcommand parses its flags into a
 // request, makes one call, and prints; decisions belong to the packages.
 //
 // The Go runtime does not look at its cgroup's processor limit: that would cost
@@ -22,19 +22,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/builds"
+	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/ui"
 )
-
-// process is what only a program's main may read.
-type process struct {
-	tui
-	args                  []string // without the program's name
-	name                  string   // under which the program was called
-	environ               []string
-	cwd                   string // empty when there is none
-	executable            string // path of this program
-	stdin, stdout, stderr *os.File
-	interrupted           bool // SIGINT came, and ended the payload
-}
 
 func main() {
 	cwd, err := os.Getwd()
@@ -45,14 +37,14 @@ func main() {
 	if err != nil {
 		executable = os.Args[0]
 	}
-	p := &process{
-		tui:  tui{out: os.Stdout, err: os.Stderr},
-		args: os.Args[1:], name: filepath.Base(os.Args[0]), environ: os.Environ(),
-		cwd: cwd, executable: executable,
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+	p := &ui.Process{
+		Terminal: ui.Terminal{Out: os.Stdout, Err: os.Stderr},
+		Args:     os.Args[1:], Name: filepath.Base(os.Args[0]), Environ: os.Environ(),
+		Cwd: cwd, Executable: executable,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
-	code := p.run()
-	exit(code, p.interrupted)
+	code := run(p)
+	ui.Exit(code, p.Interrupted)
 }
 
 // launcher is the name in the first line of a SIF, "#!/usr/bin/env NAME": the
@@ -60,23 +52,23 @@ func main() {
 const launcher = "run-singularity"
 
 // run executes the command line and returns the exit code.
-func (p *process) run() int {
-	if p.name == launcher {
-		p.name, p.args = "sealift", append([]string{"run"}, p.args...)
+func run(p *ui.Process) int {
+	if p.Name == launcher {
+		p.Name, p.Args = "sealift", append([]string{"run"}, p.Args...)
 	}
-	root := p.command()
-	root.SetArgs(p.args)
+	root := command(p)
+	root.SetArgs(p.Args)
 	if err := root.Execute(); err != nil {
-		return p.fail(err)
+		return p.Fail(err)
 	}
 	return 0
 }
 
-func (p *process) command() *cobra.Command {
+func command(p *ui.Process) *cobra.Command {
 	root := &cobra.Command{
-		Use:     p.name,
+		Use:     p.Name,
 		Short:   "Containers in one file for HPC and batch computing",
-		Version: p.version(),
+		Version: version(p),
 		Long: `Sealift builds SIF images from OCI images and definition files as an ordinary
 user, and runs them without set-user-ID programs. Commands, flags, definition
 files and images are Apptainer's.
@@ -88,27 +80,27 @@ one that was not found.`,
 		SilenceUsage:               true, SilenceErrors: true,
 		TraverseChildren:  true, // -s means another thing after the name of a command
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              knownCommand,
+		Args:              ui.KnownCommand,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetOut(p.out)
-	root.SetErr(p.err)
-	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "print errors and warnings only")
-	root.Flags().BoolVarP(&p.silent, "silent", "s", false, "print errors only")
+	root.SetOut(p.Out)
+	root.SetErr(p.Err)
+	root.PersistentFlags().BoolVarP(&p.Quiet, "quiet", "q", false, "print errors and warnings only")
+	root.Flags().BoolVarP(&p.Silent, "silent", "s", false, "print errors only")
 	root.Flags().Bool("version", false, "print the version") // without -v, which the peers use for --verbose
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
-	root.AddCommand(p.actionCommands()...)
-	root.AddCommand(p.buildCommand(), p.imageCommand(), p.inspectCommand(), p.versionCommand())
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ui.UsageError(c, err) })
+	root.AddCommand(actions.Commands(p)...)
+	root.AddCommand(builds.Command(p), images.Command(p), images.InspectCommand(p), versionCommand(p))
 	return root
 }
 
-func (p *process) versionCommand() *cobra.Command {
+func versionCommand(p *ui.Process) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, number, _ := strings.Cut(p.version(), " version ")
-			return p.print(number + "\n")
+			_, number, _ := strings.Cut(version(p), " version ")
+			return p.Print(number + "\n")
 		},
 	}
 }
@@ -116,8 +108,8 @@ func (p *process) versionCommand() *cobra.Command {
 // version is what --version prints. Called by another program's name, it is in
 // that program's words, with the release whose interface this one has: callers
 // refuse releases that they take for too old.
-func (p *process) version() string {
-	switch p.name {
+func version(p *ui.Process) string {
+	switch p.Name {
 	case "apptainer":
 		return "apptainer version 1.4.0+sealift." + buildcfg.Version
 	case "singularity":

@@ -1,4 +1,4 @@
-package main
+package images
 
 import (
 	"context"
@@ -6,22 +6,22 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sealift/sealift/cmd/sealift/ui"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/image/contents"
 	"github.com/sealift/sealift/image/output"
-	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
 // packFlags are the flags of pack that need work before they are options.
 type packFlags struct {
 	contents.PackOptions
-	compression string
-	blockSize   size
-	force       bool
+	Format
+	force bool
 }
 
-func (p *process) imagePackCommand(arch *string) *cobra.Command {
+func packCommand(p *ui.Process, arch *string) *cobra.Command {
 	var f packFlags
 	c := &cobra.Command{
 		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file",
@@ -40,14 +40,14 @@ SOURCE is ` + sources + `.`,
 		Example: `  sealift image pack oci-archive:image.tar image.sqfs
   sealift image pack --all-root --exclude '*.pyc' rootfs image.sif
   sealift image pack --compression zstd:19 --block-size 1M image.sif small.sif`,
-		Args: cobra.MatchAll(atLeast(2), atMost(2)),
+		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Arch = *arch
-			return p.imagePack(c.Context(), f, args[0], args[1])
+			return pack(c.Context(), p, f, args[0], args[1])
 		},
 	}
 	flags := c.Flags()
-	formatFlags(flags, &f.compression, &f.blockSize)
+	f.Format.AddFlags(flags)
 	flags.BoolVarP(&f.force, "force", "F", false, "replace an output that exists")
 	flags.BoolVar(&f.AllRoot, "all-root", false, "give all files to root")
 	flags.StringArrayVar(&f.Exclude, "exclude", nil,
@@ -55,14 +55,14 @@ SOURCE is ` + sources + `.`,
 	return c
 }
 
-func (p *process) imagePack(ctx context.Context, f packFlags, source, path string) (err error) {
-	if f.Codec, err = codec.Parse(f.compression); err != nil {
+func pack(ctx context.Context, p *ui.Process, f packFlags, source, path string) (err error) {
+	if f.Codec, f.BlockSize, err = f.Format.Options(); err != nil {
 		return err
 	}
-	if f.Time, f.Reproducible, err = p.buildTime(); err != nil {
+	if f.Time, f.Reproducible, err = p.BuildTime(); err != nil {
 		return err
 	}
-	f.BlockSize, f.SIF = int(f.blockSize), strings.HasSuffix(path, ".sif")
+	f.SIF = strings.HasSuffix(path, ".sif")
 	o := output.Options{Force: f.force}
 	if f.SIF {
 		o.Mode = 0o777 // as build makes it
@@ -72,7 +72,7 @@ func (p *process) imagePack(ctx context.Context, f packFlags, source, path strin
 		return err
 	}
 	err = withSource(ctx, source, f.Arch, filepath.Dir(path), func(ctx context.Context, s *contents.Source) error {
-		defer func() { p.losses(s) }()
+		defer func() { losses(p, s) }()
 		return s.Pack(ctx, out.File(), f.PackOptions)
 	})
 	if err != nil {

@@ -1,14 +1,16 @@
-package main
+package images
 
 import (
 	"io"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/image/contents"
 )
 
-func (p *process) imageListCommand(arch *string) *cobra.Command {
+func listCommand(p *ui.Process, arch *string) *cobra.Command {
 	var l contents.Style
 	c := &cobra.Command{
 		Use: "ls [flags] IMAGE [PATH...]", Short: "List files of an image",
@@ -26,10 +28,10 @@ IMAGE is ` + sources + `.`,
 		Example: `  sealift image ls -l image.sif /usr/lib
   sealift image ls -lR oci:layout:tag
   sealift image ls -R --json image.sif | jq -r '.[] | select(.type == "file") | .path'`,
-		Args: atLeast(1),
+		Args: ui.AtLeast(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withFiles(c.Context(), args[0], *arch, func(files contents.FS) error {
-				return p.buffered(func(w io.Writer) error { return l.Print(w, files, args[1:]) })
+				return p.Buffered(func(w io.Writer) error { return l.Print(w, files, args[1:]) })
 			})
 		},
 	}

@@ -1,21 +1,19 @@
-package main
+package actions
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/ui"
+
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/squashfs"
@@ -28,22 +26,22 @@ import (
 
 // act does what an action command asks for. The starter is started first, and
 // gets ready while the image is opened and the plan computed.
-func (p *process) act(ctx context.Context, r *spec.Request, path string, a *actionFlags) error {
-	facts, err := host.Probe(host.Inputs{Environ: p.environ, Cwd: p.cwd, SubIDs: r.Fakeroot})
+func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
+	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot})
 	if err != nil {
 		return err
 	}
 	if a.dryRun {
-		return p.printPlan(r, facts, path)
+		return printPlan(p, r, facts, path)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
 		return err
 	}
-	s := start{process: p, job: launch.Job{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}}
+	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
 	s.begin(namespaces, facts)
 	defer s.close()
-	if s.img, err = openImage(path, a.imageOptions(facts.MemoryLimit)); err != nil {
+	if s.img, err = images.Open(path, a.imageOptions(facts.MemoryLimit)); err != nil {
 		return err
 	}
 	c, err := spec.Compute(*r, facts, s.img.Info())
@@ -51,30 +49,13 @@ func (p *process) act(ctx context.Context, r *spec.Request, path string, a *acti
 		return err
 	}
 	for _, note := range c.Notes {
-		p.info("%s", note)
+		p.Info("%s", note)
 	}
 	return s.run(ctx, c)
 }
 
-// openImage opens an image for a command that takes files and directories.
-func openImage(path string, o image.Options) (*image.File, error) {
-	img, err := image.Open(path, o)
-	scheme, _, named := strings.Cut(path, ":")
-	switch {
-	case err != nil && hint.Of(err) == "":
-		return nil, hint.Wrap(err, "check the path")
-	case !named || !errors.Is(err, fs.ErrNotExist):
-		return img, err
-	case slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, scheme):
-		return nil, hint.Wrap(err, "make a file of it first: sealift build image.sif %s", path)
-	case strings.HasPrefix(path, scheme+"://"):
-		return nil, hint.Wrap(err, "only files and directories can be run; save the image as a docker-archive or OCI layout and build one from it")
-	}
-	return nil, err
-}
-
-func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) error {
-	img, err := openImage(path, image.Options{})
+func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string) error {
+	img, err := images.Open(path, image.Options{})
 	if err != nil {
 		return err
 	}
@@ -83,12 +64,12 @@ func (p *process) printPlan(r *spec.Request, facts *host.Facts, path string) err
 	if err != nil {
 		return err
 	}
-	return p.print(c.Plan.String())
+	return p.Print(c.Plan.String())
 }
 
 // start is a container on its way.
 type start struct {
-	*process
+	*ui.Process
 	job     launch.Job
 	child   *launch.Child
 	img     *image.File
@@ -117,7 +98,7 @@ func (s *start) begin(namespaces plan.Clone, facts *host.Facts) {
 }
 
 func (s *start) spawn(namespaces plan.Clone) (err error) {
-	if s.job.Starter, err = launch.FindStarter(s.executable); err != nil {
+	if s.job.Starter, err = launch.FindStarter(s.Executable); err != nil {
 		return err
 	}
 	s.child, err = launch.Start(namespaces, s.job)
@@ -125,7 +106,7 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 }
 
 // run runs the container and waits for it; the payload's status is the error
-// exitStatus, nil for 0.
+// ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
 	s.owner = c.Owner
 	go warm(s.img, c.Plan.Process)
@@ -137,8 +118,8 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		return err
 	}
 	if status.Code != 0 {
-		s.interrupted = status.Code == 128+int(syscall.SIGINT) && arrives(s.sigint)
-		return exitStatus(status.Code)
+		s.Interrupted = status.Code == 128+int(syscall.SIGINT) && arrives(s.sigint)
+		return ui.ExitStatus(status.Code)
 	}
 	return nil
 }
@@ -195,8 +176,12 @@ func (s *start) serve(_ string, fd int, extra []plan.Op) error {
 	return server.Serve(fd)
 }
 
-// runScript is the build's Runner.
-func (p *process) runScript(ctx context.Context, x build.Exec) error {
+// Runner returns how a build runs its scripts.
+func Runner(p *ui.Process) build.Runner {
+	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x) }
+}
+
+func runScript(ctx context.Context, p *ui.Process, x build.Exec) error {
 	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir})
 	if err != nil {
 		return err
@@ -212,54 +197,13 @@ func (p *process) runScript(ctx context.Context, x build.Exec) error {
 	if err != nil {
 		return errors.Join(err, img.Close())
 	}
-	s := start{process: p, img: img, trace: x.Trace, job: launch.Job{Stdout: p.stderr, Stderr: p.stderr}}
+	s := start{Process: p, img: img, trace: x.Trace, job: launch.Job{Stdout: p.Stderr, Stderr: p.Stderr}}
 	s.begin(c.Plan.Clone, facts)
 	defer s.close()
 	err = s.run(ctx, c)
-	var code exitStatus
+	var code ui.ExitStatus
 	if errors.As(err, &code) {
 		return fmt.Errorf("the script failed with exit status %d", int(code))
 	}
 	return err
-}
-
-// interrupted is the end of a command by a signal.
-type interrupted struct{ syscall.Signal }
-
-func (i interrupted) Error() string { return fmt.Sprintf("ended by a signal: %v", i.Signal) }
-
-// ExitCode is 128+n.
-func (i interrupted) ExitCode() int { return 128 + int(i.Signal) }
-
-// interruptible calls f with a context that the signals which end a program
-// cancel. When one did, that is the error, whatever else came of it.
-func interruptible(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	go func() {
-		select {
-		case s := <-signals:
-			n, _ := s.(syscall.Signal)
-			cancel(interrupted{n})
-		case <-ctx.Done():
-		}
-	}()
-	err := f(ctx)
-	var by interrupted
-	if err != nil && errors.As(context.Cause(ctx), &by) {
-		return by
-	}
-	return err
-}
-
-// readUpTo fills b from r and returns how much there was.
-func readUpTo(r io.Reader, b []byte) (int, error) {
-	n, err := io.ReadFull(r, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return n, nil
-	}
-	return n, err
 }

@@ -1,21 +1,30 @@
-package main
+// Package actions is the commands that run a container: exec, run, shell and
+// test.
+//
+// Input: flags, and the image's name. It probes the host, opens the image, has
+// runtime/spec compute the plan and runtime/launch carry it out, and serves the
+// image's files meanwhile. Output: the payload's exit status. It decides nothing
+// about what a container is like.
+package actions
 
 import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
-// actionCommands are exec, run, shell and test.
-func (p *process) actionCommands() []*cobra.Command {
+// Commands returns exec, run, shell and test.
+func Commands(p *ui.Process) []*cobra.Command {
 	return []*cobra.Command{
-		p.actionCommand(spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2),
-		p.actionCommand(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1),
-		p.actionCommand(spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1),
-		p.actionCommand(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1),
+		command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2),
+		command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1),
+		command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1),
+		command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1),
 	}
 }
 
@@ -42,7 +51,7 @@ var examples = map[spec.Action]string{
 // actionFlags are the flags of an action that the plan does not depend on.
 type actionFlags struct {
 	dryRun     bool
-	imageCache size
+	imageCache ui.Size
 }
 
 // imageOptions returns how to open the image where control groups allow so
@@ -54,17 +63,17 @@ func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 	return image.Options{CacheBytes: imagefs.CacheBytes(memoryLimit)}
 }
 
-func (p *process) actionCommand(action spec.Action, use, short string, operands int) *cobra.Command {
+func command(p *ui.Process, action spec.Action, use, short string, operands int) *cobra.Command {
 	var a actionFlags
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
-		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: atLeast(operands),
+		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: ui.AtLeast(operands),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.fromEnvironment(c.Flags()); err != nil {
+			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
 			r.Args = args[1:]
-			return p.act(c.Context(), r, args[0], &a)
+			return act(c.Context(), p, r, args[0], &a)
 		},
 	}
 	flags := c.Flags()
@@ -73,66 +82,66 @@ func (p *process) actionCommand(action spec.Action, use, short string, operands 
 	environmentFlags(flags, r)
 	isolationFlags(flags, r)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
-	bind(flags, "image-cache", "IMAGE_CACHE")
+	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")
-		bind(flags, "shell", "SHELL")
+		ui.Bind(flags, "shell", "SHELL")
 	}
 	return c
 }
 
 func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make host paths visible: `SOURCE[:TARGET[:ro|rw]]`, comma separated")
-	bind(flags, "bind", "BIND", "BINDPATH")
+	ui.Bind(flags, "bind", "BIND", "BINDPATH")
 	flags.StringVarP(&r.Home, "home", "H", "", "home directory: `SOURCE[:TARGET]`")
-	bind(flags, "home", "HOME")
+	ui.Bind(flags, "home", "HOME")
 	flags.BoolVar(&r.NoHome, "no-home", false, "do not mount the home directory")
-	bind(flags, "no-home", "NO_HOME")
+	ui.Bind(flags, "no-home", "NO_HOME")
 	flags.StringVar(&r.Pwd, "cwd", "", "working `directory` inside the container")
-	bind(flags, "cwd", "CWD", "TARGET_CWD")
+	ui.Bind(flags, "cwd", "CWD", "TARGET_CWD")
 	flags.StringVar(&r.Pwd, "pwd", "", "the same as --cwd `directory`")
-	bind(flags, "pwd", "PWD", "TARGET_PWD")
+	ui.Bind(flags, "pwd", "PWD", "TARGET_PWD")
 	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory in memory at this `path`; comma separated")
-	bind(flags, "scratch", "SCRATCH", "SCRATCHDIR")
+	ui.Bind(flags, "scratch", "SCRATCH", "SCRATCHDIR")
 	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, bind-paths or a path")
-	bind(flags, "no-mount", "NO_MOUNT")
+	ui.Bind(flags, "no-mount", "NO_MOUNT")
 	flags.BoolVar(&r.WritableTmpfs, "writable-tmpfs", false, "allow changes to the image's files, lost at the end")
-	bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
+	ui.Bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
 }
 
 func environmentFlags(flags *pflag.FlagSet, r *spec.Request) {
 	flags.StringArrayVar(&r.Env, "env", nil, "set variables: `NAME=VALUE`, comma separated")
 	flags.StringSliceVar(&r.EnvFiles, "env-file", nil, "set variables from a `file` of NAME=VALUE lines")
-	bind(flags, "env-file", "ENV_FILE")
+	ui.Bind(flags, "env-file", "ENV_FILE")
 	flags.BoolVarP(&r.CleanEnv, "cleanenv", "e", false, "keep the caller's variables out, but for the batch system's")
-	bind(flags, "cleanenv", "CLEANENV")
+	ui.Bind(flags, "cleanenv", "CLEANENV")
 	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "`names` of the caller's variables to keep out, comma separated")
-	bind(flags, "no-env", "NOENV")
+	ui.Bind(flags, "no-env", "NOENV")
 	flags.BoolVar(&r.NoEval, "no-eval", false, "take the values of --env literally, without shell expansion")
-	bind(flags, "no-eval", "NO_EVAL")
+	ui.Bind(flags, "no-eval", "NO_EVAL")
 }
 
 func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
 	flags.BoolVarP(&r.Contain, "contain", "c", false, "minimal /dev, empty /tmp and home, no working directory")
-	bind(flags, "contain", "CONTAIN")
+	ui.Bind(flags, "contain", "CONTAIN")
 	flags.BoolVarP(&r.ContainAll, "containall", "C", false, "--contain, --cleanenv, own process and IPC namespaces")
-	bind(flags, "containall", "CONTAINALL")
+	ui.Bind(flags, "containall", "CONTAINALL")
 	flags.BoolVarP(&r.Fakeroot, "fakeroot", "f", false, "be root inside the container")
-	bind(flags, "fakeroot", "FAKEROOT")
+	ui.Bind(flags, "fakeroot", "FAKEROOT")
 	flags.BoolVarP(&r.Userns, "userns", "u", false, "use a user namespace even as root")
-	bind(flags, "userns", "USERNS", "UNSHARE_USERNS")
-	flags.VarPF(opposite{&r.NoPID}, "pid", "p", "own process namespace (the default)").NoOptDefVal = "true"
+	ui.Bind(flags, "userns", "USERNS", "UNSHARE_USERNS")
+	flags.VarPF(ui.Opposite{Of: &r.NoPID}, "pid", "p", "own process namespace (the default)").NoOptDefVal = "true"
 	flags.BoolVar(&r.NoPID, "no-pid", false, "stay in the caller's process namespace")
-	bind(flags, "no-pid", "NO_PID")
+	ui.Bind(flags, "no-pid", "NO_PID")
 	flags.BoolVarP(&r.IPC, "ipc", "i", false, "own IPC namespace")
-	bind(flags, "ipc", "IPC")
+	ui.Bind(flags, "ipc", "IPC")
 	flags.BoolVar(&r.UTS, "uts", false, "own host name")
-	bind(flags, "uts", "UTS")
+	ui.Bind(flags, "uts", "UTS")
 	flags.StringVar(&r.Hostname, "hostname", "", "host `name` inside the container (implies --uts)")
-	bind(flags, "hostname", "HOSTNAME")
+	ui.Bind(flags, "hostname", "HOSTNAME")
 	flags.BoolVar(&r.NoInit, "no-init", false, "the payload itself is process 1")
-	bind(flags, "no-init", "NOSHIMINIT")
+	ui.Bind(flags, "no-init", "NOSHIMINIT")
 	flags.BoolVar(&r.NoUmask, "no-umask", false, "umask 0022 instead of the caller's")
-	bind(flags, "no-umask", "NO_UMASK")
+	ui.Bind(flags, "no-umask", "NO_UMASK")
 }

@@ -1,10 +1,12 @@
-package main
+package images
 
 import (
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,7 @@ type unpackFlags struct {
 	force, notOwners bool
 }
 
-func (p *process) imageUnpackCommand(arch *string) *cobra.Command {
+func unpackCommand(p *ui.Process, arch *string) *cobra.Command {
 	var f unpackFlags
 	c := &cobra.Command{
 		Use: "unpack [flags] IMAGE DIRECTORY [PATH...]", Short: "Write files of an image to a new directory",
@@ -34,10 +36,10 @@ is empty or that build --sandbox made, and no other.
 IMAGE is ` + sources + `.`,
 		Example: `  sealift image unpack image.sif rootfs
   sealift image unpack oci-archive:image.tar tools /usr/local /etc/profile`,
-		Args: atLeast(2),
+		Args: ui.AtLeast(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.arch = *arch
-			return p.imageUnpack(c.Context(), f, args[0], args[1], args[2:])
+			return unpack(c.Context(), p, f, args[0], args[1], args[2:])
 		},
 	}
 	c.Flags().BoolVarP(&f.force, "force", "F", false, "replace a directory that exists")
@@ -45,7 +47,7 @@ IMAGE is ` + sources + `.`,
 	return c
 }
 
-func (p *process) imageUnpack(ctx context.Context, f unpackFlags, name, path string, paths []string) error {
+func unpack(ctx context.Context, p *ui.Process, f unpackFlags, name, path string, paths []string) error {
 	out, err := output.CreateDir(path, output.DirOptions{Force: f.force, Marker: ".singularity.d"})
 	if err != nil {
 		return err
@@ -57,7 +59,7 @@ func (p *process) imageUnpack(ctx context.Context, f unpackFlags, name, path str
 			return err
 		}
 		defer func() { err = errors.Join(err, dir.Close()) }()
-		defer func() { p.losses(s) }()
+		defer func() { losses(p, s) }()
 		root := os.Getuid() == 0
 		return s.Unpack(ctx, dir, parent, contents.Selection{Paths: paths},
 			sandbox.WriteOptions{Chown: root && !f.notOwners, Devices: root})

@@ -1,4 +1,4 @@
-package main
+package images
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/spf13/cobra"
 
@@ -18,14 +20,15 @@ type aspects struct {
 	labels, deffile, runscript, startscript, test, environment, help, all, json bool
 }
 
-func (p *process) inspectCommand() *cobra.Command {
+// InspectCommand returns inspect.
+func InspectCommand(p *ui.Process) *cobra.Command {
 	var a aspects
 	c := &cobra.Command{
 		Use: "inspect [flags] IMAGE", Short: "Print an image's labels, scripts and definition",
 		Long: `Print an image's labels (the default), definition file, scripts, environment
 and help, as text or as JSON in Apptainer's shape.`,
-		Args: cobra.MatchAll(atLeast(1), atMost(1)),
-		RunE: func(_ *cobra.Command, args []string) error { return p.inspect(args[0], a) },
+		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
+		RunE: func(_ *cobra.Command, args []string) error { return inspect(p, args[0], a) },
 	}
 	flags := c.Flags()
 	flags.BoolVarP(&a.labels, "labels", "l", false, "labels (the default)")
@@ -40,8 +43,8 @@ and help, as text or as JSON in Apptainer's shape.`,
 	return c
 }
 
-func (p *process) inspect(path string, a aspects) error {
-	img, err := openImage(path, image.Options{})
+func inspect(p *ui.Process, path string, a aspects) error {
+	img, err := Open(path, image.Options{})
 	if err != nil {
 		return err
 	}
@@ -57,9 +60,9 @@ func (p *process) inspect(path string, a aspects) error {
 		if err != nil {
 			return err
 		}
-		return p.print(string(text) + "\n")
+		return p.Print(string(text) + "\n")
 	}
-	return p.print(clean(text(kept)))
+	return p.Print(ui.Clean(text(kept)))
 }
 
 // pick returns the attributes that were asked for.

@@ -1,34 +1,38 @@
-package main
+// Package builds is the command build.
+//
+// Input: flags, and the name of a definition file or an image. It has
+// image/build compute the steps and take them, with package actions to run their
+// scripts. Output: the image, and a line for each step.
+package builds
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"time"
+
+	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
-	"github.com/sealift/sealift/image/squashfs/codec"
-	"github.com/sealift/sealift/image/squashfs/writer"
 )
 
 // buildFlags are the flags of build that need work before they are options.
 type buildFlags struct {
 	build.Options
 	args, argFiles []string
-	compression    string
-	blockSize      size
+	format         images.Format
 	dryRun         bool
 	fakeroot       bool
 }
@@ -38,23 +42,16 @@ type buildFlags struct {
 // not be doubled.
 const buildingGC = 30
 
-// formatFlags are the flags that say how an image is compressed.
-func formatFlags(flags *pflag.FlagSet, compression *string, blockSize *size) {
-	*blockSize = writer.DefaultBlockSize
-	flags.StringVar(compression, "compression", "zstd",
-		"compress with `METHOD`: zstd[:1-22], gzip[:1-9], lz4, xz or none")
-	flags.Var(blockSize, "block-size", "bytes that are compressed at a time, a power of two from 4K to 1M")
-}
-
 // buildError is a failure of the build, whatever a script's own status was.
 type buildError struct{ error }
 
 func (e buildError) Unwrap() error { return e.error }
 
 // ExitCode is that of every failure of Sealift's own.
-func (buildError) ExitCode() int { return exitFailure }
+func (buildError) ExitCode() int { return ui.ExitFailure }
 
-func (p *process) buildCommand() *cobra.Command {
+// Command returns build.
+func Command(p *ui.Process) *cobra.Command {
 	var b buildFlags
 	c := &cobra.Command{
 		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file or another image",
@@ -64,27 +61,27 @@ SIF or SquashFS file, or a directory. OUTPUT appears when everything has
 succeeded, the %test section included.
 
 With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
-		Args: cobra.MatchAll(atLeast(2), atMost(2)),
+		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.fromEnvironment(c.Flags()); err != nil {
+			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
 			b.Output = args[0]
-			return p.build(c, &b, args[1])
+			return run(p, c, &b, args[1])
 		},
 	}
 	flags := c.Flags()
 	flags.BoolVarP(&b.Sandbox, "sandbox", "s", false, "build a directory instead of a file")
-	bind(flags, "sandbox", "SANDBOX")
+	ui.Bind(flags, "sandbox", "SANDBOX")
 	flags.BoolVarP(&b.Force, "force", "F", false, "replace an output that exists")
-	bind(flags, "force", "FORCE")
+	ui.Bind(flags, "force", "FORCE")
 	flags.BoolVarP(&b.NoTest, "notest", "T", false, "do not run the %test section")
-	bind(flags, "notest", "NOTEST")
+	ui.Bind(flags, "notest", "NOTEST")
 	flags.StringArrayVar(&b.args, "build-arg", nil, "value of a template: `NAME=VALUE`")
 	flags.StringArrayVar(&b.argFiles, "build-arg-file", nil, "`file` of such values, one per line")
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
-	formatFlags(flags, &b.compression, &b.blockSize)
+	b.format.AddFlags(flags)
 	flags.StringVar(&b.Profile, "profile", "",
 		"run the shell `COMMAND` in the image and put first what it reads, so that it starts faster from a slow disk")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
@@ -92,46 +89,45 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	return c
 }
 
-func (p *process) build(c *cobra.Command, b *buildFlags, source string) error {
+func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if !b.fakeroot {
-		return usageError(c, errors.New("--fakeroot=false: a build always runs as root of its own user namespace"))
+		return ui.UsageError(c, errors.New("--fakeroot=false: a build always runs as root of its own user namespace"))
 	}
 	recipe, err := readRecipe(source)
 	if err != nil {
 		return err
 	}
-	if b.Codec, err = codec.Parse(b.compression); err != nil {
+	if b.Codec, b.BlockSize, err = b.format.Options(); err != nil {
 		return err
 	}
-	b.BlockSize = int(b.blockSize)
 	if b.Arguments, err = buildArguments(b.argFiles, b.args); err != nil {
 		return err
 	}
-	now, fixed, err := p.buildTime()
+	now, fixed, err := p.BuildTime()
 	if err != nil {
 		return err
 	}
 	b.Reproducible = b.Reproducible || fixed
-	h := build.Host{Arch: runtime.GOARCH, Dir: p.cwd, Version: buildcfg.Version}
+	h := build.Host{Arch: runtime.GOARCH, Dir: p.Cwd, Version: buildcfg.Version}
 	steps, err := build.Compute(recipe, h, b.Options)
 	if err != nil {
 		return err
 	}
 	if b.dryRun {
 		for _, s := range steps {
-			if err := p.print(s.String() + "\n"); err != nil {
+			if err := p.Print(s.String() + "\n"); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	e := build.Environment{
-		Host: h, Run: p.runScript, Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		Variables: p.environ, Stdout: p.stderr, Stderr: p.stderr,
-		Notify: func(line string) { p.info("%s", line) },
+		Host: h, Run: actions.Runner(p), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
+		Notify: func(line string) { p.Info("%s", line) },
 	}
 	debug.SetGCPercent(buildingGC)
-	return interruptible(c.Context(), func(ctx context.Context) error {
+	return ui.Interruptible(c.Context(), func(ctx context.Context) error {
 		if err := build.Run(ctx, steps, e); err != nil {
 			return buildError{err}
 		}
@@ -220,18 +216,11 @@ func addArgument(values map[string]string, kv string) error {
 	return nil
 }
 
-// buildTime is the time that the image carries: SOURCE_DATE_EPOCH, in seconds,
-// where it is set (reproducible-builds.org/specs/source-date-epoch).
-func (p *process) buildTime() (now time.Time, fixed bool, err error) {
-	for _, kv := range p.environ {
-		if v, ok := strings.CutPrefix(kv, "SOURCE_DATE_EPOCH="); ok {
-			seconds, err := strconv.ParseInt(v, 10, 64)
-			if err != nil || seconds < 0 {
-				return now, false, hint.New("SOURCE_DATE_EPOCH="+v+" is not a time",
-					"set it to a number of seconds since 1970")
-			}
-			return time.Unix(seconds, 0).UTC(), true, nil
-		}
+// readUpTo fills b from r and returns how much there was.
+func readUpTo(r io.Reader, b []byte) (int, error) {
+	n, err := io.ReadFull(r, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, nil
 	}
-	return time.Now().Truncate(time.Second), false, nil
+	return n, err
 }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"errors"
@@ -20,16 +20,16 @@ var prefixes = []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}
 // keysOf is the annotation that holds the variables of a flag, without prefix.
 const keysOf = "environment"
 
-// bind names the environment variables that set a flag when the command line
+// Bind names the environment variables that set a flag when the command line
 // does not; a flag that collects values gets both, the variable's first.
-func bind(flags *pflag.FlagSet, name string, keys ...string) {
+func Bind(flags *pflag.FlagSet, name string, keys ...string) {
 	f := flags.Lookup(name)
 	f.Annotations = map[string][]string{keysOf: keys}
 	f.Usage += " (SEALIFT_" + keys[0] + ")"
 }
 
-// fromEnvironment sets the flags that the environment names.
-func (p *process) fromEnvironment(flags *pflag.FlagSet) error {
+// FromEnvironment sets the flags that the environment names.
+func (p *Process) FromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
 		list, collects := f.Value.(pflag.SliceValue)
@@ -56,27 +56,27 @@ func (p *process) fromEnvironment(flags *pflag.FlagSet) error {
 	return failed
 }
 
-// opposite is a boolean flag whose variable says the contrary.
-type opposite struct{ of *bool }
+// Opposite is a boolean flag whose variable says the contrary.
+type Opposite struct{ Of *bool }
 
 // Set is pflag.Value's.
-func (o opposite) Set(text string) error {
+func (o Opposite) Set(text string) error {
 	v, err := strconv.ParseBool(text)
-	*o.of = !v
+	*o.Of = !v
 	return err
 }
 
 // String is pflag.Value's.
-func (o opposite) String() string { return strconv.FormatBool(o.of != nil && !*o.of) }
+func (o Opposite) String() string { return strconv.FormatBool(o.Of != nil && !*o.Of) }
 
 // Type is pflag.Value's.
-func (opposite) Type() string { return "bool" }
+func (Opposite) Type() string { return "bool" }
 
 // lookup returns the first variable that is set and not empty.
-func (p *process) lookup(keys []string) (name, value string) {
+func (p *Process) lookup(keys []string) (name, value string) {
 	for _, prefix := range prefixes {
 		for _, key := range keys {
-			for _, kv := range p.environ {
+			for _, kv := range p.Environ {
 				if v, ok := strings.CutPrefix(kv, prefix+key+"="); ok && v != "" {
 					return prefix + key, v
 				}
@@ -86,13 +86,13 @@ func (p *process) lookup(keys []string) (name, value string) {
 	return "", ""
 }
 
-// usageError is a mistake on the command line.
-func usageError(c *cobra.Command, err error) error {
+// UsageError is a mistake on the command line.
+func UsageError(c *cobra.Command, err error) error {
 	return hint.Wrap(err, "see '%s --help'", c.CommandPath())
 }
 
-// knownCommand refuses what is no command's name, and tells of similar ones.
-func knownCommand(c *cobra.Command, args []string) error {
+// KnownCommand refuses what is no command's name, and tells of similar ones.
+func KnownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -100,24 +100,24 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if similar := c.SuggestionsFor(args[0]); len(similar) > 0 {
 		return hint.Wrap(err, "did you mean %s? See '%s --help'", strings.Join(similar, " or "), c.CommandPath())
 	}
-	return usageError(c, err)
+	return UsageError(c, err)
 }
 
-// atMost allows n operands.
-func atMost(n int) cobra.PositionalArgs {
+// AtMost allows n operands.
+func AtMost(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > n {
-			return usageError(c, fmt.Errorf("unexpected operand %q: %s", args[n], c.UseLine()))
+			return UsageError(c, fmt.Errorf("unexpected operand %q: %s", args[n], c.UseLine()))
 		}
 		return nil
 	}
 }
 
-// atLeast requires n operands named by the command's use line.
-func atLeast(n int) cobra.PositionalArgs {
+// AtLeast requires n operands named by the command's use line.
+func AtLeast(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < n {
-			return usageError(c, fmt.Errorf("%s needs %d operands: %s", c.Name(), n, c.UseLine()))
+			return UsageError(c, fmt.Errorf("%s needs %d operands: %s", c.Name(), n, c.UseLine()))
 		}
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"errors"
@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// size is a flag's number of bytes: "131072", "128K", "16M" or "2GiB", in
+// Size is a flag's number of bytes: "131072", "128K", "16M" or "2GiB", in
 // powers of 1024.
-type size int64
+type Size int64
 
 // Set is pflag.Value's.
-func (s *size) Set(text string) error {
+func (s *Size) Set(text string) error {
 	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
 	shift := 0
 	if n := len(number); n > 0 {
@@ -23,12 +23,12 @@ func (s *size) Set(text string) error {
 	if err != nil || n < 0 || n<<shift>>shift != n {
 		return errors.New("not a number of bytes such as 131072, 128K or 16M")
 	}
-	*s = size(n << shift)
+	*s = Size(n << shift)
 	return nil
 }
 
 // String is pflag.Value's.
-func (s *size) String() string {
+func (s *Size) String() string {
 	n, unit := int64(*s), 0
 	for unit < 4 && n != 0 && n%1024 == 0 {
 		n, unit = n/1024, unit+1
@@ -37,4 +37,4 @@ func (s *size) String() string {
 }
 
 // Type is pflag.Value's.
-func (*size) Type() string { return "SIZE" }
+func (*Size) Type() string { return "SIZE" }

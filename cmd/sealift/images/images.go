@@ -1,10 +1,17 @@
-package main
+// Package images is the commands that look into images and make them of other
+// ones, without running anything: image and inspect.
+//
+// Input: flags and names of images. Output: what image/contents and
+// image/metadata find, printed, or a new file or directory.
+package images
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"runtime"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 
 	"github.com/spf13/cobra"
 
@@ -16,18 +23,19 @@ const sources = `a SIF or SquashFS file, a directory, an OCI layout or archive,
 or the output of docker save: by its path, or as oci:DIR[:TAG],
 oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]`
 
-func (p *process) imageCommand() *cobra.Command {
+// Command returns image and its commands.
+func Command(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "image", Short: "Make images, and look into them, without running or mounting anything",
 		Long: `Make images of what is there already, and look into them: without namespaces,
 FUSE or privilege.
 
 An image is ` + sources + `.`,
-		Args: knownCommand,
+		Args: ui.KnownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	arch := c.PersistentFlags().String("arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
-	c.AddCommand(p.imageCatCommand(arch), p.imageListCommand(arch), p.imagePackCommand(arch), p.imageUnpackCommand(arch))
+	c.AddCommand(catCommand(p, arch), listCommand(p, arch), packCommand(p, arch), unpackCommand(p, arch))
 	return c
 }
 
@@ -52,7 +60,7 @@ func withFiles(ctx context.Context, name, arch string, f func(contents.FS) error
 // withSource calls f with the image that name says, and a context that signals
 // end. In temp a compressed archive is decompressed.
 func withSource(ctx context.Context, name, arch, temp string, f func(context.Context, *contents.Source) error) error {
-	return interruptible(ctx, func(ctx context.Context) error {
+	return ui.Interruptible(ctx, func(ctx context.Context) error {
 		s, err := contents.Open(ctx, name, contents.Options{Arch: arch, TempDir: temp})
 		if err != nil {
 			return err
@@ -63,8 +71,8 @@ func withSource(ctx context.Context, name, arch, temp string, f func(context.Con
 }
 
 // losses warns of what is not as in the image.
-func (p *process) losses(s *contents.Source) {
+func losses(p *ui.Process, s *contents.Source) {
 	for _, w := range s.Warnings() {
-		p.warn("%s", w)
+		p.Warn("%s", w)
 	}
 }

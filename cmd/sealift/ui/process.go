@@ -1,0 +1,21 @@
+// Package ui is how the program meets its user: the process's own inputs, the
+// terminal, flags that the environment may set, and the end by a signal.
+//
+// Input: what main read of the process. Output: lines on the standard streams,
+// and the only exit. A command's package gets a Process and hands on what it
+// needs; this package knows no command.
+package ui
+
+import "os"
+
+// Process is what only a program's main may read.
+type Process struct {
+	Terminal
+	Args                  []string // without the program's name
+	Name                  string   // under which the program was called
+	Environ               []string
+	Cwd                   string // empty when there is none
+	Executable            string // path of this program
+	Stdin, Stdout, Stderr *os.File
+	Interrupted           bool // SIGINT came, and ended the payload
+}

@@ -1,0 +1,120 @@
+package ui
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// fake returns a process that prints into buffers.
+func fake(environ ...string) (p *Process, out, msg *bytes.Buffer) {
+	out, msg = new(bytes.Buffer), new(bytes.Buffer)
+	return &Process{Terminal: Terminal{Out: out, Err: msg}, Name: "sealift", Environ: environ, Cwd: "/w"}, out, msg
+}
+
+func TestFlagsFromEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		environ []string
+		args    []string
+		binds   string
+		home    bool
+		err     string
+	}{
+		{name: "nothing"},
+		{name: "own prefix first", environ: []string{"APPTAINER_BIND=a", "SEALIFT_BIND=s", "SINGULARITY_BIND=g"}, binds: "s"},
+		{name: "second key", environ: []string{"SINGULARITY_BINDPATH=g"}, binds: "g"},
+		{name: "collects, variable first", environ: []string{"SEALIFT_BIND=s"}, args: []string{"--bind", "f"}, binds: "s f"},
+		{name: "empty is unset", environ: []string{"SEALIFT_BIND=", "APPTAINER_BIND=a"}, binds: "a"},
+		{name: "boolean", environ: []string{"APPTAINER_NO_HOME=t"}, home: true},
+		{name: "flag beats variable", environ: []string{"SEALIFT_NO_HOME=1"}, args: []string{"--no-home=false"}},
+		{name: "not a boolean", environ: []string{"SEALIFT_NO_HOME=yes"}, err: "SEALIFT_NO_HOME=yes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, _, _ := fake(c.environ...)
+			flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
+			binds := flags.StringArray("bind", nil, "")
+			home := flags.Bool("no-home", false, "")
+			Bind(flags, "bind", "BIND", "BINDPATH")
+			Bind(flags, "no-home", "NO_HOME")
+			if err := flags.Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			err := p.FromEnvironment(flags)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) || hint.Of(err) == "" {
+					t.Errorf("error %v, hint %q", err, hint.Of(err))
+				}
+				return
+			}
+			if got := strings.Join(*binds, " "); err != nil || got != c.binds || *home != c.home {
+				t.Errorf("binds %q, home %v, error %v", got, *home, err)
+			}
+		})
+	}
+}
+
+func TestFail(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{ExitStatus(37), 37, ""},
+		{errors.New("broken \x1b[31m\u202eimage"), 125, "sealift: error: broken \ufffd[31m\ufffdimage\n"},
+		{hint.New("no", "do %s", "this"), 125, "sealift: error: no\nsealift: hint: do this\n"},
+		{coded{}, 127, "sealift: error: gone\n"},
+	} {
+		p, _, msg := fake()
+		if code := p.Fail(c.err); code != c.code || msg.String() != c.text {
+			t.Errorf("%v: code %d, text %q", c.err, code, msg.String())
+		}
+	}
+}
+
+type coded struct{}
+
+func (coded) Error() string { return "gone" }
+
+func (coded) ExitCode() int { return 127 }
+
+func TestQuiet(t *testing.T) {
+	p, _, msg := fake()
+	p.Quiet = true
+	p.Info("a step")
+	if p.Warn("w %d", 1); msg.String() != "sealift: warning: w 1\n" {
+		t.Errorf("%q", msg.String())
+	}
+}
+
+func TestSilent(t *testing.T) {
+	p, _, msg := fake()
+	p.Silent = true
+	p.Info("a step")
+	p.Warn("careful")
+	if p.Fail(os.ErrExist); msg.String() != "sealift: error: file already exists\n" {
+		t.Errorf("%q", msg)
+	}
+}
+
+func TestBuildTime(t *testing.T) {
+	p, _, _ := fake("SOURCE_DATE_EPOCH=1600000000")
+	if now, fixed, err := p.BuildTime(); !fixed || err != nil || !now.Equal(time.Unix(1600000000, 0)) {
+		t.Error(now, fixed, err)
+	}
+	p, _, _ = fake("SOURCE_DATE_EPOCH=soon")
+	if _, _, err := p.BuildTime(); hint.Of(err) == "" {
+		t.Error("no hint:", err)
+	}
+	p, _, _ = fake()
+	if _, fixed, err := p.BuildTime(); fixed || err != nil {
+		t.Error(fixed, err)
+	}
+}

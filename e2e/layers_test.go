@@ -51,10 +51,14 @@ var layers = map[string][]string{
 	"image/metadata": {"buildcfg", "image", "image/definition", "image/tree"},
 	"image/files":    {"image/tree"},
 	"image/profile":  {"image/squashfs", "image/squashfs/format", "image/tree"},
-	"image/build": {
-		"buildcfg", "image", "image/contents", "image/definition", "image/files", "image/metadata", "image/oci",
-		"image/output", "image/profile", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
+	"image/stage": {
+		"image", "image/contents", "image/metadata", "image/oci", "image/profile", "image/sandbox", "image/squashfs",
 		"image/squashfs/format", "image/squashfs/writer", "image/tree",
+	},
+	"image/build": {
+		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile",
+		"image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage",
+		"image/tree",
 	},
 
 	"runtime/account": {},
@@ -63,8 +67,9 @@ var layers = map[string][]string{
 	"runtime/shell":   {},
 	"runtime/view":    {"image"},
 	"runtime/environ": {"image", "runtime/bind", "runtime/shell", "runtime/view"},
+	"runtime/identity": {"runtime/host", "starter/plan"},
 	"runtime/spec": {
-		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/shell",
+		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/shell",
 		"runtime/view", "starter/plan",
 	},
 	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/plan"},
@@ -106,7 +111,7 @@ var owners = map[string][]string{
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
 		"e2e/box", "e2e/trees", "image", "image/build", "image/contents", "image/oci", "image/output",
-		"image/sandbox", "image/squashfs", "image/squashfs/meta", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
+		"image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

@@ -22,6 +22,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/codec"
@@ -79,6 +80,10 @@ type Exec struct {
 	// or a directory. Unless Mount is set, its environment scripts apply over
 	// Env, as for sealift exec.
 	Base string
+	// Layers are, where Base is empty, SquashFS images that lie over each
+	// other, the topmost first, and View what they are together.
+	Layers []*squashfs.Reader
+	View   image.FS
 	// Upper and Work, when set, make the root writable: they are directories
 	// of one file system, for an overlay over Base (overlayfs(5), userxattr).
 	// Every file of Base then has to appear as the root user's, since files of

@@ -36,7 +36,7 @@ func (s *copyFiles) run(ctx context.Context, b *building) error {
 	if err != nil {
 		return s.failed(err)
 	}
-	b.stage(s.at).edit(func(root *tree.Node) error {
+	b.state(s.at).Edit(func(root *tree.Node) error {
 		if err := files.Place(root, copies, s.Dest, b.time()); err != nil {
 			return s.failed(err)
 		}
@@ -49,7 +49,7 @@ func (s *copyFiles) load(ctx context.Context, b *building) ([]files.Copied, erro
 	if s.from.index < 0 {
 		return files.Host{Dir: b.Host.Dir, Time: b.time(), Skip: b.own()}.Load(s.Source)
 	}
-	root, err := b.stage(s.from).settle(ctx)
+	root, err := b.state(s.from).Settle(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -24,12 +24,12 @@ func (s *describe) String() string {
 }
 
 func (s *describe) run(_ context.Context, b *building) error {
-	st := b.stage(s.at)
+	st := b.state(s.at)
 	auto := metadata.Origin{
 		Time: b.Now, Arch: s.host.Arch, Version: s.host.Version, Headers: s.headers,
 		HasHelp: s.spec.Help != "", Base: st.base, Digest: st.digest,
 	}.Labels()
-	st.edit(func(root *tree.Node) error {
+	st.Edit(func(root *tree.Node) error {
 		spec := s.spec
 		spec.Auto = auto
 		written, err := metadata.TakeLabels(root)

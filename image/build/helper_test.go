@@ -167,14 +167,20 @@ func (s *site) names(t *testing.T) string {
 }
 
 // inUpper is a Runner that calls f with the upper directory, once the base
-// proves to be an image.
+// proves to be an image, or the layers one together.
 func inUpper(t *testing.T, f func(x Exec, upper string)) Runner {
 	return func(_ context.Context, x Exec) error {
-		base, err := image.Open(x.Base, image.Options{})
-		if err != nil {
-			return err
+		if x.Base != "" {
+			base, err := image.Open(x.Base, image.Options{})
+			if err != nil {
+				return err
+			}
+			defer base.Close()
+			x.View = base.FS()
 		}
-		defer base.Close()
+		if info, err := x.View.Stat(".singularity.d"); err != nil || !info.IsDir() || (len(x.Layers) == 0) != (x.Base != "") {
+			t.Errorf("%d layers of base %q: %v", len(x.Layers), x.Base, err)
+		}
 		if (x.Upper == "") != x.Test {
 			t.Errorf("test %v with upper %q", x.Test, x.Upper)
 		}

@@ -52,11 +52,11 @@ var errGuess = errors.New("layers with metadata of their own")
 // with a streaming source that is worked out before the layers are read. In
 // the rare case that they change it, they are packed apart first.
 func (s *pack) sif(ctx context.Context, b *building) error {
-	st := b.stage(s.at)
-	if st.source.streams() {
-		files, err := st.guess()
+	st := b.state(s.at)
+	if st.Streams() {
+		files, err := guess(st)
 		if err == nil {
-			err = s.write(ctx, st, files)
+			err = s.write(ctx, b, st, files)
 		}
 		if err == nil || !errors.Is(err, errGuess) && !errors.Is(err, metadata.ErrUnreadable) {
 			return err
@@ -65,7 +65,7 @@ func (s *pack) sif(ctx context.Context, b *building) error {
 			return err
 		}
 	}
-	root, err := st.settle(ctx)
+	root, err := st.Settle(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *pack) sif(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, st, files)
+	return s.write(ctx, b, st, files)
 }
 
 func rewind(f io.Seeker) error {
@@ -82,19 +82,17 @@ func rewind(f io.Seeker) error {
 }
 
 // guess returns the metadata that the stage would have without its source.
-func (s *stage) guess() (metadata.Files, error) {
-	root := tree.NewDir(0o755)
-	for _, e := range s.edits {
-		if err := e(root); err != nil {
-			return nil, fmt.Errorf("%w: %w", errGuess, err)
-		}
+func guess(st *state) (metadata.Files, error) {
+	root, err := st.Guess()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errGuess, err)
 	}
 	return metadata.FromTree(root)
 }
 
 // write writes the SIF file with the given metadata, which must turn out to be
 // the tree's.
-func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error {
+func (s *pack) write(ctx context.Context, b *building, st *state, files metadata.Files) error {
 	inspect, err := files.Inspect()
 	if err != nil {
 		return err
@@ -104,14 +102,14 @@ func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error
 		return err
 	}
 	c := sif.Contents{
-		Arch: s.arch, Deffile: []byte(s.definition), Time: st.b.Now, Reproducible: s.options.Reproducible,
+		Arch: s.arch, Deffile: []byte(s.definition), Time: b.Now, Reproducible: s.options.Reproducible,
 		JSON: []sif.NamedObject{{Name: sif.InspectMetadata, Data: text}},
 	}
 	if st.config != nil {
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.config})
 	}
-	return sif.Create(st.b.file.File(), c, func(w io.Writer) ([]byte, error) {
-		return writer.Write(ctx, w, st.b.writerOptions(), st.contents(ctx, func(root *tree.Node) error {
+	return sif.Create(b.file.File(), c, func(w io.Writer) ([]byte, error) {
+		return writer.Write(ctx, w, b.writerOptions(), st.Contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
 			if err == nil && !maps.Equal(found, files) {
 				err = errGuess
@@ -124,7 +122,7 @@ func (s *pack) write(ctx context.Context, st *stage, files metadata.Files) error
 // directory writes the output directory. Contents have to be read back for
 // that, so layers are packed first.
 func (s *pack) directory(ctx context.Context, b *building) (err error) {
-	root, err := b.stage(s.at).settle(ctx)
+	root, err := b.state(s.at).Settle(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,10 +137,4 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 		b.notify("warning: %s", w)
 	}
 	return err
-}
-
-// writerOptions are the same for every image of the build, so that blocks can
-// be copied from one to another as they are.
-func (b *building) writerOptions() writer.Options {
-	return writer.Options{Codec: b.options.Codec, BlockSize: b.options.BlockSize, ModTime: b.time()}
 }

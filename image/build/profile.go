@@ -18,20 +18,21 @@ type measure struct {
 func (s *measure) String() string { return fmt.Sprintf("%v: profile %s", s.at, s.command) }
 
 func (s *measure) run(ctx context.Context, b *building) error {
-	st := b.stage(s.at)
-	p, err := st.rebase(ctx)
+	st := b.state(s.at)
+	p, err := st.Pack(ctx)
 	if err != nil {
 		return err
 	}
-	r := profile.NewRecorder(p.reader.Super().BlockSize)
+	r := profile.NewRecorder(p.Reader.Super().BlockSize)
 	err = b.runner(ctx, Exec{
-		Base: p.path, Args: []string{"/bin/sh", "-c", s.command}, Dir: "/",
+		Base: p.Path, Args: []string{"/bin/sh", "-c", s.command}, Dir: "/",
 		Env: metadata.ScriptEnvironment(b.Variables, st.env), Trace: r.Add,
 	})
 	if err != nil {
 		return fmt.Errorf("%v: profile %q: %w", s.at, s.command, err)
 	}
-	st.hot = r.Hot()
-	b.notify("%v: %d files are read by %s", s.at, len(st.hot), s.command)
+	hot := r.Hot()
+	st.PutFirst(hot)
+	b.notify("%v: %d files are read by %s", s.at, len(hot), s.command)
 	return nil
 }

@@ -20,7 +20,7 @@ type building struct {
 	dir  *output.NewDir
 	// work is a temporary directory on the output's file system.
 	work   *output.Dir
-	stages []*stage
+	states []*state
 	// closers end what steps opened, last first.
 	closers []func() error
 	// names counts the names made in work.
@@ -48,14 +48,6 @@ func (b *building) notify(format string, args ...any) {
 
 // time is when the build happens, in seconds since the epoch.
 func (b *building) time() int64 { return b.Now.Truncate(time.Second).Unix() }
-
-// stage returns the state of a stage, which its first step makes.
-func (b *building) stage(at stageRef) *stage {
-	for len(b.stages) <= at.index {
-		b.stages = append(b.stages, &stage{b: b})
-	}
-	return b.stages[at.index]
-}
 
 func (b *building) closeLater(f func() error) { b.closers = append(b.closers, f) }
 

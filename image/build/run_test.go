@@ -193,7 +193,7 @@ func TestSetupAndPostShareARootUntilItIsEdited(t *testing.T) {
 	write(t, s.path("host"), "host")
 	var bases []string
 	s.env.Run = inUpper(t, func(x Exec, upper string) {
-		bases = append(bases, x.Base)
+		bases = append(bases, upper)
 		if x.Mount != "" {
 			write(t, upper+"/setup", "setup")
 			if !slices.Contains(x.Env, "SEALIFT_ROOTFS="+x.Mount) || !slices.Contains(x.Env, "APPTAINER_ROOTFS="+x.Mount) || x.Dir != s.dir {
@@ -201,7 +201,7 @@ func TestSetupAndPostShareARootUntilItIsEdited(t *testing.T) {
 			}
 			return
 		}
-		if _, err := os.Stat(upper + "/setup"); (err == nil) != (bases[0] == x.Base) {
+		if _, err := os.Stat(upper + "/setup"); (err == nil) != (bases[0] == upper) {
 			t.Errorf("setup's file: %v", err)
 		}
 	})

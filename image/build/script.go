@@ -79,26 +79,30 @@ const postScript = ".post.script"
 func (s *post) String() string { return fmt.Sprintf("%v: %%post: %v", s.at, s.command) }
 
 func (s *post) run(ctx context.Context, b *building) error {
-	o, err := b.stage(s.at).mount(ctx)
+	root, err := b.state(s.at).Mount(ctx)
 	if err != nil {
 		return err
 	}
-	if err := writeScript(o.upper.Name(), postScript, s.body); err != nil {
+	root.Private = []string{postScript}
+	if err := writeScript(root.Upper.Name(), postScript, s.body); err != nil {
 		return err
 	}
 	return s.failed("post", s.at, b.execute(ctx, s.at, Exec{
 		Args: append(slices.Clone(s.args), "/"+postScript), Dir: "/",
-		Env: metadata.ScriptEnvironment(b.Variables, b.stage(s.at).env),
+		Env: metadata.ScriptEnvironment(b.Variables, b.state(s.at).env),
 	}))
 }
 
 // execute runs x in the writable root of a stage.
 func (b *building) execute(ctx context.Context, at stageRef, x Exec) error {
-	o, err := b.stage(at).mount(ctx)
+	root, err := b.state(at).Mount(ctx)
 	if err != nil {
 		return err
 	}
-	x.Base, x.Upper, x.Work = o.base.path, o.upper.Name(), o.work
+	if x.View, err = root.View(ctx); err != nil {
+		return err
+	}
+	x.Layers, x.Upper, x.Work = root.Layers(), root.Upper.Name(), root.Work
 	return b.runner(ctx, x)
 }
 
@@ -152,14 +156,14 @@ func (s *test) String() string {
 }
 
 func (s *test) run(ctx context.Context, b *building) error {
-	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, b.stage(s.at).env)}
+	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, b.state(s.at).env)}
 	switch {
 	case !s.packed:
-		p, err := b.stage(s.at).rebase(ctx)
+		p, err := b.state(s.at).Pack(ctx)
 		if err != nil {
 			return err
 		}
-		x.Base = p.path
+		x.Base = p.Path
 	case b.dir != nil:
 		x.Base = b.dir.Path()
 	default:

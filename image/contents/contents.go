@@ -32,6 +32,7 @@ import (
 type FS interface {
 	fs.StatFS
 	fs.ReadDirFS
+	fs.ReadFileFS
 	fs.ReadLinkFS
 }
 

@@ -3,6 +3,7 @@ package contents
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -25,17 +26,38 @@ func (s *Source) FS(ctx context.Context) (FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
-	t := &treeFS{root: root, links: map[*tree.Node]uint32{}}
-	t.open = func(n numbered) io.ReadCloser { return s.stream(ctx, n) }
+	return newTreeFS(root, func(c tree.Content) (io.ReadCloser, error) {
+		n, ok := c.(numbered)
+		if !ok {
+			return nil, fs.ErrInvalid
+		}
+		return s.stream(ctx, n), nil
+	}), nil
+}
+
+// TreeFS returns a tree, the contents of which are tree.Openers, as a file
+// system.
+func TreeFS(root *tree.Node) FS {
+	return newTreeFS(root, func(c tree.Content) (io.ReadCloser, error) {
+		o, ok := c.(tree.Opener)
+		if !ok {
+			return nil, fs.ErrInvalid
+		}
+		return o.Open()
+	})
+}
+
+func newTreeFS(root *tree.Node, open func(tree.Content) (io.ReadCloser, error)) *treeFS {
+	t := &treeFS{root: root, links: map[*tree.Node]uint32{}, open: open}
 	t.count(root)
-	return t, nil
+	return t
 }
 
 // treeFS is a merged tree as a file system.
 type treeFS struct {
 	root  *tree.Node
 	links map[*tree.Node]uint32 // names of each node, as st_nlink counts them
-	open  func(numbered) io.ReadCloser
+	open  func(tree.Content) (io.ReadCloser, error)
 }
 
 // count counts the names of dir and of what is below it. A directory has two
@@ -82,11 +104,10 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 	case n.Content == nil:
 		return &treeFile{info: info, Reader: failing{io.EOF}}, nil
 	}
-	content, ok := info.node.Content.(numbered)
-	if !ok {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	stream, err := t.open(info.node.Content)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	stream := t.open(content)
 	return &treeFile{info, stream, stream}, nil
 }
 
@@ -106,6 +127,16 @@ func (t *treeFS) ReadLink(name string) (string, error) {
 		return "", err
 	}
 	return info.node.Target, nil
+}
+
+// ReadFile returns the bytes of a regular file.
+func (t *treeFS) ReadFile(name string) (b []byte, err error) {
+	f, err := t.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(f)
 }
 
 // ReadDir returns the entries of a directory sorted by name.

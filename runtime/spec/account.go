@@ -21,15 +21,15 @@ const maxAccounts = 1 << 20
 // without the file stays without.
 func (p *planner) accounts() {
 	switch {
-	case p.id.uid != 0:
-		p.replace("/etc/passwd", func(text string) string { return account.AddUser(text, p.user(), p.id.uid, p.id.gid) })
+	case p.id.UID != 0:
+		p.replace("/etc/passwd", func(text string) string { return account.AddUser(text, p.user(), p.id.UID, p.id.GID) })
 	case p.req.Home != "":
 		p.replace("/etc/passwd", func(text string) string {
 			root, known := account.Find(text, 0)
 			if !known {
 				return text
 			}
-			root.Home = p.id.home
+			root.Home = p.id.Home
 			return account.AddUser(text, root, 0, 0)
 		})
 	}
@@ -63,7 +63,7 @@ func (p *planner) user() account.User {
 	if u.Name == "" {
 		u.Name = "user" + strconv.FormatUint(uint64(p.f.UID), 10)
 	}
-	u.Home = p.id.home
+	u.Home = p.id.Home
 	if u.Shell == "" || !p.tree.IsFile(u.Shell) {
 		u.Shell = "/bin/sh"
 	}
@@ -73,12 +73,12 @@ func (p *planner) user() account.User {
 // groupIDs lists the groups to name. In a user namespace the kernel shows
 // supplementary groups as 65534, yet programs that ask by name expect them.
 func (p *planner) groupIDs() []uint32 {
-	if p.id.uid == 0 {
+	if p.id.UID == 0 {
 		return nil
 	}
-	ids := []uint32{p.id.gid}
+	ids := []uint32{p.id.GID}
 	for _, g := range p.f.Groups {
-		if g != p.id.gid {
+		if g != p.id.GID {
 			ids = append(ids, g)
 		}
 	}
@@ -89,7 +89,7 @@ func (p *planner) groups() map[uint32]string {
 	names := map[uint32]string{}
 	for _, id := range p.groupIDs() {
 		name := p.f.GroupNames[id]
-		if name == "" && id == p.id.gid {
+		if name == "" && id == p.id.GID {
 			name = p.user().Name
 		}
 		if name != "" {

@@ -21,6 +21,9 @@ import (
 type BuildRequest struct {
 	// Base is the image built on. Without FS the root starts out empty.
 	Base image.Info
+	// Layers is how many SquashFS images lie over each other to make Base,
+	// each with a server of its own (Container.Served).
+	Layers int
 	// Upper and Work are absolute host directories of one file system:
 	// the changes end up in Upper, the mode of which is the root directory's;
 	// Work is overlayfs's own. Both may be empty: the root is read-only then.
@@ -56,6 +59,7 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 		r.Action = Test
 	}
 	p := newPlanner(r, &alone, b.Base)
+	p.layers = b.Layers
 	p.fileFlags = readOnly // real root's %post must not edit the host's
 	if err := p.check(); err != nil {
 		return nil, err

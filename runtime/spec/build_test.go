@@ -85,6 +85,28 @@ func TestBuildByRoot(t *testing.T) {
 	}
 }
 
+// TestBuildOnLayers has a server for each layer. The topmost one shows what is
+// missing, with the modes that the directories on the way have below.
+func TestBuildOnLayers(t *testing.T) {
+	f, img := machine(t, "", "rm proc\ndir etc 0710\nrm etc/hosts\n")
+	b := request(img)
+	b.Layers = 2
+	c := computeBuild(t, b, f)
+	got := c.Plan.String()
+	for _, line := range []string{
+		"mkdir @image/0 0755\nfuse @image/0 \"\"\nmkdir @image/1 0755\nfuse @image/1 \"\"\n",
+		"overlay / @image/0:@image/1 /build/upper /build/work nosuid,nodev\n",
+		"image mkdir /etc 0710\nimage mkfile /etc/hosts 0644\n", "image mkdir /proc 0755\n",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%q is missing in\n%s", line, got)
+		}
+	}
+	if strings.Join(c.Served, " ") != "@image/0 @image/1" {
+		t.Errorf("served: %q", c.Served)
+	}
+}
+
 // TestBuildFromNothing has no lower file system but the mount points.
 func TestBuildFromNothing(t *testing.T) {
 	f, _ := machine(t, "", "")

@@ -60,7 +60,7 @@ func (p *planner) mountDevDirs() error {
 		}
 		p.do(plan.Symlink, "/dev/ptmx", "pts/ptmx")
 	}
-	if p.id.clone(&p.req).IPC {
+	if clone(p.id, &p.req).IPC {
 		if err := p.kernel("mqueue", "/dev/mqueue", noexec, ""); err != nil {
 			return err
 		}

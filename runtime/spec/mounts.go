@@ -55,7 +55,7 @@ func (p *planner) mountProc() error {
 	switch {
 	case !p.wanted("proc", "/proc"):
 		return nil
-	case p.req.newPID() && (!p.f.ProcMasked || !p.id.user):
+	case p.req.newPID() && (!p.f.ProcMasked || !p.id.User):
 		return p.kernel("proc", "/proc", noexec, "")
 	case p.req.newPID():
 		p.note("/proc is partly masked here, so the container shows the host's processes")
@@ -111,7 +111,7 @@ func (p *planner) mountTmp() error {
 // root, or as --home says. Under --contain it is an empty directory unless
 // --home names one. A home that does not exist is left out.
 func (p *planner) mountHome() error {
-	home := p.id.home
+	home := p.id.Home
 	if p.req.NoHome || home == "/" || home == "" || !path.IsAbs(home) || !p.wanted("home", home) {
 		return nil
 	}

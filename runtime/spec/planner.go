@@ -7,6 +7,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -16,7 +17,7 @@ type planner struct {
 	req  Request
 	f    *host.Facts
 	img  image.Info
-	id   identity
+	id   identity.Identity
 	tree *view.View
 
 	ops    []plan.Op // mounts, in order
@@ -25,6 +26,7 @@ type planner struct {
 	bound  []string // targets of the user's binds
 
 	fileFlags string // of the mounts of the host's files in /etc
+	layers    int    // of the image; 0 is one
 }
 
 func newPlanner(r Request, f *host.Facts, img image.Info) *planner {

@@ -137,8 +137,8 @@ func (p *planner) dirs() []string {
 	if p.f.Cwd != "" && !p.req.contain() && p.shown(p.f.Cwd) {
 		dirs = append(dirs, p.f.Cwd)
 	}
-	if p.id.home != "" && p.shown(p.id.home) {
-		dirs = append(dirs, p.id.home)
+	if p.id.Home != "" && p.shown(p.id.Home) {
+		dirs = append(dirs, p.id.Home)
 	}
 	return slices.Compact(append(dirs, "/"))
 }
@@ -173,7 +173,7 @@ func (p *planner) environ() (*environ.Environment, error) {
 	r := &p.req
 	in := environ.Inputs{
 		Caller: p.f.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
-		Home: p.id.home, Dir: p.dirs()[0],
+		Home: p.id.Home, Dir: p.dirs()[0],
 		Image: p.absolute(p.img.Path), Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
 	}
 	if r.Action == Shell {

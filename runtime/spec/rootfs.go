@@ -49,14 +49,51 @@ func (p *planner) rootfs(w writable) (ops, shown []plan.Op, err error) {
 			"ask the administrator to load the fuse module and set mode 0666, or unpack the image into a sandbox directory elsewhere")
 	}
 	flags := ""
-	if p.id.ranged() || !p.id.user {
+	if p.id.Ranged() || !p.id.User {
 		flags = "allow_other"
 	}
-	if w == (writable{}) {
+	if w == (writable{}) && p.layers <= 1 {
 		return append(ops, plan.Do(plan.Fuse, "/", flags)), p.extras, nil
 	}
-	ops = append(ops, plan.Do(plan.Mkdir, imageDir, "0755"), plan.Do(plan.Fuse, imageDir, flags))
-	return append(ops, p.overlay(w, imageDir)...), p.extras, nil
+	dirs := p.layerDirs()
+	for _, dir := range dirs {
+		ops = append(ops, plan.Do(plan.Mkdir, dir, "0755"), plan.Do(plan.Fuse, dir, flags))
+	}
+	return append(ops, p.overlay(w, dirs...)...), p.entries(), nil
+}
+
+// layerDirs returns where the layers of the image are mounted, the topmost
+// first.
+func (p *planner) layerDirs() []string {
+	if p.layers <= 1 {
+		return []string{imageDir}
+	}
+	dirs := make([]string, p.layers)
+	for i := range dirs {
+		dirs[i] = fmt.Sprintf("%s/%d", imageDir, i)
+	}
+	return dirs
+}
+
+// entries returns what the topmost layer has to show. It may lack
+// directories that lower ones have: the topmost one's mode is what counts.
+func (p *planner) entries() []plan.Op {
+	if p.layers <= 1 {
+		return p.extras
+	}
+	var ops []plan.Op
+	seen := map[string]bool{}
+	for _, op := range p.extras {
+		for _, parent := range parents(op.Args[0]) {
+			if !seen[parent] {
+				seen[parent] = true
+				ops = append(ops, plan.Do(plan.Mkdir, parent, p.modeOf(parent)))
+			}
+		}
+		seen[op.Args[0]] = true
+		ops = append(ops, op)
+	}
+	return ops
 }
 
 // sandbox puts a root together from a directory. When nothing is missing there,

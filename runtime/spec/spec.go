@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -27,6 +28,10 @@ type Container struct {
 	// every file, by its ids in the container. With a single id mapped,
 	// overlayfs can copy up only what belongs to that id.
 	Owner *Owner
+	// Served are the targets of the plan's Fuse operations: the image's, or,
+	// where it has several layers, theirs with the topmost first. That one shows
+	// Plan.Image.
+	Served []string
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
 }
@@ -37,11 +42,11 @@ type Owner struct{ UID, GID uint32 }
 // Namespaces returns the namespaces that Compute will plan for r on any image,
 // so that the starter can be started while the plan is computed.
 func Namespaces(r Request, f *host.Facts) (plan.Clone, error) {
-	id, err := identify(&r, f)
+	id, err := identity.Of(r.wish(), f)
 	if err != nil {
 		return plan.Clone{}, err
 	}
-	return id.clone(&r), nil
+	return clone(id, &r), nil
 }
 
 // Compute plans the container that r asks for. Errors carry a hint.
@@ -85,16 +90,16 @@ func (p *planner) check() error {
 		return err
 	}
 	var err error
-	if p.id, err = identify(&p.req, p.f); err != nil {
+	if p.id, err = identity.Of(p.req.wish(), p.f); err != nil {
 		return err
 	}
 	if p.req.Home != "" {
-		if _, p.id.home, err = bind.SplitHome(p.req.Home); err != nil {
+		if _, p.id.Home, err = bind.SplitHome(p.req.Home); err != nil {
 			return err
 		}
 	}
-	if !path.IsAbs(p.id.home) {
-		p.id.home = "/"
+	if !path.IsAbs(p.id.Home) {
+		p.id.Home = "/"
 	}
 	return nil
 }
@@ -134,13 +139,28 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 	if p.req.Hostname != "" {
 		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
 	}
-	ops = append(ops, plan.Do(plan.Dropcaps, p.id.keepCaps))
+	ops = append(ops, plan.Do(plan.Dropcaps, p.id.KeepCaps))
 	c := &Container{
-		Plan:  plan.Plan{Clone: p.id.clone(&p.req), Image: shown, Ops: ops, Process: proc},
+		Plan:  plan.Plan{Clone: clone(p.id, &p.req), Image: shown, Ops: ops, Process: proc},
 		Notes: p.notes,
 	}
-	if w != (writable{}) && p.served() && p.id.user && !p.id.ranged() {
-		c.Owner = &Owner{p.id.uid, p.id.gid}
+	for _, op := range ops {
+		if op.Verb == plan.Fuse {
+			c.Served = append(c.Served, op.Args[0])
+		}
+	}
+	if w != (writable{}) && p.served() && p.id.User && !p.id.Ranged() {
+		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
 	return c, nil
 }
+
+// clone returns the namespaces of a request.
+func clone(id identity.Identity, r *Request) plan.Clone {
+	return plan.Clone{
+		User: id.User, Mount: true, PID: r.newPID(), IPC: r.IPC || r.ContainAll,
+		UTS: r.UTS || r.Hostname != "", UIDs: id.UIDs, GIDs: id.GIDs,
+	}
+}
+
+func (r *Request) wish() identity.Wish { return identity.Wish{Userns: r.Userns, Fakeroot: r.Fakeroot} }

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -73,6 +74,8 @@ type start struct {
 	job     launch.Job
 	child   *launch.Child
 	img     *image.File
+	layers  []*squashfs.Reader // of the image, the topmost first
+	served  []string           // where they are mounted
 	owner   *spec.Owner
 	trace   func(file *squashfs.Inode, off, n int64) // is told what is read of the image
 	signals chan os.Signal
@@ -108,8 +111,11 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 // run runs the container and waits for it; the payload's status is the error
 // ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
-	s.owner = c.Owner
-	go warm(s.img, c.Plan.Process)
+	s.owner, s.served = c.Owner, c.Served
+	if s.img != nil {
+		s.layers = []*squashfs.Reader{s.img.Squash()}
+		go warm(s.img, c.Plan.Process)
+	}
 	if err := <-s.begun; err != nil {
 		return err
 	}
@@ -143,9 +149,14 @@ func (s *start) close() {
 	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
-	if s.img != nil {
-		s.img.Close()
+	s.closeImage()
+}
+
+func (s *start) closeImage() error {
+	if s.img == nil {
+		return nil
 	}
+	return s.img.Close()
 }
 
 // servingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -159,17 +170,25 @@ const servingGC = 30
 // with every request.
 const servingProcs = 4
 
-// serve serves the image's files to the container.
-func (s *start) serve(_ string, fd int, extra []plan.Op) error {
+// serve serves the files of the image's layer that is mounted on target to the
+// container.
+func (s *start) serve(target string, fd int, extra []plan.Op) error {
 	debug.SetGCPercent(servingGC)
 	if runtime.GOMAXPROCS(0) < servingProcs {
 		runtime.GOMAXPROCS(servingProcs)
 	}
-	o := imagefs.Options{Extra: extra, Trace: s.trace}
+	layer := slices.Index(s.served, target)
+	if layer < 0 || layer >= len(s.layers) {
+		return errors.Join(fmt.Errorf("no layer of the image is for %s", target), syscall.Close(fd))
+	}
+	o := imagefs.Options{Trace: s.trace}
+	if layer == 0 {
+		o.Extra = extra
+	}
 	if s.owner != nil {
 		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}
 	}
-	server, err := imagefs.New(s.img.Squash(), o)
+	server, err := imagefs.New(s.layers[layer], o)
 	if err != nil {
 		return errors.Join(err, syscall.Close(fd))
 	}
@@ -186,18 +205,21 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec) error {
 	if err != nil {
 		return err
 	}
-	img, err := image.Open(x.Base, image.Options{})
-	if err != nil {
-		return err
+	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: p.Stderr, Stderr: p.Stderr}}
+	base := image.Info{Kind: image.SquashFS, FS: x.View}
+	if x.Base != "" {
+		if s.img, err = image.Open(x.Base, image.Options{}); err != nil {
+			return err
+		}
+		base = s.img.Info()
 	}
 	c, err := spec.ComputeBuild(spec.BuildRequest{
-		Base: img.Info(), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
+		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
 		Test: x.Test, Args: x.Args, Env: x.Env, Dir: x.Dir,
 	}, facts)
 	if err != nil {
-		return errors.Join(err, img.Close())
+		return errors.Join(err, s.closeImage())
 	}
-	s := start{Process: p, img: img, trace: x.Trace, job: launch.Job{Stdout: p.Stderr, Stderr: p.Stderr}}
 	s.begin(c.Plan.Clone, facts)
 	defer s.close()
 	err = s.run(ctx, c)

@@ -1,0 +1,176 @@
+package stage
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/image/contents"
+	"github.com/sealift/sealift/image/sandbox"
+	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/writer"
+	"github.com/sealift/sealift/image/tree"
+)
+
+// Root is a writable root: layers and what was written over them. It is a
+// Source.
+type Root struct {
+	set *Setting
+	// below is what the layers are together.
+	below stack
+	// Upper is the directory for what is written, Work the path of overlayfs's
+	// own.
+	Upper *os.File
+	Work  string
+	// Private are names in the root directory that are not the image's.
+	Private []string
+}
+
+// Layers returns the layers, the topmost first.
+func (r *Root) Layers() []*squashfs.Reader {
+	layers := slices.Clone(r.below)
+	slices.Reverse(layers)
+	return layers
+}
+
+// View returns the layers as the file system that they are together.
+func (r *Root) View(ctx context.Context) (contents.FS, error) {
+	if len(r.below) == 1 {
+		return r.below[0].FS(), nil
+	}
+	root, err := r.below.Tree(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return contents.TreeFS(root), nil
+}
+
+// Mount returns the writable root of the stage, a new one when the stage was
+// edited since the last script.
+func (s *Stage) Mount(ctx context.Context) (*Root, error) {
+	if s.root != nil && len(s.edits) == 0 {
+		return s.root, nil
+	}
+	below, err := s.stack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Root{set: s.set, below: below}
+	if r.Upper, err = s.set.Dir("upper"); err != nil {
+		return nil, s.set.Explain(err)
+	}
+	work, err := s.set.Dir("work")
+	if err != nil {
+		return nil, s.set.Explain(err)
+	}
+	r.Work = work.Name()
+	top := below[len(below)-1]
+	root, err := top.Inode(top.Root())
+	if err != nil {
+		return nil, err
+	}
+	// The upper directory's mode is the root directory's.
+	if err := r.Upper.Chmod(os.FileMode(root.Mode & 0o777)); err != nil {
+		return nil, err
+	}
+	s.source, s.root, s.edits = r, r, nil
+	return r, nil
+}
+
+// stack returns the stage as layers. Where its source has some, what is
+// different by now makes one more.
+func (s *Stage) stack(ctx context.Context) (stack, error) {
+	var below stack
+	if l, ok := s.source.(layered); ok {
+		below = l.layers()
+	}
+	if below == nil {
+		p, err := s.Pack(ctx)
+		return stack{p.Reader}, err
+	}
+	was, err := below.Tree(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.tree(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	changes := tree.Diff(was, now, sameFile)
+	if changes == nil {
+		return below, nil
+	}
+	p, err := s.pack(ctx, writer.Whole(changes))
+	return append(slices.Clone(below), p.Reader), err
+}
+
+// sameFile reports whether two contents are one file of one image.
+func sameFile(a, b tree.Content) bool {
+	x, ok := a.(*squashfs.File)
+	y, ok2 := b.(*squashfs.File)
+	return ok && ok2 && x.Reader() == y.Reader() && x.Inode().Ref == y.Inode().Ref
+}
+
+// Streams is Source's.
+func (r *Root) Streams() bool { return false }
+
+func (r *Root) layers() []*squashfs.Reader { return r.below }
+
+// Tree returns the layers with the upper directory over them. It is called
+// once, since reading lifts modes that lock the caller out. Files of the caller
+// belong to root in the container; those that the layers have as well keep the
+// owner there, which one mapped id could not express. Real root's files have
+// the owner that the script left.
+func (r *Root) Tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
+	base, err := r.below.Tree(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	// A script may have locked the root directory itself.
+	var st unix.Stat_t
+	if err := unix.Fstat(int(r.Upper.Fd()), &st); err != nil {
+		return nil, err
+	}
+	if err := unix.Fchmod(int(r.Upper.Fd()), st.Mode&0o7777|0o700); err != nil {
+		return nil, err
+	}
+	upper, err := sandbox.ReadTree(ctx, r.Upper, sandbox.ReadOptions{Overlay: true, Unlock: true, IDs: r.set.IDs})
+	if err != nil {
+		return nil, err
+	}
+	upper.Mode = st.Mode
+	for _, name := range r.Private {
+		delete(upper.Entries, name)
+	}
+	if r.set.UID != 0 {
+		keepOwners(base, upper)
+	}
+	return tree.Apply(base, upper), nil
+}
+
+// IDs maps the caller to root.
+func (s *Setting) IDs(uid, gid uint32) (uint32, uint32) {
+	if uid == s.UID {
+		uid = 0
+	}
+	if gid == s.GID {
+		gid = 0
+	}
+	return uid, gid
+}
+
+// keepOwners gives nodes of upper that belong to root the owner of the node
+// of the same path and type in base.
+func keepOwners(base, upper *tree.Node) {
+	if base == nil || base.Type() != upper.Type() {
+		return
+	}
+	if upper.UID == 0 && upper.GID == 0 {
+		upper.UID, upper.GID = base.UID, base.GID
+	}
+	for name, child := range upper.Entries {
+		keepOwners(base.Entries[name], child)
+	}
+}

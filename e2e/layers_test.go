@@ -61,12 +61,12 @@ var layers = map[string][]string{
 		"image/tree",
 	},
 
-	"runtime/account": {},
-	"runtime/bind":    {},
-	"runtime/host":    {"runtime/account"},
-	"runtime/shell":   {},
-	"runtime/view":    {"image"},
-	"runtime/environ": {"image", "runtime/bind", "runtime/shell", "runtime/view"},
+	"runtime/account":  {},
+	"runtime/bind":     {},
+	"runtime/host":     {"runtime/account"},
+	"runtime/shell":    {},
+	"runtime/view":     {"image"},
+	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
 	"runtime/identity": {"runtime/host", "starter/plan"},
 	"runtime/spec": {
 		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/shell",

@@ -48,9 +48,11 @@ var layers = map[string][]string{
 		"image", "image/oci", "image/output", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
 		"image/squashfs/format", "image/squashfs/writer", "image/tree",
 	},
-	"image/metadata": {"buildcfg", "image", "image/definition", "image/tree"},
-	"image/files":    {"image/tree"},
-	"image/profile":  {"image/squashfs", "image/squashfs/format", "image/tree"},
+	"image/metadata":  {"buildcfg", "image", "image/definition", "image/tree"},
+	"image/files":     {"image/tree"},
+	"image/cache":     {"image/output"},
+	"image/profile":   {"image/squashfs", "image/squashfs/format", "image/tree"},
+	"image/build/key": {"image/tree"},
 	"image/stage": {
 		"image", "image/contents", "image/metadata", "image/oci", "image/profile", "image/sandbox", "image/squashfs",
 		"image/squashfs/format", "image/squashfs/writer", "image/tree",
@@ -110,7 +112,7 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"e2e/box", "e2e/trees", "image", "image/build", "image/contents", "image/oci", "image/output",
+		"e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/oci", "image/output",
 		"image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs", "runtime/launch", "starter",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},

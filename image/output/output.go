@@ -46,8 +46,14 @@ func Create(path string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return create(at, o)
+}
+
+// create takes ownership of at.
+func create(at *target, o Options) (*File, error) {
 	f := &File{at: at, force: o.Force}
-	if err = at.checkFile(o.Force); err == nil {
+	err := at.checkFile(o.Force)
+	if err == nil {
 		// A leftover that cannot be removed must not stop this output.
 		_ = sweep(at.dir, at.tempPrefix())
 		err = f.open(o.Mode)

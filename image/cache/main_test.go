@@ -1,0 +1,251 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+const (
+	childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
+	nsVar    = "SEALIFT_TEST_NAMESPACE"
+	userID   = 1500 // an ordinary user, where the tests run as root
+)
+
+func TestMain(m *testing.M) {
+	if action := os.Getenv(childVar); action != "" {
+		if err := child(action, os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\nhint: %s\n", err, hint.Of(err))
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// child is a process that puts the entry with key 1 into the cache dir, once
+// its standard input says so, and prints what it got. It notes in the file
+// log when it makes the entry, which never ends if action is hold.
+func child(action, dir, log string) error {
+	runtime.LockOSThread() // strace counts the calls of each thread
+	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil && err != io.EOF {
+		return err
+	}
+	c, err := Open(dir, Options{Waiting: func(ID) { fmt.Println("waiting") }})
+	if err != nil {
+		return err
+	}
+	e, err := c.Put(context.Background(), testID(1), "by a child", func(f *os.File) error {
+		note, err := os.OpenFile(log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(note, os.Getpid()); err != nil {
+			return err
+		}
+		if action == "hold" {
+			fmt.Println("holding")
+			for {
+				time.Sleep(time.Hour) // until it is killed
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // for the others to meet it
+		_, err = fmt.Fprintf(f, "made by %d", os.Getpid())
+		return errors.Join(err, note.Close())
+	})
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(e)
+	fmt.Printf("%s\n", text)
+	return errors.Join(err, e.Close(), c.Close())
+}
+
+// command is a child as an ordinary user, with the given wrapper before it.
+func command(action, dir, log string, wrapper ...string) *exec.Cmd {
+	args := append(wrapper, "/proc/self/exe", dir, log)
+	if len(wrapper) > 0 {
+		self, err := os.Executable() // strace's own is not it
+		if err != nil {
+			panic(err)
+		}
+		args[len(wrapper)] = self
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), childVar+"="+action)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 && len(wrapper) == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: userID, Gid: userID}
+	}
+	return cmd
+}
+
+func testID(n int) ID { return ID{"test", fmt.Sprintf("%064x", n)} }
+
+// open opens a cache and closes it with the test.
+func open(t *testing.T, dir string, o Options) *Cache {
+	t.Helper()
+	c, err := Open(dir, o)
+	must(t, err)
+	t.Cleanup(func() { must(t, c.Close()) })
+	return c
+}
+
+func fill(text string) func(*os.File) error {
+	return func(f *os.File) error {
+		_, err := f.WriteString(text)
+		return err
+	}
+}
+
+// put puts an entry with the given content and closes it.
+func put(t *testing.T, c *Cache, id ID, text string) {
+	t.Helper()
+	e, err := c.Put(context.Background(), id, "", fill(text))
+	must(t, err)
+	wantContent(t, e, text)
+}
+
+// wantContent reads the entry to its end and closes it.
+func wantContent(t *testing.T, e *Entry, want string) {
+	t.Helper()
+	got, err := io.ReadAll(io.NewSectionReader(e, 0, e.Size()))
+	must(t, errors.Join(err, e.Close()))
+	if string(got) != want {
+		t.Errorf("the entry holds %q, want %q", got, want)
+	}
+}
+
+// skip skips a test that cannot run here, which must not happen in CI.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// inNamespace runs fn in a process of its own that is root of a new user and
+// mount namespace, by running the test binary again.
+func inNamespace(t *testing.T, fn func(t *testing.T)) {
+	t.Helper()
+	if os.Getenv(nsVar) == t.Name() {
+		fn(t)
+		return
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), nsVar+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+		skip(t, "user namespaces are not available: "+err.Error())
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func mountTmpfs(t *testing.T, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Fatalf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// userDir makes a directory of the user that children and asUser are.
+func userDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if os.Geteuid() != 0 {
+		return dir
+	}
+	must(t, os.Chown(dir, userID, userID))
+	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
+		must(t, os.Chmod(up, 0o755))
+	}
+	return dir
+}
+
+// asUser runs fn with the effective ids of an ordinary user when the tests run
+// as root, on this thread only.
+func asUser(t *testing.T, fn func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		fn()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	set := func(trap, id uintptr) {
+		keep := ^uintptr(0)
+		if _, _, errno := unix.RawSyscall(trap, keep, id, keep); errno != 0 {
+			panic(errno) // the thread's ids are undefined now
+		}
+	}
+	set(unix.SYS_SETRESGID, userID)
+	set(unix.SYS_SETRESUID, userID)
+	defer func() {
+		set(unix.SYS_SETRESUID, 0)
+		set(unix.SYS_SETRESGID, 0)
+	}()
+	fn()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// list returns what is in the kinds of the cache dir, hidden names included.
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	kinds, err := os.ReadDir(dir)
+	must(t, err)
+	for _, kind := range kinds {
+		if !kind.IsDir() {
+			continue
+		}
+		entries, err := os.ReadDir(filepath.Join(dir, kind.Name()))
+		must(t, err)
+		for _, e := range entries {
+			names = append(names, kind.Name()+"/"+e.Name())
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func wantError(t *testing.T, err error, text, remedy string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %q", text)
+	}
+	if !strings.Contains(err.Error(), text) {
+		t.Errorf("error %q lacks %q", err, text)
+	}
+	if got := hint.Of(err); !strings.Contains(got, remedy) || remedy != "" && got == "" {
+		t.Errorf("hint of %q is %q, want %q", err, got, remedy)
+	}
+}

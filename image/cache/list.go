@@ -17,26 +17,13 @@ import (
 // List describes all entries, by kind and key. It removes damaged ones.
 func (c *Cache) List() ([]Info, error) {
 	var list []Info
-	err := c.eachKind(func(dir *os.File, kind string) error {
-		names, err := names(dir)
-		for _, name := range names {
-			id := ID{kind, name}
-			if id.check() != nil {
-				continue
-			}
-			e, err := c.open(dir, id)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			list = append(list, e.info)
-			if err := e.Close(); err != nil {
-				return err
-			}
+	err := c.eachEntry(func(dir *os.File, id ID) error {
+		e, err := c.open(dir, id)
+		if err != nil {
+			return err
 		}
-		return err
+		list = append(list, e.info)
+		return e.Close()
 	})
 	slices.SortFunc(list, func(a, b Info) int { return cmp.Compare(a.String(), b.String()) })
 	return list, err
@@ -77,26 +64,33 @@ func (c *Cache) trim(keep ID) error {
 // scan looks at all entries, without opening them.
 func (c *Cache) scan() ([]item, error) {
 	var items []item
-	err := c.eachKind(func(dir *os.File, kind string) error {
+	err := c.eachEntry(func(dir *os.File, id ID) error {
+		var st unix.Stat_t
+		if err := unix.Fstatat(int(dir.Fd()), id.Key, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return &fs.PathError{Op: "stat", Path: dir.Name() + "/" + id.Key, Err: err}
+		}
+		items = append(items, item{id, st.Size, time.Unix(st.Mtim.Unix())})
+		return nil
+	})
+	return items, err
+}
+
+// eachEntry calls visit with each entry and the directory that it is in. One
+// that is gone by then is passed over.
+func (c *Cache) eachEntry(visit func(dir *os.File, id ID) error) error {
+	return c.eachKind(func(dir *os.File, kind string) error {
 		names, err := names(dir)
 		for _, name := range names {
 			id := ID{kind, name}
 			if id.check() != nil {
 				continue
 			}
-			var st unix.Stat_t
-			err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-			if err == unix.ENOENT {
-				continue
+			if err := visit(dir, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
-			if err != nil {
-				return &fs.PathError{Op: "stat", Path: dir.Name() + "/" + name, Err: err}
-			}
-			items = append(items, item{id, st.Size, time.Unix(st.Mtim.Unix())})
 		}
 		return err
 	})
-	return items, err
 }
 
 // remove removes entries; that others do so too is no error.

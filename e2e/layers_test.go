@@ -50,6 +50,7 @@ var layers = map[string][]string{
 	},
 	"image/metadata":  {"buildcfg", "image", "image/definition", "image/tree"},
 	"image/files":     {"image/tree"},
+	"image/scif":      {"image/definition", "image/metadata", "image/tree"},
 	"image/cache":     {"image/output"},
 	"image/profile":   {"image/squashfs", "image/squashfs/format", "image/tree"},
 	"image/build/key": {"image/tree"},
@@ -59,8 +60,8 @@ var layers = map[string][]string{
 	},
 	"image/build": {
 		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile",
-		"image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage",
-		"image/tree",
+		"image/sandbox", "image/scif", "image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer",
+		"image/stage", "image/tree",
 	},
 
 	"runtime/account":  {},

@@ -10,6 +10,7 @@ import (
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/scif"
 )
 
 // The agents that Compute knows: those that can be built from, and those that
@@ -58,9 +59,9 @@ type computer struct {
 
 func (c *computer) add(s Step) { c.steps = append(c.steps, s) }
 
-// stage adds the steps of a stage: %pre, the base, %files from stages, %setup,
-// %files from the host, %post, metadata, %test. The last stage is packed
-// before it is tested.
+// stage adds the steps of a stage: %pre, the base, applications, %files from
+// stages, %setup, %files from the host, %post, metadata, %test. The last stage
+// is packed before it is tested.
 func (c *computer) stage(i int) error {
 	s := &c.recipe.Stages[i]
 	at := stageRef{i, s.Name}
@@ -68,6 +69,9 @@ func (c *computer) stage(i int) error {
 		return err
 	}
 	if err := c.base(s, at); err != nil {
+		return err
+	}
+	if err := c.apps(s, at); err != nil {
 		return err
 	}
 	if err := c.files(s, at, true); err != nil {
@@ -121,13 +125,13 @@ func (c *computer) end(i int, at stageRef) {
 
 // base adds the step that opens what the stage starts from.
 func (c *computer) base(s *definition.Stage, at stageRef) error {
+	agent, err := c.recipe.Agent(s)
+	if err != nil {
+		return err
+	}
 	bootstrap, _ := s.Header("bootstrap")
-	agent := strings.ToLower(bootstrap.Value)
 	if slices.Contains(laterAgents, agent) {
 		return withAgents(c.recipe.Errorf(bootstrap.Line, "agent %q is not supported yet", agent))
-	}
-	if !slices.Contains(ociAgents, agent) && !slices.Contains(localAgents, agent) {
-		return withAgents(c.recipe.Errorf(bootstrap.Line, "unknown agent %q", bootstrap.Value))
 	}
 	if h, ok := s.Header("fingerprints"); ok {
 		return hint.Wrap(c.recipe.Errorf(h.Line, "Fingerprints are not supported yet, and are not ignored"),
@@ -138,15 +142,11 @@ func (c *computer) base(s *definition.Stage, at stageRef) error {
 	if agent == "scratch" {
 		return nil
 	}
-	from, ok := s.Header("from")
-	if !ok {
-		return c.recipe.Errorf(bootstrap.Line, "agent %s without a From header; expected \"From: path\"", agent)
-	}
+	from, _ := s.Header("from")
 	if agent == "localimage" {
 		f.path = c.absolute(from.Value)
 		return nil
 	}
-	var err error
 	f.name = agent + ":" + from.Value
 	if f.ref, err = oci.ParseReference(f.name); err != nil {
 		return hint.Wrap(c.recipe.Errorf(from.Line, "%v", err), "%s", hint.Of(err))
@@ -206,7 +206,7 @@ type command struct {
 
 // script adds the step that step makes of a section, if there is one.
 func (c *computer) script(s *definition.Stage, name string, step func(command) Step) error {
-	x, ok, err := c.recipe.Script(s, name)
+	x, ok, err := scif.Script(c.recipe, s, name)
 	if err != nil || !ok || strings.TrimSpace(x.Body) == "" {
 		return err
 	}
@@ -220,29 +220,11 @@ func (c *computer) script(s *definition.Stage, name string, step func(command) S
 
 // describe adds the step that writes the metadata.
 func (c *computer) describe(s *definition.Stage, at stageRef) error {
-	d := &describe{at: at, host: c.host, headers: map[string]string{}}
-	d.spec = metadata.Spec{Definition: c.recipe.Text, Labels: map[string]string{}}
-	for _, x := range s.Sections {
-		if x.Name == "labels" {
-			for _, l := range x.Labels() {
-				d.spec.Labels[l.Key] = l.Value
-			}
-		}
+	spec, err := metadata.FromRecipe(c.recipe, s)
+	if err != nil {
+		return err
 	}
-	for name, text := range map[string]*string{
-		"runscript": &d.spec.Runscript, "startscript": &d.spec.Startscript, "test": &d.spec.Test,
-	} {
-		x, ok, err := c.recipe.Script(s, name)
-		if err != nil {
-			return err
-		}
-		if ok {
-			*text = x.Executable()
-		}
-	}
-	environment, _ := s.Section("environment")
-	help, _ := s.Section("help")
-	d.spec.Environment, d.spec.Help = environment.Body, help.Body
+	d := &describe{at: at, host: c.host, spec: spec, headers: map[string]string{}}
 	for _, h := range s.Headers {
 		d.headers[h.Key] = h.Value
 	}

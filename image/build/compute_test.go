@@ -33,6 +33,7 @@ func TestComputeGolden(t *testing.T) {
 		{"whole", "whole", Options{Output: "/tmp/out.sif"}},
 		{"whole-notest-sandbox", "whole", Options{Output: "out", Sandbox: true, NoTest: true, Arguments: map[string]string{"TAG": "v2"}}},
 		{"scratch", "scratch", Options{Output: "out.sif"}},
+		{"apps", "apps", Options{Output: "out.sif"}},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
 			text, err := os.ReadFile("testdata/" + c.def + ".def")
@@ -68,18 +69,21 @@ func TestComputeErrors(t *testing.T) {
 	const scratch = "Bootstrap: scratch\n"
 	for _, c := range []struct{ name, text, want, hint string }{
 		{"later agent", "\nBootstrap: Docker\nFrom: x\n", `x.def:2: agent "docker" is not supported yet`, "docker-archive, oci, oci-archive, localimage, scratch"},
-		{"unknown agent", "Bootstrap: dcoker\nFrom: x\n", `x.def:1: unknown agent "dcoker"`, "use one of the agents"},
-		{"no From", "Bootstrap: oci\n", "x.def:1: agent oci without a From header", ""},
+		{"unknown agent", "Bootstrap: dcoker\nFrom: x\n", `x.def:1:12: unknown agent "dcoker"`, "did you mean docker?"},
+		{"no From", "Bootstrap: oci\n", "x.def:1:12: agent oci without the header From", "add a line"},
 		{"bad reference", "Bootstrap: oci\nFrom: a:\n", `x.def:2: image reference "oci:a:" has an empty tag`, "remove the last colon"},
 		{"fingerprints", "Bootstrap: localimage\nFrom: a\nFingerprints: B\n", "x.def:3: Fingerprints are not supported yet", "verify the base"},
 		{"unknown stage", scratch + "%files from a\n b\n", `x.def:2: no earlier stage is named "a"`, ""},
 		{"own stage", scratch + "Stage: a\n%files from a\n b\n", `x.def:3: no earlier stage is named "a"`, ""},
 		{"stage outside", scratch + "Stage: ../x\n" + scratch + "%files from x\n b\n", `no earlier stage is named "x"`, ""},
 		{"twice the same stage", scratch + "Stage: a\n" + scratch + "Stage: a\n", `x.def:3: second stage named "a"`, ""},
-		{"bad files", scratch + "%files\n a b c\n", "x.def:3: 3 words", ""},
-		{"bad script", scratch + "%post -c\n a\n", "x.def:2: -c without a shell", ""},
-		{"bad runscript", scratch + "%runscript -c\n a\n", "x.def:2: -c without a shell", ""},
-		{"undefined argument", scratch + "%post\n {{ A }}\n", "x.def:3: undefined argument {{ A }}", "default"},
+		{"bad files", scratch + "%files\n a b c\n", "x.def:3:6: 3 words", ""},
+		{"bad script", scratch + "%post -c\n a\n", "x.def:2:7: -c without a shell", ""},
+		{"bad runscript", scratch + "%runscript -c\n a\n", "x.def:2:12: -c without a shell", ""},
+		{"bad application", scratch + "%apprun a/b\n", `x.def:2:9: application "a/b"`, "use letters"},
+		{"bad application files", scratch + "%appfiles a\n a b c\n", "x.def:3:6: 3 words", ""},
+		{"appinstall in no shell", scratch + "%appinstall a\n b\n%post\n#!/usr/bin/python3\n", "x.def:2: %appinstall runs in the interpreter of %post, and that is /usr/bin/python3", ""},
+		{"undefined argument", scratch + "%post\n {{ A }}\n", "x.def:3:2: undefined argument {{ A }}", "default"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Compute(parse(t, "x.def", c.text), Host{Dir: "/"}, Options{Output: "out"})

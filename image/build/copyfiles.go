@@ -10,12 +10,16 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/files"
+	"github.com/sealift/sealift/image/scif"
 	"github.com/sealift/sealift/image/tree"
 )
 
-// copyFiles carries out one line of %files.
+// copyFiles carries out one line of %files or %appfiles.
 type copyFiles struct {
 	at, from stageRef
+	// app is the application that the line is of, empty for none. Its directory
+	// is then what destinations start from and cannot leave.
+	app string
 	// recipe is the name of the definition, for errors.
 	recipe string
 	definition.Copy
@@ -25,6 +29,9 @@ func (s *copyFiles) String() string {
 	dest := s.Dest
 	if dest == "" {
 		dest = "the same place"
+	}
+	if s.app != "" {
+		dest += " in the application " + s.app
 	}
 	return fmt.Sprintf("%v: copy %s of %v to %s", s.at, s.Source, s.from, dest)
 }
@@ -37,10 +44,14 @@ func (s *copyFiles) run(ctx context.Context, b *building) error {
 		return s.failed(err)
 	}
 	b.state(s.at).Edit(func(root *tree.Node) error {
-		if err := files.Place(root, copies, s.Dest, b.time()); err != nil {
-			return s.failed(err)
+		var err error
+		if s.app != "" {
+			root, err = root.Follow(scif.Dir(s.app))
 		}
-		return nil
+		if err == nil {
+			err = files.Place(root, copies, s.Dest, b.time())
+		}
+		return s.failed(err)
 	})
 	return nil
 }
@@ -65,7 +76,14 @@ func (b *building) own() []string {
 }
 
 func (s *copyFiles) failed(err error) error {
-	place := &definition.Error{Name: s.recipe, Line: s.Line, Message: fmt.Sprintf("%%files %s", s.Source)}
+	if err == nil {
+		return nil
+	}
+	section := "%files"
+	if s.app != "" {
+		section = "%appfiles"
+	}
+	place := &definition.Error{Name: s.recipe, Line: s.Line, Column: s.Column, Message: section + " " + s.Source}
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("%w: no such file in %v: %w", place, s.from, err),
 			"correct the path; on the host it starts from the directory where the build was started")

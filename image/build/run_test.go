@@ -236,7 +236,7 @@ func TestStages(t *testing.T) {
 	})
 	text := fromArchive + "Stage: one\n%post\n make\n%test\n true\n" +
 		"Bootstrap: scratch\n%files from one\n /short /bin/\n /lost\n /app /x\n /etc/pass*\n%test\n true\n"
-	if err := s.build(t, text, Options{}); err == nil || !strings.Contains(err.Error(), "x.def:11: %files /lost: /lost: symbolic link to nothing") {
+	if err := s.build(t, text, Options{}); err == nil || !strings.Contains(err.Error(), "x.def:11:2: %files /lost: /lost: symbolic link to nothing") {
 		t.Errorf("error %v", err)
 	}
 	if err := s.build(t, strings.Replace(text, " /lost\n", "", 1), Options{}); err != nil {
@@ -393,10 +393,10 @@ func TestFailuresLeaveNothing(t *testing.T) {
 		want, hint string
 	}{
 		{"missing file", fromArchive + "%files\n nothing* /\n", Options{}, nil,
-			"x.def:4: %files nothing*: no such file in the host: file does not exist", "correct the path"},
+			"x.def:4:2: %files nothing*: no such file in the host: file does not exist", "correct the path"},
 		{"missing file of a stage", fromArchive + "Stage: a\n" + fromArchive + "%files from a\n /no\n", Options{}, nil,
-			"x.def:7: %files /no: no such file in stage a", ""},
-		{"directory over file", fromArchive + "%files\n ../ /etc/passwd\n", Options{}, nil, "x.def:4: %files ../: /etc/passwd is no directory", ""},
+			"x.def:7:2: %files /no: no such file in stage a", ""},
+		{"directory over file", fromArchive + "%files\n ../ /etc/passwd\n", Options{}, nil, "x.def:4:2: %files ../: /etc/passwd is no directory", ""},
 		{"failing post", fromArchive + "%post\n x\n", Options{}, func(context.Context, Exec) error { return boom },
 			"stage 1: %post of line 3: exit status 3", ""},
 		{"failing setup", fromArchive + "%setup\n x\n", Options{}, func(context.Context, Exec) error { return boom }, "stage 1: %setup of line 3: exit status 3", ""},

@@ -1,22 +1,17 @@
 // Package definition turns the text of a definition file into a Recipe.
 //
 // Input: the file's bytes and the name to use in messages. Output: the
-// stages, their headers and sections, each with its line number, and on
-// request the text with its {{ templates }} filled in. It is pure: it opens
-// no file, and it decides nothing about what a recipe does — that is
-// image/build's.
+// stages, their headers and sections, each with its place in the text, what
+// the sections spell (files, labels, scripts, applications), and on request
+// the text with its {{ templates }} filled in. It is pure: it opens no file,
+// and it decides nothing about what a recipe does — that is image/build's.
 //
 // The grammar is the one Apptainer and SingularityCE share: header lines
 // "Keyword: value", then sections that open with a line "%name [arguments]".
 // A line that begins with "Bootstrap:" opens a further stage.
 package definition
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/sealift/sealift/buildcfg/hint"
-)
+import "strings"
 
 // MaxSize is the largest definition that Parse and Expand accept, in bytes.
 const MaxSize = 1 << 20
@@ -41,47 +36,28 @@ type Stage struct {
 	Sections []Section
 }
 
-// Header is one "Keyword: value" line, continuation lines joined by spaces.
+// Header is one "Keyword: value" line with its continuation lines. These
+// follow a final backslash, after which their outer space is left out; a
+// final \n\ makes a line break of the value.
 type Header struct {
 	// Key is the keyword in lower case.
 	Key, Value string
-	Line       int
+	// Line is that of the keyword; Column is where the value starts there.
+	Line, Column int
 }
 
 // Section is one section as written.
 type Section struct {
-	// Name is the section's name without the percent sign.
+	// Name is the section's name in lower case, without the percent sign.
 	Name string
 	// Args is the rest of the opening line without comment and outer space.
 	Args string
 	// Line is the line of the percent sign; Body starts on the next one.
-	Line int
+	// Column is where Args start there.
+	Line, Column int
 	// Body is the text up to the next section, stage or end of file; every
 	// line of it ends with a newline.
 	Body string
-}
-
-// Error is a mistake in a definition at a known place.
-type Error struct {
-	// Name is the definition's name; Line and Column count from 1, and a
-	// Column of 0 means the whole line.
-	Name         string
-	Line, Column int
-	// Message says what is wrong and what was expected.
-	Message string
-}
-
-// Error returns "name:line[:column]: message".
-func (e *Error) Error() string {
-	if e.Column == 0 {
-		return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Message)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.Name, e.Line, e.Column, e.Message)
-}
-
-// Errorf returns an *Error at a line of the recipe.
-func (r *Recipe) Errorf(line int, format string, args ...any) error {
-	return &Error{Name: r.Name, Line: line, Message: fmt.Sprintf(format, args...)}
 }
 
 // Header returns the header with the given lower-case key.
@@ -95,44 +71,61 @@ func (s *Stage) Header(key string) (Header, bool) {
 }
 
 // Section returns the section of the given name, several of that name joined
-// in order under the line and arguments of the first.
+// in order. The arguments and the place are those of the first that has
+// arguments, or of the first.
 func (s *Stage) Section(name string) (Section, bool) {
+	same := s.named(name)
+	return join(same), len(same) > 0
+}
+
+// named returns the sections of a name.
+func (s *Stage) named(name string) []Section {
+	var same []Section
+	for _, x := range s.Sections {
+		if x.Name == name {
+			same = append(same, x)
+		}
+	}
+	return same
+}
+
+// join makes one section of several, as Stage.Section says.
+func join(sections []Section) Section {
 	var joined Section
 	var body strings.Builder
-	for _, x := range s.Sections {
-		if x.Name != name {
-			continue
-		}
-		if joined.Name == "" {
-			joined = x
+	for i, x := range sections {
+		if i == 0 || joined.Args == "" && x.Args != "" {
+			joined = Section{Name: x.Name, Args: x.Args, Line: x.Line, Column: x.Column}
 		}
 		body.WriteString(x.Body)
 	}
 	joined.Body = body.String()
-	return joined, joined.Name != ""
+	return joined
 }
 
-// keywords are the header keywords of the grammar, in lower case; otherurl
-// takes a number as well. Which of them an agent uses is image/build's matter.
-var keywords = []string{
-	"bootstrap", "from", "stage", "registry", "namespace", "library", "fingerprints",
-	"include", "mirrorurl", "updateurl", "otherurl", "osversion", "confurl", "setopt",
-	"product", "user", "regcode", "productpgp", "registerurl", "modules",
-	"frontend", "filename", "target", "buildargs",
+// textLine is one line of a section that lists something.
+type textLine struct {
+	// text has neither outer space nor a newline.
+	text string
+	// number and column say where text starts.
+	number, column int
 }
 
-// sections are the sections that can be built.
-var sections = []string{
-	"arguments", "pre", "setup", "files", "post", "environment",
-	"runscript", "startscript", "test", "labels", "help",
-}
-
-// appSections are the sections of the Scientific Filesystem, known by name.
-var appSections = []string{
-	"appinstall", "appfiles", "appenv", "applabels", "apphelp", "apprun", "appstart", "apptest",
-}
-
-// withKnown attaches the list of known names to err.
-func withKnown(err error, what string, names []string) error {
-	return hint.Wrap(err, "use one of the known %s: %s", what, strings.Join(names, ", "))
+// lines yields the lines of a list section that are neither empty nor a
+// comment. Several sections joined have no common numbering, so callers pass
+// them one at a time.
+func (s Section) lines() func(yield func(textLine) bool) {
+	return func(yield func(textLine) bool) {
+		number := s.Line
+		for line := range strings.Lines(s.Body) {
+			number++
+			text := strings.TrimSpace(line)
+			if text == "" || text[0] == '#' {
+				continue
+			}
+			if !yield(textLine{text, number, columnAt(line, strings.Index(line, text))}) {
+				return
+			}
+		}
+	}
 }

@@ -13,15 +13,15 @@ import (
 // template is a reference to a build argument: {{ name }}.
 var template = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
 
-// argument is the name of a build argument.
-var argument = regexp.MustCompile(`^\w+$`)
+// argumentName is the name of a build argument.
+var argumentName = regexp.MustCompile(`^\w+$`)
 
 // Expand returns the recipe with every {{ name }} replaced, outside comment
 // lines, by args or else by the default in the same stage's %arguments. A
-// default may use the arguments above it; a value put in is not looked at
-// again. It is an error when a name has no value, when a value would change
-// the structure of the definition, and, unless allowUnused, when one of args
-// is used nowhere.
+// default may use other arguments; a value put in is not looked at again. It
+// is an error when a name has no value, unless it follows a # as in a comment;
+// when a value would change the structure of the definition; and, unless
+// allowUnused, when one of args is used nowhere.
 func (r *Recipe) Expand(args map[string]string, allowUnused bool) (*Recipe, error) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		if strings.ContainsAny(args[name], "\n\r\x00") {
@@ -62,31 +62,47 @@ type expander struct {
 	recipe *Recipe
 	args   map[string]string
 	used   map[string]bool
-	// defaults counts the bytes of the stage's defaults.
-	defaults int
+	// defaults are those of the stage, size the bytes of their values.
+	defaults map[string]*argument
+	size     int
 	text     strings.Builder
 }
 
+// argument is the default of one.
+type argument struct {
+	// textLine is the default as written.
+	textLine
+	// value is the default with its templates replaced, if state is known.
+	value string
+	state int
+}
+
+const (
+	unknown = iota
+	wanted  // its value is being worked out
+	known
+)
+
 // stage expands the lines of a stage, the first of which has the number first.
 func (x *expander) stage(s *Stage, lines []string, first int) error {
-	values := map[string]string{}
-	x.defaults = 0
+	x.defaults, x.size = map[string]*argument{}, 0
 	for _, section := range s.Sections {
 		if section.Name != "arguments" {
 			continue
 		}
-		for number, line := range section.lines() {
-			if err := x.define(values, number, line); err != nil {
+		for line := range section.lines() {
+			if err := x.define(line); err != nil {
 				return err
 			}
 		}
 	}
 	for i, line := range lines {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+		text := strings.TrimSpace(line)
+		if strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "#!") {
 			x.text.WriteString(line)
 			continue
 		}
-		expanded, err := x.line(line, first+i, values)
+		expanded, err := x.fill(textLine{line, first + i, 1})
 		if err != nil {
 			return err
 		}
@@ -98,55 +114,104 @@ func (x *expander) stage(s *Stage, lines []string, first int) error {
 	return nil
 }
 
-// define adds the default of one %arguments line to values.
-func (x *expander) define(values map[string]string, number int, line string) error {
-	name, value, ok := strings.Cut(line, "=")
-	if name = strings.TrimSpace(name); !ok || !argument.MatchString(name) {
-		return x.recipe.Errorf(number, "%q; expected \"name=default\" with letters, digits and _ in the name", brief(line))
+// define notes the default of one %arguments line.
+func (x *expander) define(line textLine) error {
+	name, text, ok := strings.Cut(line.text, "=")
+	if name = strings.TrimSpace(name); !ok || !argumentName.MatchString(name) {
+		return x.recipe.ErrorAt(line.number, line.column, "%q; expected \"name=default\" with letters, digits and _ in the name", brief(line.text))
 	}
-	value, err := x.line(strings.TrimSpace(value), number, values)
-	if x.defaults += len(value); x.defaults > MaxSize {
-		return x.recipe.Errorf(number, "defaults of arguments grow over %d bytes", MaxSize)
-	}
-	values[name] = value
-	return err
+	text = strings.TrimSpace(text)
+	line.column += columnAt(line.text, len(line.text)-len(text)) - 1
+	line.text = text
+	x.defaults[name] = &argument{textLine: line}
+	return nil
 }
 
-// line returns text with its templates replaced.
-func (x *expander) line(text string, number int, values map[string]string) (string, error) {
+// fill returns the text of a line with its templates replaced.
+func (x *expander) fill(line textLine) (string, error) {
 	var out strings.Builder
-	for {
-		at := template.FindStringSubmatchIndex(text)
-		if at == nil {
-			out.WriteString(text)
-			return out.String(), nil
+	at, comment := 0, commentStart(line.text)
+	for _, m := range template.FindAllStringSubmatchIndex(line.text, -1) {
+		name := line.text[m[2]:m[3]]
+		fail := func(format string, args ...any) error {
+			return x.recipe.ErrorAt(line.number, line.column+columnAt(line.text, m[0])-1, format, args...)
 		}
-		name := text[at[2]:at[3]]
-		value, ok := x.args[name]
-		if x.used[name] = true; !ok {
-			value, ok = values[name]
-		}
-		if !ok {
-			return "", hint.Wrap(x.recipe.Errorf(number, "undefined argument {{ %s }}", name),
+		value, ok, err := x.lookup(name)
+		switch {
+		case err != nil:
+			return "", err
+		case !ok && comment < m[0]:
+			continue
+		case !ok:
+			return "", hint.Wrap(fail("undefined argument {{ %s }}", name),
 				"give %s a default in %%arguments or a value as a build argument", name)
 		}
-		out.WriteString(text[:at[0]])
+		out.WriteString(line.text[at:m[0]])
 		out.WriteString(value)
 		if out.Len() > MaxSize {
-			return "", x.recipe.Errorf(number, "line grows over %d bytes with its arguments", MaxSize)
+			return "", fail("line grows over %d bytes with its arguments", MaxSize)
 		}
-		text = text[at[1]:]
+		at = m[1]
 	}
+	out.WriteString(line.text[at:])
+	return out.String(), nil
+}
+
+// lookup returns the value of an argument, and whether it has one.
+func (x *expander) lookup(name string) (string, bool, error) {
+	x.used[name] = true
+	if value, ok := x.args[name]; ok {
+		return value, true, nil
+	}
+	d, ok := x.defaults[name]
+	switch {
+	case !ok:
+		return "", false, nil
+	case d.state == known:
+		return d.value, true, nil
+	case d.state == wanted:
+		return "", false, x.recipe.ErrorAt(d.number, d.column, "default of %s uses itself; expected other arguments in it", name)
+	}
+	d.state = wanted
+	var err error
+	if d.value, err = x.fill(d.textLine); err != nil {
+		return "", false, err
+	}
+	d.state = known
+	if x.size += len(d.value); x.size > MaxSize {
+		return "", false, x.recipe.ErrorAt(d.number, d.column, "defaults of arguments grow over %d bytes", MaxSize)
+	}
+	return d.value, true, nil
 }
 
 // sameShape checks that the expanded recipe has the headers and sections of
 // the raw one on the same lines, so that no value becomes a section.
 func (r *Recipe) sameShape(expanded *Recipe) error {
-	if !slices.EqualFunc(r.Stages, expanded.Stages, func(a, b Stage) bool {
-		return slices.EqualFunc(a.Headers, b.Headers, func(a, b Header) bool { return a.Key == b.Key && a.Line == b.Line }) &&
-			slices.EqualFunc(a.Sections, b.Sections, func(a, b Section) bool { return a.Name == b.Name && a.Line == b.Line })
-	}) {
-		return fmt.Errorf("%s: a build argument adds a header or section; expected values within a line", r.Name)
+	raw, got := r.shape(), expanded.shape()
+	for i := range min(len(raw), len(got)) {
+		if raw[i] != got[i] {
+			return r.Errorf(min(raw[i].line, got[i].line), "a build argument adds a header or section; expected values within a line")
+		}
 	}
 	return nil
+}
+
+// opening is a line that opens something.
+type opening struct {
+	line int
+	name string
+}
+
+// shape lists the headers and sections, and the end.
+func (r *Recipe) shape() []opening {
+	var list []opening
+	for _, s := range r.Stages {
+		for _, h := range s.Headers {
+			list = append(list, opening{h.Line, h.Key + ":"})
+		}
+		for _, x := range s.Sections {
+			list = append(list, opening{x.Line, "%" + x.Name})
+		}
+	}
+	return append(list, opening{strings.Count(r.Text, "\n") + 1, ""})
 }

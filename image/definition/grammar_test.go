@@ -22,7 +22,9 @@ func TestHeaderValues(t *testing.T) {
 		{"From: a \\ # comment\n", `a \`},
 		{"From: a \\\n%post", "a %post"},
 		{"From: a \\\nBootstrap: b", "a Bootstrap: b"},
-		{"From: a\\\\\n b", `a\ b`},
+		{"From: a\\\\\n b", `a\b`},
+		{"From: a\\\n  b", "ab"},
+		{"From: a\\n\\\n\\n\\\n  b", "a\n\nb"},
 		{"# From: b\n\nFrom: a", "a"},
 	} {
 		r := mustParse(t, "Bootstrap: x\n"+c.text)
@@ -44,6 +46,7 @@ func TestMissingHeader(t *testing.T) {
 
 func TestEveryKeywordIsAccepted(t *testing.T) {
 	for _, key := range append(slices.Clone(keywords), "otherurl1", "otherurl99") {
+		key = strings.ToLower(key)
 		text := "Bootstrap: x\n" + strings.ToUpper(key) + ": value\n"
 		if key == "bootstrap" {
 			text = "BOOTSTRAP: value\n"
@@ -63,9 +66,9 @@ func TestEverySectionIsAccepted(t *testing.T) {
 		}
 	}
 	for _, name := range appSections {
-		_, err := Parse("x", []byte("Bootstrap: x\n%"+name+" foo\n"))
-		if err == nil || !strings.Contains(err.Error(), "not supported yet") {
-			t.Errorf("%s: error %v", name, err)
+		r := mustParse(t, "Bootstrap: x\n%"+strings.ToUpper(name)+" foo\nbody\n")
+		if s := r.Stages[0].Sections[0]; s.Name != name || s.Args != "foo" || s.Body != "body\n" {
+			t.Errorf("%s: %+v", name, s)
 		}
 	}
 }
@@ -131,18 +134,18 @@ func TestSplitWords(t *testing.T) {
 		{`a#b`, []string{"a#b"}, []string{"a#b"}},
 		{`é "ü"`, []string{"é", "ü"}, []string{"é", "ü"}},
 	} {
-		words, ok := splitWords(c.line)
+		words, open := splitWords(c.line)
 		var patterns, literals []string
 		for _, w := range words {
 			patterns, literals = append(patterns, w.pattern), append(literals, w.literal)
 		}
-		if !ok || !slices.Equal(patterns, c.patterns) || !slices.Equal(literals, c.literal) {
-			t.Errorf("%s: %q, %q, %v", c.line, patterns, literals, ok)
+		if open != -1 || !slices.Equal(patterns, c.patterns) || !slices.Equal(literals, c.literal) {
+			t.Errorf("%s: %q, %q, %v", c.line, patterns, literals, open)
 		}
 	}
-	for _, line := range []string{`"a`, `'a`, `a"`, `a\`, `"a\"`} {
-		if words, ok := splitWords(line); ok {
-			t.Errorf("%s: %v", line, words)
+	for line, want := range map[string]int{`"a`: 0, `b 'a`: 2, `a"`: 1, `a\`: 1, `"a\"`: 0, `'a'"b" "`: 7} {
+		if words, open := splitWords(line); open != want {
+			t.Errorf("%s: %v, open at %d", line, words, open)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // Parse reads a definition. name is used in errors, which are of type *Error
@@ -15,12 +17,12 @@ func Parse(name string, text []byte) (*Recipe, error) {
 		return nil, fmt.Errorf("%s: definition of %d bytes; expected at most %d", name, len(text), MaxSize)
 	}
 	clean := unixLines(string(bytes.TrimPrefix(text, []byte("\ufeff"))))
-	p := &parser{recipe: &Recipe{Name: name, Text: clean}}
-	if i := strings.IndexByte(clean, 0); i >= 0 {
-		return nil, p.recipe.Errorf(1+strings.Count(clean[:i], "\n"), "NUL byte; expected text")
-	}
+	p := &parser{recipe: &Recipe{Name: name, Text: clean}, arguments: map[string]Section{}}
 	for line := range strings.Lines(clean) {
 		p.number++
+		if i := strings.IndexByte(line, 0); i >= 0 {
+			return nil, p.fail(line, i, "NUL byte; expected text")
+		}
 		if err := p.line(line); err != nil {
 			return nil, err
 		}
@@ -49,20 +51,22 @@ type parser struct {
 	number int
 	// body collects the open section's lines; nil in the headers.
 	body *strings.Builder
-	// continued says that the last header line ended with a backslash; value
-	// holds that header's lines so far.
-	continued bool
-	value     []string
+	// continued is the column of the backslash that the last header line ended
+	// with, 0 for none; value holds that header's lines so far.
+	continued int
+	value     strings.Builder
+	// arguments are the first ones of each script of the stage.
+	arguments map[string]Section
 }
 
 // line takes one line, its newline included.
 func (p *parser) line(line string) error {
 	trimmed := strings.TrimSpace(line)
 	switch {
-	case p.continued:
-		return p.continuation(trimmed)
+	case p.continued > 0:
+		return p.continuation(line, strings.Index(line, trimmed))
 	case opensStage(line) && p.hasBootstrap():
-		return p.openStage(trimmed)
+		return p.openStage(line)
 	case strings.HasPrefix(trimmed, "%"):
 		return p.openSection(line, trimmed)
 	case p.body != nil:
@@ -98,51 +102,82 @@ func (p *parser) stage() *Stage {
 	return &p.recipe.Stages[len(p.recipe.Stages)-1]
 }
 
-func (p *parser) openStage(trimmed string) error {
+func (p *parser) openStage(line string) error {
 	if err := p.closeStage(); err != nil {
 		return err
 	}
+	clear(p.arguments)
 	p.recipe.Stages = append(p.recipe.Stages, Stage{Line: p.number})
-	return p.header(trimmed, trimmed)
+	return p.header(line, strings.TrimSpace(line))
 }
 
 func (p *parser) header(line, trimmed string) error {
-	keyword, value, ok := strings.Cut(trimmed, ":")
-	keyword = strings.TrimSpace(keyword)
+	start := strings.Index(line, trimmed)
+	keyword, _, ok := strings.Cut(trimmed, ":")
 	if !ok {
-		return p.fail(line, trimmed, `%q is not a header; expected "Keyword: value", a %%section or a # comment`, brief(trimmed))
+		return withHeader(p.fail(line, start, `%q is not a header; expected "Keyword: value", a %%section or a # comment`, brief(trimmed)), trimmed)
 	}
+	colon := start + len(keyword)
+	keyword = strings.TrimSpace(keyword)
 	key := strings.ToLower(keyword)
 	if key == "includecmd" {
-		return p.fail(line, trimmed, "IncludeCmd has no effect in any builder; expected no such header")
+		return hint.Wrap(p.fail(line, start, "IncludeCmd has no effect in any builder; expected no such header"), "remove the line")
+	}
+	if key == "" {
+		return p.fail(line, start, `nothing before the colon; expected "Keyword: value"`)
 	}
 	if !knownKeyword(key) {
-		return withKnown(p.fail(line, trimmed, "unknown keyword %q; expected a known one", brief(keyword)), "keywords", keywords)
+		err := p.fail(line, start, "unknown keyword %q; expected a known one", brief(keyword))
+		if strings.Contains(keyword, " ") {
+			return withHeader(err, trimmed)
+		}
+		return withKnown(err, "keywords", "", keyword, keywords)
 	}
-	if _, twice := p.stage().Header(key); twice {
-		return p.fail(line, trimmed, "keyword %q a second time; expected each once per stage", keyword)
+	if first, twice := p.stage().Header(key); twice {
+		return p.fail(line, start, "keyword %q a second time, after line %d; expected each once per stage", keyword, first.Line)
 	}
-	p.stage().Headers = append(p.stage().Headers, Header{Key: key, Line: p.number})
-	return p.continuation(value)
+	value := colon + 1 + len(line[colon+1:]) - len(strings.TrimLeft(line[colon+1:], " \t"))
+	p.stage().Headers = append(p.stage().Headers, Header{Key: key, Line: p.number, Column: columnAt(line, value)})
+	return p.continuation(line, value)
 }
 
-// continuation adds text to the value of the last header. A final backslash
-// asks for the next line; a # after a space, or first, starts a comment.
-func (p *parser) continuation(text string) error {
-	text, commented := cutComment(text)
-	if p.continued = !commented && strings.HasSuffix(text, `\`); p.continued {
+// withHeader attaches what a line without a colon after its first word was
+// probably meant as.
+func withHeader(err error, text string) error {
+	word, rest, _ := strings.Cut(text, " ")
+	key := strings.ToLower(word)
+	switch {
+	case knownKeyword(key) && rest != "":
+		return hint.Wrap(err, "did you mean %q?", brief(word+": "+strings.TrimLeft(rest, "= ")))
+	case slices.Contains(sections, key) || slices.Contains(appSections, key):
+		return hint.Wrap(err, "did you mean %%%s?", key)
+	}
+	return err
+}
+
+// continuation adds what line holds from an offset on to the value of the last
+// header. A final backslash asks for the next line, one after \n for a line
+// break too; a # after a space, or first, starts a comment.
+func (p *parser) continuation(line string, from int) error {
+	text, commented := cutComment(line[from:])
+	more := !commented && strings.HasSuffix(text, `\`)
+	p.continued = 0
+	if more {
 		text = text[:len(text)-1]
+		p.continued = columnAt(line, strings.LastIndexByte(line, '\\'))
+		if lines, ok := strings.CutSuffix(text, `\n`); ok {
+			text = lines + "\n"
+		}
 	}
-	if text = strings.TrimSpace(text); text != "" {
-		p.value = append(p.value, text)
-	}
-	if p.continued {
+	p.value.WriteString(text)
+	if more {
 		return nil
 	}
 	h := &p.stage().Headers[len(p.stage().Headers)-1]
-	h.Value, p.value = strings.Join(p.value, " "), nil
+	h.Value = strings.TrimSpace(p.value.String())
+	p.value.Reset()
 	if h.Value == "" {
-		return p.recipe.Errorf(h.Line, "keyword %q without a value; expected \"Keyword: value\"", h.Key)
+		return p.recipe.ErrorAt(h.Line, h.Column, "keyword %q without a value; expected \"Keyword: value\"", h.Key)
 	}
 	if h.Key == "stage" {
 		p.stage().Name = h.Value
@@ -150,30 +185,58 @@ func (p *parser) continuation(text string) error {
 	return nil
 }
 
-// knownKeyword reports whether key is in the table, or is otherurl with a
-// number of one or two digits.
-func knownKeyword(key string) bool {
-	if digits, ok := strings.CutPrefix(key, "otherurl"); ok {
-		return len(digits) <= 2 && strings.Trim(digits, "0123456789") == ""
+func (p *parser) openSection(line, trimmed string) error {
+	start := strings.Index(line, trimmed)
+	word, args := trimmed, ""
+	if i := strings.IndexAny(trimmed, " \t"); i >= 0 {
+		word, args = trimmed[:i], trimmed[i:]
 	}
-	return slices.Contains(keywords, key)
+	s := Section{Name: strings.ToLower(word[1:]), Line: p.number}
+	s.Args, _ = cutComment(args)
+	s.Column = columnAt(line, start+len(word))
+	if s.Args != "" {
+		s.Column = columnAt(line, start+len(word)+strings.Index(args, s.Args))
+	}
+	isApp := slices.Contains(appSections, s.Name)
+	if !isApp && !slices.Contains(sections, s.Name) {
+		return withSection(p.fail(line, start, "unknown section %q; expected a known one", brief(word)), s.Name)
+	}
+	if isApp && s.Args == "" {
+		return p.recipe.ErrorAt(s.Line, s.Column, "section %s without a name; expected \"%s NAME\", with the name of an application", word, word)
+	}
+	p.closeSection()
+	if err := p.sameArguments(s); err != nil {
+		return err
+	}
+	p.stage().Sections = append(p.stage().Sections, s)
+	p.body = &strings.Builder{}
+	return nil
 }
 
-func (p *parser) openSection(line, trimmed string) error {
-	name, args := trimmed[1:], ""
-	if i := strings.IndexAny(name, " \t"); i >= 0 {
-		name, args = name[:i], name[i+1:]
+// withSection attaches what an unknown section was probably meant as.
+func withSection(err error, name string) error {
+	known := slices.Concat(sections, appSections)
+	if near := nearest(strings.Trim(name, "%:"), known); near != "" {
+		return hint.Wrap(err, "did you mean %%%s?", near)
 	}
-	if slices.Contains(appSections, name) {
-		return withKnown(p.fail(line, trimmed, "section %%%s is not supported yet; expected a definition without applications", name), "sections", sections)
+	return hint.Wrap(err, "use one of the known sections: %s; a line within one cannot start with %%", strings.Join(known, ", "))
+}
+
+// scripts are the sections whose arguments choose how they are run.
+var scripts = []string{"pre", "setup", "post", "runscript", "startscript", "test"}
+
+// sameArguments checks that a script in several sections has one way to run.
+func (p *parser) sameArguments(s Section) error {
+	if s.Args == "" || !slices.Contains(scripts, s.Name) {
+		return nil
 	}
-	if !slices.Contains(sections, name) {
-		return withKnown(p.fail(line, trimmed, "unknown section %q; expected a known one", brief("%"+name)), "sections", sections)
+	before, ok := p.arguments[s.Name]
+	if !ok {
+		p.arguments[s.Name] = s
+	} else if before.Args != s.Args {
+		return p.recipe.ErrorAt(s.Line, s.Column, "%%%s a second time with other arguments than on line %d; expected %q or none",
+			s.Name, before.Line, brief(before.Args))
 	}
-	args, _ = cutComment(args)
-	p.closeSection()
-	p.stage().Sections = append(p.stage().Sections, Section{Name: name, Args: args, Line: p.number})
-	p.body = &strings.Builder{}
 	return nil
 }
 
@@ -200,34 +263,30 @@ func (p *parser) end() error {
 	if p.number == 0 {
 		p.number = 1
 	}
-	if p.continued {
-		return p.recipe.Errorf(p.number, `end of file after a "\"; expected the rest of the header`)
+	if p.continued > 0 {
+		return p.recipe.ErrorAt(p.number, p.continued, `end of file after a "\"; expected the rest of the header`)
 	}
 	return p.closeStage()
 }
 
-// fail returns an error at the column where trimmed starts in line.
-func (p *parser) fail(line, trimmed, format string, args ...any) error {
-	column := 1 + max(0, strings.Index(line, trimmed))
-	return &Error{Name: p.recipe.Name, Line: p.number, Column: column, Message: fmt.Sprintf(format, args...)}
+// fail returns an error at a byte of the line.
+func (p *parser) fail(line string, offset int, format string, args ...any) error {
+	return p.recipe.ErrorAt(p.number, columnAt(line, offset), format, args...)
 }
 
-// cutComment removes a comment and outer space: from a # that is first or
-// follows a space or tab.
+// cutComment removes a comment and outer space.
 func cutComment(s string) (text string, commented bool) {
+	end := commentStart(s)
+	return strings.TrimSpace(s[:end]), end < len(s)
+}
+
+// commentStart returns the offset of the comment of a line, or its length: a
+// comment is from a # that is first or follows a space or tab.
+func commentStart(s string) int {
 	for i := range len(s) {
 		if s[i] == '#' && (i == 0 || s[i-1] == ' ' || s[i-1] == '\t') {
-			return strings.TrimSpace(s[:i]), true
+			return i
 		}
 	}
-	return strings.TrimSpace(s), false
-}
-
-// brief shortens text of the input for a message.
-func brief(s string) string {
-	const most = 60
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
+	return len(s)
 }

@@ -6,6 +6,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/sealift/sealift/image/definition"
 )
 
 // Spec is what a build adds to the metadata of its base. Empty fields leave
@@ -20,6 +22,34 @@ type Spec struct {
 	// Labels are the recipe's, Auto those of the build. Each overrides what
 	// comes before in the order base, Auto, Labels.
 	Labels, Auto map[string]string
+}
+
+// FromRecipe returns what a stage of an expanded recipe says.
+func FromRecipe(r *definition.Recipe, stage *definition.Stage) (Spec, error) {
+	s := Spec{Definition: r.Text, Labels: map[string]string{}}
+	for _, x := range stage.Sections {
+		if x.Name == "labels" {
+			for _, l := range x.Labels() {
+				s.Labels[l.Key] = l.Value
+			}
+		}
+	}
+	for _, script := range []struct {
+		name string
+		text *string
+	}{{"runscript", &s.Runscript}, {"startscript", &s.Startscript}, {"test", &s.Test}} {
+		x, ok, err := r.Script(stage, script.name)
+		if err != nil {
+			return Spec{}, err
+		}
+		if ok {
+			*script.text = x.Executable()
+		}
+	}
+	environment, _ := stage.Section("environment")
+	help, _ := stage.Section("help")
+	s.Environment, s.Help = environment.Body, help.Body
+	return s, nil
 }
 
 // Config is the part of an OCI image configuration that turns into metadata.

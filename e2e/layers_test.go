@@ -22,8 +22,14 @@ const module = "github.com/sealift/sealift/"
 var layers = map[string][]string{
 	"buildcfg":      {},
 	"buildcfg/hint": {},
-	"starter":       {"starter/plan"},
+	"starter":       {"starter/mountinfo", "starter/plan", "starter/rootemu"},
 	"starter/plan":  {},
+	// What root emulation writes on files, and who reads it.
+	"starter/owner":         {},
+	"starter/mountinfo":     {},
+	"starter/seccomp":       {},
+	"starter/rootemu/creds": {},
+	"starter/rootemu":       {"starter/owner", "starter/rootemu/creds", "starter/seccomp"},
 
 	"image/tree":            {},
 	"image/squashfs/format": {},
@@ -39,7 +45,7 @@ var layers = map[string][]string{
 		"image/tree",
 	},
 	"image/sif":               {},
-	"image/sandbox":           {"image/tree"},
+	"image/sandbox":           {"image/tree", "starter/owner"},
 	"image/output":            {},
 	"image/oci":               {"image/output", "image/tree"},
 	"image/definition":        {},
@@ -69,7 +75,7 @@ var layers = map[string][]string{
 
 	"runtime/account":  {},
 	"runtime/bind":     {},
-	"runtime/host":     {"runtime/account"},
+	"runtime/host":     {"runtime/account", "starter/rootemu"},
 	"runtime/shell":    {},
 	"runtime/view":     {"image"},
 	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
@@ -78,7 +84,7 @@ var layers = map[string][]string{
 		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/shell",
 		"runtime/view", "starter/plan",
 	},
-	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/plan"},
+	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/owner", "starter/plan"},
 	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
 
 	"cmd/sealift/ui": {},
@@ -87,11 +93,12 @@ var layers = map[string][]string{
 		"image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/imagefs",
+		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"cmd/sealift/builds": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/images", "cmd/sealift/ui", "image/build", "image/definition",
+		"runtime/identity",
 	},
 	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"},
 	"e2e/bench":   {"e2e/fixture"},
@@ -121,7 +128,7 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
-		"runtime/launch", "starter",
+		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/seccomp",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/mountinfo"
 )
 
 // bindOld is bindOn for kernels before 5.2, with mount(2), which cannot set
@@ -25,7 +27,7 @@ func (m *machine) remount(target string, ms uintptr) error {
 		return err
 	}
 	for _, sub := range mounts {
-		err := unix.Mount("", sub.point, "", unix.MS_REMOUNT|unix.MS_BIND|ms|sub.flags, "")
+		err := unix.Mount("", sub.Point, "", unix.MS_REMOUNT|unix.MS_BIND|ms|flagsOf(sub.Options), "")
 		// What this user cannot reach, the payload cannot either.
 		if err != nil && err != unix.EACCES && err != unix.ENOENT {
 			return err
@@ -35,7 +37,7 @@ func (m *machine) remount(target string, ms uintptr) error {
 }
 
 // mountsAt lists the topmost mount on target and everything mounted below it.
-func (m *machine) mountsAt(target string) ([]mountInfo, error) {
+func (m *machine) mountsAt(target string) ([]mountinfo.Mount, error) {
 	at, err := m.open(target, 0)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func (m *machine) mountsAt(target string) ([]mountInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return subtree(parseMounts(table), id), nil
+	return mountinfo.Below(mountinfo.Parse(table), id), nil
 }
 
 // maxProc bounds what is read of a file in /proc: a mount table of some 100,000
@@ -80,52 +82,9 @@ func mountID(fd int) (int, error) {
 	return id, nil
 }
 
-// mountInfo is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-type mountInfo struct {
-	id, parent int
-	point      string
-	// flags are those the mount has. A remount that left out one that a user
-	// namespace locked would be refused.
-	flags uintptr
-}
-
-func parseMounts(table []byte) []mountInfo {
-	var mounts []mountInfo
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) < 6 {
-			continue
-		}
-		id, err := strconv.Atoi(f[0])
-		parent, err2 := strconv.Atoi(f[1])
-		if err != nil || err2 != nil {
-			continue
-		}
-		mounts = append(mounts, mountInfo{id, parent, unescape(f[4]), keptFlags(f[5])})
-	}
-	return mounts
-}
-
-// subtree returns the mount id and everything mounted below it.
-func subtree(all []mountInfo, id int) []mountInfo {
-	in := map[int]bool{id: true}
-	var sub []mountInfo
-	for grown := true; grown; {
-		grown = false
-		for i := range all {
-			c := &all[i]
-			if c.id >= 0 && (c.id == id || in[c.parent]) {
-				in[c.id], grown = true, true
-				sub = append(sub, *c)
-				c.id = -1
-			}
-		}
-	}
-	return sub
-}
-
-// keptFlags translates the options of one mount to flags of mount(2).
-func keptFlags(options string) (ms uintptr) {
+// flagsOf translates the options of one mount to flags of mount(2). A remount
+// that left out one that a user namespace locked would be refused.
+func flagsOf(options string) (ms uintptr) {
 	for word := range strings.SplitSeq(options, ",") {
 		for _, k := range mountFlags() {
 			if k.word == word {
@@ -142,20 +101,4 @@ func keptFlags(options string) (ms uintptr) {
 		}
 	}
 	return ms
-}
-
-// unescape undoes the octal escapes of mount tables: \040 is a space.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+4 <= len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -10,7 +10,15 @@ import (
 // closeOthers marks close-on-exec every descriptor above 2 but kept ones, and
 // but own, which is marked already.
 func closeOthers(kept []int, own int) {
-	skip := append([]int{2, own}, kept...)
+	closeBut(append([]int{2, own}, kept...), unix.CLOSE_RANGE_CLOEXEC)
+}
+
+// closeAll closes every descriptor above 2 but kept ones.
+func closeAll(kept []int) { closeBut(append([]int{2}, kept...), 0) }
+
+// closeBut calls closeRange for what lies between and above the descriptors in
+// skip, which it sorts, from 3 on.
+func closeBut(skip []int, flags int) {
 	slices.Sort(skip)
 	for i, fd := range skip {
 		last := math.MaxInt32
@@ -18,7 +26,7 @@ func closeOthers(kept []int, own int) {
 			last = skip[i+1] - 1
 		}
 		if first := max(fd+1, 3); first <= last {
-			closeRange(first, last, unix.CLOSE_RANGE_CLOEXEC)
+			closeRange(first, last, flags)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +17,11 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := forbidTracing(); err != nil {
 		return 0, err
 	}
+	if m.emulator != nil {
+		if err := m.emulator.Attach(); err != nil {
+			return 0, err
+		}
+	}
 	signals := <-m.signals
 	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}})
 	if err != nil {
@@ -32,7 +36,10 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	discardKeys(signals)
 	// Launch takes the end of the report socket for success, and who reads
 	// from a pipe of the caller's waits for the payload, not for us.
-	closeRange(3, math.MaxInt32, 0)
+	closeAll(m.keptFDs())
+	if m.emulator != nil {
+		m.emulator.Serve() // not before: the threads open files
+	}
 	go forward(signals, child)
 	return reap(child)
 }

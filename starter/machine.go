@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/rootemu"
 )
 
 // machine executes one plan.
@@ -16,6 +17,8 @@ type machine struct {
 	// Session and after Pivot.
 	session int
 	pivoted bool
+	// emulator is for the payload, or nil.
+	emulator *rootemu.Emulator
 	// signals delivers the channel on which catch receives signals.
 	signals <-chan (chan os.Signal)
 }
@@ -77,6 +80,8 @@ func (m *machine) do(index int, op plan.Op, h hosts) error {
 		return unix.Sethostname([]byte(a[0]))
 	case plan.Pivot:
 		return m.pivot()
+	case plan.Emulate:
+		return m.emulate(a[0])
 	case plan.Dropcaps:
 		return dropCaps(a[0])
 	}

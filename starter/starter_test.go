@@ -4,12 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/mountinfo"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -192,33 +192,12 @@ func TestParseMode(t *testing.T) {
 	}
 }
 
-func TestMountTable(t *testing.T) {
-	mounts := parseMounts([]byte(`30 1 0:1 / / rw,relatime shared:1 - ext4 /dev/a rw
-33 31 0:4 / /a/b/c ro,nosuid,noatime - tmpfs t rw
-31 30 0:2 / /a\040b rw,nodev,noexec,nodiratime master:1 - tmpfs t rw
-32 30 0:3 / /other rw - tmpfs t rw
-34 33 0:4 / /a/b/c rw - tmpfs t rw
-junk
-x y z - - - -
-`))
-	var points []string
-	for _, m := range subtree(mounts, 31) {
-		points = append(points, m.point)
-	}
-	slices.Sort(points)
-	if !slices.Equal(points, []string{"/a b", "/a/b/c", "/a/b/c"}) {
-		t.Errorf("%q", points)
-	}
-	if f := keptFlags("ro,nosuid,noatime,lazy"); f != unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOATIME {
+func TestFlagsOf(t *testing.T) {
+	if f := flagsOf("ro,nosuid,noatime,lazy"); f != unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOATIME {
 		t.Errorf("%x", f)
 	}
-	if f := keptFlags("rw,nodev,noexec,nodiratime,relatime"); f != unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_NODIRATIME|unix.MS_RELATIME {
+	if f := flagsOf("rw,nodev,noexec,nodiratime,relatime"); f != unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_NODIRATIME|unix.MS_RELATIME {
 		t.Errorf("%x", f)
-	}
-	for in, want := range map[string]string{`a\011b\134`: "a\tb\\", `\04`: `\04`, `\9zz`: `\9zz`, "": ""} {
-		if got := unescape(in); got != want {
-			t.Errorf("%q became %q", in, got)
-		}
 	}
 }
 
@@ -236,7 +215,7 @@ func TestMountID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sub := subtree(parseMounts(table), id); len(sub) == 0 || sub[0].point != "/proc" {
+	if sub := mountinfo.Below(mountinfo.Parse(table), id); len(sub) == 0 || sub[0].Point != "/proc" {
 		t.Errorf("mount %d is %+v", id, sub)
 	}
 }

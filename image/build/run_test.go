@@ -14,10 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/starter/owner"
 )
 
 const fromArchive = "Bootstrap: docker-archive\nFrom: base.tar\n"
@@ -128,6 +131,10 @@ func TestPostWritesOverTheBase(t *testing.T) {
 			t.Errorf("environment %q", x.Env)
 		}
 		write(t, upper+"/etc/passwd", "more")
+		// As overlayfs copies it up from the image's server.
+		if err := unix.Setxattr(upper+"/etc/passwd", owner.Name, owner.Record{UID: 7, GID: 7}.Append(nil), 0); err != nil {
+			t.Error(err)
+		}
 		write(t, upper+"/new", "new")
 		write(t, upper+"/.build.labels", "Made here\nfrom post\n")
 		write(t, upper+"/.singularity.d/env/91-environment.sh", "export P=1\n")

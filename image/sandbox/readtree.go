@@ -30,7 +30,8 @@ type ReadOptions struct {
 	// Skip, if not nil, leaves out what it returns true for, given the path
 	// below the directory, and all below that, unread.
 	Skip func(path string) bool
-	// IDs translates the owner and group of every node; nil keeps them.
+	// IDs translates the owner and group of every node; nil keeps them. What an
+	// attribute says of a file's owner (starter/owner) is not translated.
 	IDs func(uid, gid uint32) (uint32, uint32)
 }
 
@@ -38,7 +39,8 @@ type ReadOptions struct {
 // tree.Openers, opened below dir when asked, so dir must stay open as long as
 // the tree is used. A file that changed its identity or size since is an error
 // then. Names linked to one file are one Node. Attributes kept are user.*,
-// trusted.* where the caller sees them, and security.capability.
+// trusted.* where the caller sees them, and security.capability. The attributes
+// of package owner become what they say of the node.
 func ReadTree(ctx context.Context, dir *os.File, o ReadOptions) (*tree.Node, error) {
 	r := &treeReader{ctx: ctx, opts: o, root: resolver{root: dir}, seen: make(map[inode]*tree.Node)}
 	n, err := r.node(int(dir.Fd()), ".", ".")
@@ -91,7 +93,10 @@ func (r *treeReader) node(dir int, name, path string) (*tree.Node, error) {
 	if err := r.body(n, &st, dir, name, path); err != nil {
 		return nil, err
 	}
-	if st.Nlink > 1 && n.Mode&tree.TypeMask != tree.TypeDir {
+	if err := recordedOwner(n, path); err != nil {
+		return nil, err
+	}
+	if st.Nlink > 1 && n.Type() != tree.TypeDir {
 		r.seen[id] = n
 	}
 	return n, nil
@@ -144,7 +149,7 @@ func (r *treeReader) entries(n *tree.Node, dir int, name, path string) error {
 		}
 		n.Entries[name] = child
 	}
-	return nil
+	return entryOwners(n, fd, path)
 }
 
 // reading is how files are opened: whatever they have become by then, that

@@ -18,7 +18,8 @@ import (
 
 // WriteOptions say what WriteTree may do; both need root.
 type WriteOptions struct {
-	// Chown gives every file the owner and group of its node.
+	// Chown gives every file the owner and group of its node. Without it, they
+	// are written down in attributes, which ReadTree reads (starter/owner).
 	Chown bool
 	// Devices makes block and character devices.
 	Devices bool
@@ -244,6 +245,9 @@ func (w *treeWriter) finish(dir int, name string, n *tree.Node) error {
 		if err := unix.Fchownat(dir, name, int(n.UID), int(n.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return err
 		}
+	}
+	if !w.opts.Chown && recordOwner(dir, name, n) != nil {
+		w.report.Xattrs++
 	}
 	for _, x := range n.Xattrs {
 		if unix.Lsetxattr(procPath(dir, name), x.Name, x.Value, 0) != nil {

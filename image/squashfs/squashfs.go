@@ -21,6 +21,7 @@ package squashfs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -131,3 +132,8 @@ func (r *Reader) Root() format.Ref { return r.super.Root }
 
 // HasXattrs tells whether any inode may have extended attributes.
 func (r *Reader) HasXattrs() bool { return r.xattrIDs.Count() > 0 }
+
+// OnlyRoot tells whether every inode belongs to 0:0.
+func (r *Reader) OnlyRoot() bool {
+	return !slices.ContainsFunc(r.ids, func(id uint32) bool { return id != 0 })
+}

@@ -120,9 +120,9 @@ func (r *Root) layers() []*squashfs.Reader { return r.below }
 
 // Tree returns the layers with the upper directory over them. It is called
 // once, since reading lifts modes that lock the caller out. Files of the caller
-// belong to root in the container; those that the layers have as well keep the
-// owner there, which one mapped id could not express. Real root's files have
-// the owner that the script left.
+// belong to root in the container, unless an attribute, the layers' or one of
+// the root emulation, says otherwise. Real root's files have the owner that the
+// script left.
 func (r *Root) Tree(ctx context.Context, _ tree.Store) (*tree.Node, error) {
 	base, err := r.below.Tree(ctx, nil)
 	if err != nil {
@@ -162,12 +162,14 @@ func (s *Setting) IDs(uid, gid uint32) (uint32, uint32) {
 }
 
 // keepOwners gives nodes of upper that belong to root the owner of the node
-// of the same path and type in base.
+// of the same path and type in base, where that could not be copied up as an
+// attribute.
 func keepOwners(base, upper *tree.Node) {
 	if base == nil || base.Type() != upper.Type() {
 		return
 	}
-	if upper.UID == 0 && upper.GID == 0 {
+	carries := upper.Type() == tree.TypeDir || upper.Type() == tree.TypeRegular
+	if !carries && upper.UID == 0 && upper.GID == 0 {
 		upper.UID, upper.GID = base.UID, base.GID
 	}
 	for name, child := range upper.Entries {

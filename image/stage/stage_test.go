@@ -264,21 +264,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestKeepOwners: what cannot carry an attribute keeps the owner of what it
+// replaces; for the rest the attribute counts.
 func TestKeepOwners(t *testing.T) {
 	owned := func(mode, id uint32, entries map[string]*tree.Node) *tree.Node {
 		return &tree.Node{Mode: mode, UID: id, GID: id, Entries: entries}
 	}
 	base := owned(tree.TypeDir, 3, map[string]*tree.Node{
-		"same": owned(tree.TypeRegular, 4, nil), "other": owned(tree.TypeDir, 5, nil), "chowned": owned(tree.TypeRegular, 6, nil),
-		"dir": owned(tree.TypeDir, 7, map[string]*tree.Node{"in": owned(tree.TypeRegular, 8, nil)}),
+		"link": owned(tree.TypeSymlink, 4, nil), "other": owned(tree.TypeFIFO, 5, nil), "chowned": owned(tree.TypeSymlink, 6, nil),
+		"file": owned(tree.TypeRegular, 6, nil),
+		"dir":  owned(tree.TypeDir, 7, map[string]*tree.Node{"in": owned(tree.TypeSymlink, 8, nil)}),
 	})
 	upper := owned(tree.TypeDir, 0, map[string]*tree.Node{
-		"same": owned(tree.TypeRegular, 0, nil), "other": owned(tree.TypeRegular, 0, nil), "chowned": owned(tree.TypeRegular, 9, nil),
-		"new": owned(tree.TypeRegular, 0, nil),
-		"dir": owned(tree.TypeDir, 0, map[string]*tree.Node{"in": owned(tree.TypeRegular, 0, nil), "new": owned(tree.TypeDir, 0, nil)}),
+		"link": owned(tree.TypeSymlink, 0, nil), "other": owned(tree.TypeSymlink, 0, nil), "chowned": owned(tree.TypeSymlink, 9, nil),
+		"file": owned(tree.TypeRegular, 0, nil), "new": owned(tree.TypeSymlink, 0, nil),
+		"dir": owned(tree.TypeDir, 0, map[string]*tree.Node{"in": owned(tree.TypeSymlink, 0, nil), "new": owned(tree.TypeDir, 0, nil)}),
 	})
 	keepOwners(base, upper)
-	for name, want := range map[string]uint32{".": 3, "same": 4, "other": 0, "chowned": 9, "new": 0, "dir": 7, "dir/in": 8, "dir/new": 0} {
+	for name, want := range map[string]uint32{
+		".": 0, "link": 4, "other": 0, "chowned": 9, "file": 0, "new": 0, "dir": 0, "dir/in": 8, "dir/new": 0,
+	} {
 		if n, err := upper.Lookup(name); err != nil || n.UID != want || n.GID != want {
 			t.Errorf("%s: %+v, %v", name, n, err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/account"
+	"github.com/sealift/sealift/starter/rootemu"
 )
 
 // Inputs is what only main may read.
@@ -28,6 +29,8 @@ type Inputs struct {
 	Cwd string
 	// SubIDs asks for the subordinate ids too; they cost two more files.
 	SubIDs bool
+	// Notify asks for UserNotify, which costs a thread.
+	Notify bool
 }
 
 // Facts describes the caller and the machine.
@@ -72,6 +75,10 @@ type Facts struct {
 	// SessionDir is a directory that a tmpfs can be mounted on, in a private
 	// mount namespace.
 	SessionDir string
+	// UserNotify says that a seccomp filter's calls can be answered by another
+	// process (seccomp_unotify(2)): the kernel can do it, and nobody above
+	// does it already.
+	UserNotify bool
 	// Root is the host's file tree, rooted at /. It has StatFS and ReadLinkFS.
 	Root fs.FS
 }
@@ -107,6 +114,7 @@ func Probe(in Inputs) (*Facts, error) {
 	if in.SubIDs {
 		f.subordinate()
 	}
+	f.UserNotify = in.Notify && rootemu.Supported()
 	return f, nil
 }
 

@@ -40,7 +40,9 @@ type Options struct {
 	// What is made belongs to 0:0.
 	Extra []plan.Op
 	// Owner, unless nil, is shown as the owner of every inode instead of the
-	// stored ones.
+	// stored ones. That of a regular file or directory which is not 0:0 is then
+	// shown as an attribute instead (starter/owner), which overlayfs copies up
+	// with the file.
 	Owner *Owner
 	// Trace, if not nil, is told of each read of a file of the image, and
 	// called by several goroutines.
@@ -58,11 +60,13 @@ const defaultWorkers = 4
 // Server answers the requests of one mount of one image. Its methods may be
 // called at the same time.
 type Server struct {
-	r       *squashfs.Reader
-	super   format.Super
-	owner   *Owner
-	trace   func(file *squashfs.Inode, off, n int64)
-	workers int
+	r     *squashfs.Reader
+	super format.Super
+	owner *Owner
+	// hidesOwners says that owner is shown instead of others.
+	hidesOwners bool
+	trace       func(file *squashfs.Inode, off, n int64)
+	workers     int
 
 	root   node
 	extras []*extra
@@ -81,6 +85,7 @@ type Server struct {
 // root directory cannot be read or an extra entry cannot be placed.
 func New(r *squashfs.Reader, o Options) (*Server, error) {
 	s := &Server{r: r, super: r.Super(), owner: o.Owner, trace: o.Trace, workers: o.Workers, bell: -1}
+	s.hidesOwners = o.Owner != nil && !r.OnlyRoot()
 	if s.workers <= 0 {
 		s.workers = defaultWorkers
 	}

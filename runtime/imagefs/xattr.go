@@ -1,11 +1,14 @@
 package imagefs
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/starter/owner"
 )
 
 // doXattr answers GETXATTR and LISTXATTR: with the length of the answer when
@@ -13,7 +16,7 @@ import (
 // (getxattr(2), listxattr(2)). ENOSYS, when the image has none at all, keeps
 // the kernel from asking for the capabilities of each program it starts.
 func (s *Server) doXattr(q request, p []byte) (int, error) {
-	if !s.r.HasXattrs() {
+	if !s.r.HasXattrs() && !s.hidesOwners {
 		return 0, syscall.ENOSYS
 	}
 	if len(q.body) < getxattrInSize {
@@ -49,10 +52,30 @@ func (s *Server) doXattr(q request, p []byte) (int, error) {
 
 // xattrs returns the attributes of n. A synthesised inode has none.
 func (s *Server) xattrs(n node) ([]tree.Xattr, error) {
-	if n.ino == nil || n.ino.Xattr == format.NoXattr {
+	if n.ino == nil {
 		return nil, nil
 	}
-	return s.r.Xattrs(n.ino)
+	var attrs []tree.Xattr
+	if n.ino.Xattr != format.NoXattr {
+		var err error
+		if attrs, err = s.r.Xattrs(n.ino); err != nil {
+			return nil, err
+		}
+	}
+	if s.hidesOwners {
+		attrs = withOwner(attrs, n.ino)
+	}
+	return attrs, nil
+}
+
+// withOwner adds the attribute that says who owns ino to attrs, which are the
+// image's and stay as they are.
+func withOwner(attrs []tree.Xattr, ino *squashfs.Inode) []tree.Xattr {
+	r := owner.Record{UID: ino.UID, GID: ino.GID}
+	if r.Root() || !ino.IsDir() && !ino.IsRegular() {
+		return attrs
+	}
+	return append(slices.Clone(attrs), tree.Xattr{Name: owner.Name, Value: r.Append(nil)})
 }
 
 // getValue copies the value of the attribute named at the start of body to p,

@@ -65,6 +65,8 @@ func describe(op plan.Op) string {
 		return "set the host name " + a[0]
 	case plan.Pivot:
 		return "enter the container's root directory"
+	case plan.Emulate:
+		return "prepare the emulation of root"
 	case plan.Dropcaps:
 		return "drop capabilities"
 	}

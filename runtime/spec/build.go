@@ -11,6 +11,7 @@ import (
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/shell"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -36,6 +37,9 @@ type BuildRequest struct {
 	Tmp string
 	// Binds are values of --bind.
 	Binds []string
+	// Emulation is what root seems to be able to do. It is not for programs in
+	// the host's file system (Mount), whose files are no part of the image.
+	Emulation identity.Emulation
 	// Test runs the image's test script; Args are its arguments then.
 	Test bool
 	// Args is the command line.
@@ -70,6 +74,10 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	}
 	if b.Mount != "" {
 		return p.onHost(b.Mount, w, b.process(b.Args, b.Env))
+	}
+	var err error
+	if p.emulation, err = p.id.Emulation(b.Emulation, f); err != nil {
+		return nil, err
 	}
 	if err := p.buildMounts(b.Tmp); err != nil {
 		return nil, err

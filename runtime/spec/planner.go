@@ -25,6 +25,7 @@ type planner struct {
 	notes  []string
 	bound  []string // targets of the user's binds
 
+	emulation string // of root, by the operation Emulate
 	fileFlags string // of the mounts of the host's files in /etc
 	layers    int    // of the image; 0 is one
 }

@@ -26,7 +26,8 @@ type Container struct {
 	Plan plan.Plan
 	// Owner, unless nil, is to be shown by the image server as the owner of
 	// every file, by its ids in the container. With a single id mapped,
-	// overlayfs can copy up only what belongs to that id.
+	// overlayfs can copy up only what belongs to that id, and the emulation of
+	// root takes all for its own but what an attribute says is not.
 	Owner *Owner
 	// Served are the targets of the plan's Fuse operations: the image's, or,
 	// where it has several layers, theirs with the topmost first. That one shows
@@ -139,6 +140,9 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 	if p.req.Hostname != "" {
 		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
 	}
+	if p.emulation != "" {
+		ops = append(ops, plan.Do(plan.Emulate, p.emulation))
+	}
 	ops = append(ops, plan.Do(plan.Dropcaps, p.id.KeepCaps))
 	c := &Container{
 		Plan:  plan.Plan{Clone: clone(p.id, &p.req), Image: shown, Ops: ops, Process: proc},
@@ -149,7 +153,7 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 			c.Served = append(c.Served, op.Args[0])
 		}
 	}
-	if w != (writable{}) && p.served() && p.id.User && !p.id.Ranged() {
+	if (w != (writable{}) || p.emulation != "") && p.served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
 	return c, nil

@@ -101,7 +101,7 @@ func (v Verb) arity() int {
 	switch v {
 	case Pivot:
 		return 0
-	case Umount, Hostname, Dropcaps:
+	case Umount, Hostname, Emulate, Dropcaps:
 		return 1
 	case Session, Fuse, Mkdir, Mkfile, Symlink:
 		return 2

@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
@@ -195,13 +196,13 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 	return server.Serve(fd)
 }
 
-// Runner returns how a build runs its scripts.
-func Runner(p *ui.Process) build.Runner {
-	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x) }
+// Runner returns how a build runs its scripts, with root emulated by e.
+func Runner(p *ui.Process, e identity.Emulation) build.Runner {
+	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x, e) }
 }
 
-func runScript(ctx context.Context, p *ui.Process, x build.Exec) error {
-	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir})
+func runScript(ctx context.Context, p *ui.Process, x build.Exec, e identity.Emulation) error {
+	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir, Notify: true})
 	if err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec) error {
 	}
 	c, err := spec.ComputeBuild(spec.BuildRequest{
 		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
-		Test: x.Test, Args: x.Args, Env: x.Env, Dir: x.Dir,
+		Test: x.Test, Emulation: e, Args: x.Args, Env: x.Env, Dir: x.Dir,
 	}, facts)
 	if err != nil {
 		return errors.Join(err, s.closeImage())

@@ -26,6 +26,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/runtime/identity"
 )
 
 // buildFlags are the flags of build that need work before they are options.
@@ -35,6 +36,7 @@ type buildFlags struct {
 	format         images.Format
 	dryRun         bool
 	fakeroot       bool
+	emulation      string
 }
 
 // buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -85,6 +87,9 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.StringVar(&b.Profile, "profile", "",
 		"run the shell `COMMAND` in the image and put first what it reads, so that it starts faster from a slow disk")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
+	flags.StringVar(&b.emulation, "root-emulation", string(identity.EmulateAuto),
+		"let scripts of an ordinary user give files away and become other users: `HOW` is auto, full, fast or off")
+	ui.Bind(flags, "root-emulation", "ROOT_EMULATION")
 	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")
 	return c
 }
@@ -122,7 +127,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return nil
 	}
 	e := build.Environment{
-		Host: h, Run: actions.Runner(p), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Host: h, Run: actions.Runner(p, identity.Emulation(b.emulation)), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
 		Notify: func(line string) { p.Info("%s", line) },
 	}

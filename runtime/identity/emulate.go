@@ -1,0 +1,53 @@
+package identity
+
+import (
+	"fmt"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/host"
+)
+
+// Emulation is how the program of a build may act as root where only one id is
+// mapped. Real root needs none, and gets none.
+type Emulation string
+
+// The choices. The zero value is EmulateOff.
+const (
+	// EmulateAuto is the best that the kernel allows: EmulateFull, or where
+	// seccomp has no user notification, calls that only seem to succeed.
+	EmulateAuto Emulation = "auto"
+	// EmulateFull has calls about owners and ids succeed, and shows what came
+	// of them.
+	EmulateFull Emulation = "full"
+	// EmulateFast is the same, but root seems to own every file.
+	EmulateFast Emulation = "fast"
+	// EmulateOff has such calls fail.
+	EmulateOff Emulation = "off"
+)
+
+// silent is the mode of last resort.
+const silent = "silent"
+
+// Emulation returns the argument of plan.Emulate that the choice comes to for
+// id, empty for none.
+func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
+	if !id.User || id.Ranged() {
+		return "", nil
+	}
+	switch e {
+	case "", EmulateOff:
+		return "", nil
+	case EmulateAuto:
+		if f.UserNotify {
+			return string(EmulateFull), nil
+		}
+		return silent, nil
+	case EmulateFull, EmulateFast:
+		if !f.UserNotify {
+			return "", hint.New("root cannot be emulated here: seccomp's user notification is missing or taken",
+				"use a kernel from 5.5 on, leave the container that this runs in, or choose --root-emulation=auto")
+		}
+		return string(e), nil
+	}
+	return "", hint.New(fmt.Sprintf("unknown way %q of emulating root", e), "use auto, full, fast or off")
+}

@@ -90,12 +90,15 @@ func TestSmallReadsDecodeOnce(t *testing.T) {
 	}
 }
 
-// TestReady: what Ready says of an offset is what a read there then costs.
-func TestReady(t *testing.T) {
+// TestReadReady reads what is in memory and nothing else: a read that it does
+// costs none of the image, and one that it leaves does.
+func TestReadReady(t *testing.T) {
 	src := &counting{Reader: bytes.NewReader(testdata(t, "zstd"))}
 	r, err := Open(src, src.Size(), Options{CacheBytes: 1 << 20})
 	check(t, err)
-	files := 0
+	_, err = r.FragmentEntry(0) // the table is one metadata block
+	check(t, err)
+	ready, waiting := 0, 0
 	check(t, fs.WalkDir(r.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -103,23 +106,31 @@ func TestReady(t *testing.T) {
 		info, err := d.Info()
 		check(t, err)
 		ino := info.Sys().(*Inode)
-		for off := int64(0); off < info.Size(); off += int64(r.Super().BlockSize) {
-			ready := r.Ready(ino, off)
+		half := int64(r.Super().BlockSize) / 2
+		for off := int64(0); off < info.Size(); off += half {
+			// Over the border of two blocks, of which the first may be there.
+			got, want := make([]byte, 2*half), make([]byte, 2*half)
 			src.reads.Store(0)
-			_, err := r.ReadAt(ino, make([]byte, 1), off)
-			check(t, err)
-			if n := src.reads.Load(); ready != (n == 0) {
-				t.Errorf("%s at %d: ready %v, %d reads", path, off, ready, n)
+			n, quick := r.ReadReady(ino, got, off)
+			if src.reads.Load() != 0 {
+				t.Errorf("%s at %d: storage was read", path, off)
 			}
-			files++
-		}
-		if !r.Ready(ino, info.Size()) || !r.Ready(ino, -1) {
-			t.Errorf("%s: there is something to be read outside the file", path)
+			m, slow := r.ReadAt(ino, want, off)
+			switch {
+			case quick == ErrNotReady && src.reads.Load() == 0:
+				t.Errorf("%s at %d: all of it was in memory", path, off)
+			case quick == ErrNotReady:
+				waiting++
+			case quick != slow || n != m || !bytes.Equal(got, want):
+				t.Errorf("%s at %d: %d bytes, %v; ReadAt: %d bytes, %v", path, off, n, quick, m, slow)
+			default:
+				ready++
+			}
 		}
 		return nil
 	}))
-	if files == 0 {
-		t.Error("nothing was read")
+	if ready == 0 || waiting == 0 {
+		t.Errorf("%d reads were ready, %d not", ready, waiting)
 	}
 }
 

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -40,8 +41,22 @@ func (r *Reader) putFree(b *block) {
 	r.free.Put(b)
 }
 
+// ErrNotReady is that of reads which may not wait.
+var ErrNotReady = errors.New("squashfs: not decoded yet")
+
 // ReadAt reads a regular file's bytes as an io.ReaderAt does.
 func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
+	return r.readAt(ino, p, off, true)
+}
+
+// ReadReady is ReadAt of what is decoded and in memory; of anything else the
+// error is ErrNotReady, and p may have been written to. It reads no data from
+// storage, though a piece of the fragment table if that is not kept.
+func (r *Reader) ReadReady(ino *Inode, p []byte, off int64) (n int, err error) {
+	return r.readAt(ino, p, off, false)
+}
+
+func (r *Reader) readAt(ino *Inode, p []byte, off int64, wait bool) (n int, err error) {
 	switch {
 	case !ino.IsRegular():
 		return 0, fmt.Errorf("squashfs: inode %d is not a regular file", ino.Number)
@@ -56,8 +71,11 @@ func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
 	}
 	p = p[:len(p):len(p)] // a decoder may use what is behind
 	for n < len(p) {
-		k, err := r.readBlock(ino, p[n:], off+int64(n))
+		k, err := r.readBlock(ino, p[n:], off+int64(n), wait)
 		n += k
+		if err == ErrNotReady {
+			return 0, err
+		}
 		if err != nil {
 			return n, fmt.Errorf("file inode %d at %d: %w", ino.Number, off+int64(n), err)
 		}
@@ -68,37 +86,15 @@ func (r *Reader) ReadAt(ino *Inode, p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// Ready tells whether what ReadAt would begin with is decoded and in memory.
-func (r *Reader) Ready(ino *Inode, off int64) bool {
-	if !ino.IsRegular() || off < 0 || uint64(off) >= ino.Size {
-		return true
-	}
-	var at format.Fragment
-	if index := off / int64(r.super.BlockSize); index < int64(len(ino.Blocks)) {
-		at = format.Fragment{Start: ino.blockStart(index), Size: ino.Blocks[index]}
-	} else {
-		var err error
-		if at, err = r.FragmentEntry(ino.Fragment); err != nil {
-			return true
-		}
-	}
-	e := r.blocks.Acquire(at)
-	if e == nil {
-		return at.Size == 0
-	}
-	r.blocks.Release(e)
-	return true
-}
-
 // readBlock fills p as far as the block or fragment that holds byte off of the
 // file reaches. off must lie inside the file.
-func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {
+func (r *Reader) readBlock(ino *Inode, p []byte, off int64, wait bool) (int, error) {
 	size := int64(r.super.BlockSize)
 	index, from := off/size, int(off%size)
 	length := int(min(size, int64(ino.Size)-index*size))
 	p = p[:min(len(p), length-from)]
 	if index >= int64(len(ino.Blocks)) {
-		return r.readTail(ino, p, from, length)
+		return r.readTail(ino, p, from, length, wait)
 	}
 	word := ino.Blocks[index]
 	if word == 0 {
@@ -110,12 +106,12 @@ func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {
 		if got := int(word &^ format.BlockUncompressed); got != length {
 			return 0, corrupt("block at %d has %d bytes, not %d", at.Start, got, length)
 		}
-		return r.readPlain(p, at.Start+uint64(from))
+		return r.readPlain(p, at.Start+uint64(from), wait)
 	}
 	if len(p) == length {
-		return r.readWhole(p, at)
+		return r.readWhole(p, at, wait)
 	}
-	e, err := r.cached(at)
+	e, err := r.cached(at, wait)
 	if err != nil {
 		return 0, err
 	}
@@ -128,7 +124,7 @@ func (r *Reader) readBlock(ino *Inode, p []byte, off int64) (int, error) {
 
 // readTail fills p from byte from of the file's tail of length bytes, which
 // lies in a fragment.
-func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
+func (r *Reader) readTail(ino *Inode, p []byte, from, length int, wait bool) (int, error) {
 	at, err := r.FragmentEntry(ino.Fragment)
 	if err != nil {
 		return 0, err
@@ -139,9 +135,12 @@ func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
 		if !meta.Within(first, uint64(length), stored) {
 			return 0, corrupt("tail of %d bytes at %d in fragment %d of %d bytes", length, first, ino.Fragment, stored)
 		}
-		return r.readPlain(p, at.Start+first+uint64(from))
+		return r.readPlain(p, at.Start+first+uint64(from), wait)
 	}
-	e, err := r.cached(at)
+	e, err := r.cached(at, wait)
+	if err == ErrNotReady {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("fragment %d: %w", ino.Fragment, err)
 	}
@@ -154,7 +153,10 @@ func (r *Reader) readTail(ino *Inode, p []byte, from, length int) (int, error) {
 
 // readPlain fills p from bytes stored uncompressed. Those stay out of the
 // cache: the kernel keeps them already.
-func (r *Reader) readPlain(p []byte, off uint64) (int, error) {
+func (r *Reader) readPlain(p []byte, off uint64, wait bool) (int, error) {
+	if !wait {
+		return 0, ErrNotReady
+	}
 	if err := r.src.ReadFull(p, off); err != nil {
 		return 0, err
 	}
@@ -164,12 +166,14 @@ func (r *Reader) readPlain(p []byte, off uint64) (int, error) {
 // readWhole fills p with a whole compressed block: from the cache if it is
 // there, else decoded in place. Where that lacks the decoder's slack, decoding
 // elsewhere and copying is faster.
-func (r *Reader) readWhole(p []byte, at format.Fragment) (int, error) {
+func (r *Reader) readWhole(p []byte, at format.Fragment, wait bool) (int, error) {
 	var n int
 	var err error
 	if e := r.blocks.Acquire(at); e != nil {
 		n = e.Value().copyTo(p)
 		r.blocks.Release(e)
+	} else if !wait {
+		return 0, ErrNotReady
 	} else if cap(p)-len(p) < codec.Slack && codec.WantsSlack(r.super.Compression) {
 		b := r.getFree()
 		b.n, err = r.decode(b.room, at)
@@ -188,7 +192,13 @@ func (r *Reader) readWhole(p []byte, at format.Fragment) (int, error) {
 }
 
 // cached returns the decoded block or fragment at, to be released.
-func (r *Reader) cached(at format.Fragment) (*lru.Entry[format.Fragment, *block], error) {
+func (r *Reader) cached(at format.Fragment, wait bool) (*lru.Entry[format.Fragment, *block], error) {
+	if !wait {
+		if e := r.blocks.Acquire(at); e != nil {
+			return e, nil
+		}
+		return nil, ErrNotReady
+	}
 	return r.blocks.Get(at, func() (*block, error) {
 		b := r.getFree()
 		var err error
@@ -210,7 +220,7 @@ func (r *Reader) decode(p []byte, at format.Fragment) (int, error) {
 		if int(n) > len(p) {
 			return 0, corrupt("block at %d has %d bytes, more than %d", at.Start, n, len(p))
 		}
-		return r.readPlain(p[:n], at.Start)
+		return r.readPlain(p[:n], at.Start, true)
 	}
 	stored, ok := r.stored.Get().(*block)
 	if !ok {

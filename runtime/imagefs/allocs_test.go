@@ -18,8 +18,8 @@ func TestNoAllocations(t *testing.T) {
 		"READ":        message(opRead, text.id, readBody(0, 128<<10)...),
 		"READDIRPLUS": message(opReaddirplus, 1, readBody(0, 4096)...),
 	} {
-		s.handle(msg, out)
-		if n := testing.AllocsPerRun(20, func() { s.handle(msg, out) }); n > 2 {
+		s.handle(msg, out, true)
+		if n := testing.AllocsPerRun(20, func() { s.handle(msg, out, true) }); n > 2 {
 			t.Errorf("%s allocates %v times", name, n)
 		}
 	}

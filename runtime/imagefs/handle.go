@@ -7,43 +7,39 @@ import (
 	"io"
 	"math"
 	"syscall"
+
+	"github.com/sealift/sealift/image/squashfs"
 )
 
 // handle answers one message. It returns the reply, built in out, which must
-// have maxReply bytes, or nil when the message wants none.
-func (s *Server) handle(msg, out []byte) []byte {
+// have maxReply bytes, or nil when the message wants none. Unless it may wait,
+// it does not answer what takes long, the reading and decoding of file data:
+// ready is false then. Metadata blocks are small, few, and kept.
+func (s *Server) handle(msg, out []byte, wait bool) (reply []byte, ready bool) {
 	q, ok := parseRequest(msg)
 	if !ok {
-		return nil
+		return nil, true
 	}
 	switch q.op {
 	case opForget, opBatchForget, opInterrupt, opNotifyReply:
-		return nil
+		return nil, true
 	}
-	n, err := s.dispatch(q, out[outHeaderSize:maxReply])
+	n, err := s.dispatch(q, out[outHeaderSize:maxReply], wait)
+	if err == squashfs.ErrNotReady {
+		return nil, false
+	}
 	errno := s.errno(err)
 	if errno != 0 {
 		n = 0
 	}
 	putHeader(out, n, errno, q.unique)
-	return out[:outHeaderSize+n]
-}
-
-// takesLong tells whether a message asks for file data that has to be read and
-// decoded. Metadata blocks are small, few, and kept.
-func (s *Server) takesLong(msg []byte) bool {
-	q, ok := parseRequest(msg)
-	if !ok || q.op != opRead || len(q.body) < readInSize {
-		return false
-	}
-	n, err := s.node(q.node)
-	return err == nil && n.ino != nil && !s.r.Ready(n.ino, int64(le.Uint64(q.body[8:])))
+	return out[:outHeaderSize+n], true
 }
 
 // dispatch carries out the request, writes the reply's payload to p and returns
 // its length. ENOSYS tells the kernel not to ask again: files and directories
 // need no opening, and permissions are its own to check (default_permissions).
-func (s *Server) dispatch(q request, p []byte) (int, error) {
+func (s *Server) dispatch(q request, p []byte, wait bool) (int, error) {
 	switch q.op {
 	case opLookup:
 		return s.doLookup(q, p)
@@ -52,7 +48,7 @@ func (s *Server) dispatch(q request, p []byte) (int, error) {
 	case opReadlink:
 		return s.doReadlink(q, p)
 	case opRead:
-		return s.doRead(q, p)
+		return s.doRead(q, p, wait)
 	case opReaddir, opReaddirplus:
 		return s.doReaddir(q, p)
 	case opGetxattr, opListxattr:
@@ -165,7 +161,7 @@ func (s *Server) doReadlink(q request, p []byte) (int, error) {
 }
 
 // doRead answers READ; less than was asked for means end of file.
-func (s *Server) doRead(q request, p []byte) (int, error) {
+func (s *Server) doRead(q request, p []byte, wait bool) (int, error) {
 	if len(q.body) < readInSize {
 		return 0, syscall.EINVAL
 	}
@@ -182,10 +178,17 @@ func (s *Server) doRead(q request, p []byte) (int, error) {
 	case n.x != nil:
 		return copy(p, n.x.data[min(off, uint64(len(n.x.data))):]), nil
 	}
+	read := s.r.ReadReady
+	if wait {
+		read = s.r.ReadAt
+	}
+	got, err := read(n.ino, p, int64(off))
+	if err == squashfs.ErrNotReady {
+		return 0, err
+	}
 	if s.trace != nil {
 		s.trace(n.ino, int64(off), int64(len(p)))
 	}
-	got, err := s.r.ReadAt(n.ino, p, int64(off))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}

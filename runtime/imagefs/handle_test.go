@@ -46,7 +46,7 @@ func initBody(major, minor, flags uint32) []byte {
 // ask has s answer one message and returns the payload and errno.
 func ask(t testing.TB, s *Server, msg []byte) ([]byte, syscall.Errno) {
 	t.Helper()
-	reply := s.handle(msg, make([]byte, maxReply))
+	reply, _ := s.handle(msg, make([]byte, maxReply), true)
 	if len(reply) < outHeaderSize || int(le.Uint32(reply)) != len(reply) || le.Uint64(reply[8:]) != 42 {
 		t.Fatalf("reply %x", reply[:min(len(reply), 32)])
 	}
@@ -135,7 +135,7 @@ func TestErrnos(t *testing.T) {
 		}
 	}
 	for _, msg := range [][]byte{message(opForget, 1), message(opBatchForget, 0), message(opInterrupt, 0), {1, 2, 3}, message(opInit, 0)[:39]} {
-		if reply := s.handle(msg, make([]byte, maxReply)); reply != nil {
+		if reply, _ := s.handle(msg, make([]byte, maxReply), true); reply != nil {
 			t.Errorf("reply %x to %x", reply, msg)
 		}
 	}
@@ -266,7 +266,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, op uint32, node uint64, body []byte) {
 		msg := message(op, node, body...)
 		out[maxReply] = 0xa5
-		reply := s.handle(msg, out)
+		reply, _ := s.handle(msg, out, true)
 		if reply != nil && (len(reply) < outHeaderSize || int(le.Uint32(reply)) != len(reply)) {
 			t.Errorf("reply of %d bytes: %x", len(reply), reply[:min(len(reply), 64)])
 		}
@@ -276,7 +276,7 @@ func FuzzRequest(f *testing.F) {
 		if op == opRead && len(body) >= readInSize && len(reply) > outHeaderSize+int(le.Uint32(body[16:])) {
 			t.Errorf("%d bytes were read where %d were asked for", len(reply)-outHeaderSize, le.Uint32(body[16:]))
 		}
-		s.handle(bytes.Clone(body), out) // a message that may not even have a header
+		s.handle(bytes.Clone(body), out, true) // a message that may not even have a header
 	})
 }
 

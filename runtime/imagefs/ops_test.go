@@ -50,7 +50,7 @@ func (c *client) lookup(n *tree.Node, id uint64) {
 
 func (c *client) forget(_ *tree.Node, id uint64) {
 	for _, op := range []uint32{opForget, opBatchForget, opInterrupt} {
-		if reply := c.s.handle(message(op, id, 1, 0, 0, 0, 0, 0, 0, 0), c.out); reply != nil {
+		if reply, _ := c.s.handle(message(op, id, 1, 0, 0, 0, 0, 0, 0, 0), c.out, true); reply != nil {
 			c.Errorf("operation %d is answered %x", op, reply)
 		}
 	}

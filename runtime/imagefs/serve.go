@@ -46,15 +46,19 @@ func (s *Server) work(fd int) error {
 	defer s.turn.Unlock()
 	for !s.closed.Load() {
 		n, err := unix.Read(fd, in)
-		switch {
-		case err == unix.EAGAIN:
+		switch err {
+		case unix.EAGAIN:
 			err = s.wait(fd)
-		case err == nil && s.takesLong(in[:n]):
+		case nil:
+			reply, ready := s.handle(in[:n], out, false)
+			if ready {
+				err = s.reply(fd, reply)
+				break
+			}
 			s.turn.Unlock()
-			err = s.reply(fd, s.handle(in[:n], out))
+			reply, _ = s.handle(in[:n], out, true)
+			err = s.reply(fd, reply)
 			s.turn.Lock()
-		case err == nil:
-			err = s.reply(fd, s.handle(in[:n], out))
 		}
 		switch err {
 		case nil, unix.EINTR, unix.ENOENT: // ENOENT: the request was withdrawn

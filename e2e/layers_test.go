@@ -65,7 +65,7 @@ var layers = map[string][]string{
 	"image/build/key": {"image/tree"},
 	"image/stage": {
 		"image", "image/contents", "image/metadata", "image/oci", "image/profile", "image/sandbox", "image/squashfs",
-		"image/squashfs/format", "image/squashfs/writer", "image/tree",
+		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
 		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile",
@@ -101,6 +101,7 @@ var layers = map[string][]string{
 		"runtime/identity",
 	},
 	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"},
+	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
 	"e2e/fixture": {},
@@ -126,7 +127,7 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
+		"e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/seccomp",
 	},

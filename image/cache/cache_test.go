@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 func TestPutAndGet(t *testing.T) {
 	dir := userDir(t) + "/made/for/it"
-	asUser(t, func() {
+	apart.AsUser(func() {
 		mask := unix.Umask(0)
 		defer unix.Umask(mask)
 		c := open(t, dir, Options{MaxBytes: 1 << 20, Warn: func(err error) { t.Error(err) }})

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 // A directory that others may write to is refused, with what to do.
 func TestWritableByOthers(t *testing.T) {
 	dir := userDir(t)
-	asUser(t, func() {
+	apart.AsUser(func() {
 		for _, mode := range []uint32{0o777, 0o1777, 0o720, 0o702} {
 			must(t, unix.Chmod(dir, mode))
 			_, err := Open(dir, Options{})
@@ -36,7 +38,7 @@ func TestWritableByOthers(t *testing.T) {
 // What another user has made in a shared directory is refused.
 func TestOtherOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
-		skip(t, "only root can make what belongs to another user")
+		apart.Skip(t, "only root can make what belongs to another user")
 	}
 	shared := t.TempDir()
 	must(t, os.Chmod(shared, 0o1777))
@@ -51,7 +53,7 @@ func TestOtherOwner(t *testing.T) {
 	}
 	must(t, os.Symlink(mine, shared+"/link"))
 	open(t, shared+"/link", Options{}) // the caller's own link
-	must(t, os.Lchown(shared+"/link", userID, userID))
+	must(t, os.Lchown(shared+"/link", apart.UserID, apart.UserID))
 	for _, path := range []string{"/link", "/link/"} {
 		_, err = Open(shared+path, Options{})
 		wantError(t, err, "is a symbolic link made by user 1500", "set SEALIFT_CACHEDIR")
@@ -59,11 +61,11 @@ func TestOtherOwner(t *testing.T) {
 
 	c := open(t, mine, Options{})
 	put(t, c, testID(1), "mine")
-	must(t, os.Chown(mine+"/"+testID(1).String(), userID, userID))
+	must(t, os.Chown(mine+"/"+testID(1).String(), apart.UserID, apart.UserID))
 	if _, err := c.Get(testID(1)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("another user's entry: %v", err)
 	}
-	must(t, os.Chown(mine+"/test", userID, userID))
+	must(t, os.Chown(mine+"/test", apart.UserID, apart.UserID))
 	_, err = c.Get(testID(1))
 	wantError(t, err, "belongs to user 1500", "set SEALIFT_CACHEDIR")
 }
@@ -71,13 +73,13 @@ func TestOtherOwner(t *testing.T) {
 // Another user neither lists nor reads anything, nor gets the cache.
 func TestOtherReader(t *testing.T) {
 	if os.Geteuid() != 0 {
-		skip(t, "only root can become another user")
+		apart.Skip(t, "only root can become another user")
 	}
 	top := userDir(t)
 	must(t, os.Chown(top, 0, 0))
 	dir := top + "/cache"
 	put(t, open(t, dir, Options{}), testID(1), "secret")
-	asUser(t, func() {
+	apart.AsUser(func() {
 		if _, err := Open(dir, Options{}); !errors.Is(err, ErrUnavailable) || !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Open: %v", err)
 		}
@@ -99,7 +101,7 @@ func TestOtherReader(t *testing.T) {
 // A directory of the user's that is not writable is read, and that is all.
 func TestUnwritableDirectory(t *testing.T) {
 	dir := userDir(t)
-	asUser(t, func() {
+	apart.AsUser(func() {
 		c := open(t, dir, Options{MaxBytes: 1 << 20})
 		put(t, c, testID(1), "there")
 		must(t, unix.Chmod(dir+"/test", 0o500))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 // used sets the time of an entry's last use.
@@ -87,7 +89,7 @@ func TestEviction(t *testing.T) {
 
 // An entry that cannot be evicted is no failure of what was put.
 func TestEvictionFails(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		dir := t.TempDir() + "/cache"
 		var warned error
 		c := open(t, dir, Options{MaxBytes: 1, Warn: func(err error) { warned = errors.Join(warned, err) }})

@@ -14,16 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/e2e/apart"
 )
 
-const (
-	childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
-	nsVar    = "SEALIFT_TEST_NAMESPACE"
-	userID   = 1500 // an ordinary user, where the tests run as root
-)
+const childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
 
 func TestMain(m *testing.M) {
 	if action := os.Getenv(childVar); action != "" {
@@ -88,7 +83,7 @@ func command(action, dir, log string, wrapper ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), childVar+"="+action)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 && len(wrapper) == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: userID, Gid: userID}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: apart.UserID, Gid: apart.UserID}
 	}
 	return cmd
 }
@@ -129,88 +124,6 @@ func wantContent(t *testing.T, e *Entry, want string) {
 	}
 }
 
-// skip skips a test that cannot run here, which must not happen in CI.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
-// inNamespace runs fn in a process of its own that is root of a new user and
-// mount namespace, by running the test binary again.
-func inNamespace(t *testing.T, fn func(t *testing.T)) {
-	t.Helper()
-	if os.Getenv(nsVar) == t.Name() {
-		fn(t)
-		return
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), nsVar+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
-		skip(t, "user namespaces are not available: "+err.Error())
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-}
-
-func mountTmpfs(t *testing.T, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Fatalf("mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	return dir
-}
-
-// userDir makes a directory of the user that children and asUser are.
-func userDir(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if os.Geteuid() != 0 {
-		return dir
-	}
-	must(t, os.Chown(dir, userID, userID))
-	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
-		must(t, os.Chmod(up, 0o755))
-	}
-	return dir
-}
-
-// asUser runs fn with the effective ids of an ordinary user when the tests run
-// as root, on this thread only.
-func asUser(t *testing.T, fn func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		fn()
-		return
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	set := func(trap, id uintptr) {
-		keep := ^uintptr(0)
-		if _, _, errno := unix.RawSyscall(trap, keep, id, keep); errno != 0 {
-			panic(errno) // the thread's ids are undefined now
-		}
-	}
-	set(unix.SYS_SETRESGID, userID)
-	set(unix.SYS_SETRESUID, userID)
-	defer func() {
-		set(unix.SYS_SETRESUID, 0)
-		set(unix.SYS_SETRESGID, 0)
-	}()
-	fn()
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -248,4 +161,12 @@ func wantError(t *testing.T, err error, text, remedy string) {
 	if got := hint.Of(err); !strings.Contains(got, remedy) || remedy != "" && got == "" {
 		t.Errorf("hint of %q is %q, want %q", err, got, remedy)
 	}
+}
+
+// userDir makes a directory of the user that children are.
+func userDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	apart.GiveUser(t, dir)
+	return dir
 }

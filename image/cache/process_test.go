@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 // start starts a child and returns its output.
@@ -116,7 +118,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	top := userDir(t)
 	holder := command("hold", top+"/cache", top+"/log")
 	wantLine(t, start(t, holder), "holding")
-	asUser(t, func() {
+	apart.AsUser(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		c := open(t, top+"/cache", Options{Waiting: func(ID) { cancel() }})
@@ -135,10 +137,10 @@ func TestWaitEndsWithContext(t *testing.T) {
 func traced(t *testing.T, fault string) []string {
 	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
-		skip(t, "strace is not installed")
+		apart.Skip(t, "strace is not installed")
 	}
 	if out, err := exec.Command("strace", "true").CombinedOutput(); err != nil {
-		skip(t, "strace cannot trace here: "+string(out))
+		apart.Skip(t, "strace cannot trace here: "+string(out))
 	}
 	call, _, _ := strings.Cut(fault, ":")
 	return []string{"strace", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=" + fault}
@@ -247,9 +249,9 @@ func TestKilledWhilePublishing(t *testing.T) {
 // A full file system is an error with a remedy that leaves nothing, and room
 // for what is smaller.
 func TestFullDisk(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		for _, options := range []string{"size=256k,mode=0700", "size=1m,nr_inodes=4,mode=0700"} {
-			dir := mountTmpfs(t, options)
+			dir := apart.Tmpfs(t, options)
 			c := open(t, dir, Options{})
 			put(t, c, testID(1), "small")
 			_, err := c.Put(context.Background(), testID(2), "", fill(strings.Repeat("x", 1<<20)))
@@ -268,8 +270,8 @@ func TestFullDisk(t *testing.T) {
 
 // A cache on a read-only file system is read; what it lacks it cannot have.
 func TestReadOnly(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
-		dir := mountTmpfs(t, "mode=0700")
+	apart.InNamespace(t, func(t *testing.T) {
+		dir := apart.Tmpfs(t, "mode=0700")
 		put(t, open(t, dir, Options{}), testID(1), "there")
 		must(t, os.WriteFile(dir+"/test/"+testID(3).Key, nil, 0o600))
 		must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))

@@ -9,10 +9,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 // The programs whose system calls are made to fail, by name. Each turns
 // dir/out from old into new.
+const childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
+
 func faultPrograms() map[string]func(dir string) error {
 	file := func(force bool) func(dir string) error {
 		return func(dir string) error {
@@ -54,10 +58,10 @@ func TestFaultChild(t *testing.T) {
 // complete, success means new, and who lives leaves nothing else.
 func TestFaults(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
-		skip(t, "strace is not installed")
+		apart.Skip(t, "strace is not installed")
 	}
 	if out, err := exec.Command("strace", "true").CombinedOutput(); err != nil {
-		skip(t, "strace cannot trace here: "+string(out))
+		apart.Skip(t, "strace cannot trace here: "+string(out))
 	}
 	for _, c := range []struct {
 		program, call, fault string

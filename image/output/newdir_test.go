@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 func fillDir(t *testing.T, d *NewDir, mode fs.FileMode) {
@@ -130,8 +132,8 @@ func TestNewDirRefused(t *testing.T) {
 }
 
 func TestNewDirFull(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
-		dir := mountTmpfs(t, "nr_inodes=2")
+	apart.InNamespace(t, func(t *testing.T) {
+		dir := apart.Tmpfs(t, "nr_inodes=2")
 		_, err := CreateDir(dir+"/out", DirOptions{})
 		wantError(t, err, "no inode is free", "remove files")
 		if got := list(t, dir); got != "" {
@@ -142,7 +144,7 @@ func TestNewDirFull(t *testing.T) {
 
 // A directory that is a mount point can be neither replaced nor emptied.
 func TestNewDirOverMount(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.Mkdir(dir+"/out", 0o755))
 		must(t, unix.Mount("tmpfs", dir+"/out", "tmpfs", 0, ""))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 // start is Create, or Create as it works where O_TMPFILE does not.
@@ -257,8 +259,8 @@ func TestFileInUseIsNotSwept(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
-		dir := mountTmpfs(t, "size=64k")
+	apart.InNamespace(t, func(t *testing.T) {
+		dir := apart.Tmpfs(t, "size=64k")
 		write(t, dir+"/out", "old", 0o644)
 		must(t, os.Mkdir(dir+"/sub", 0o755))
 		for path, want := range map[string]string{dir + "/out": "old", dir + "/sub/new": ""} {
@@ -278,8 +280,8 @@ func TestDiskFull(t *testing.T) {
 }
 
 func TestNoInodes(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
-		dir := mountTmpfs(t, "size=1m,nr_inodes=2")
+	apart.InNamespace(t, func(t *testing.T) {
+		dir := apart.Tmpfs(t, "size=1m,nr_inodes=2")
 		write(t, dir+"/one", "", 0o644)
 		_, err := Create(dir+"/two", Options{})
 		wantError(t, err, "no inode is free", "remove files from "+dir)

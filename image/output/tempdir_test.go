@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/apart"
 )
 
 func TestTempDir(t *testing.T) {
@@ -78,7 +80,7 @@ func TestRemoveDeepTree(t *testing.T) {
 }
 
 func TestRemoveStopsAtMounts(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		victim := t.TempDir()
 		write(t, victim+"/hello", "v", 0o644)
 		d, err := TempDir(t.TempDir(), "mounts")
@@ -97,7 +99,7 @@ func TestRemoveStopsAtMounts(t *testing.T) {
 }
 
 func TestRemoveWithoutOpenat2(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.MkdirAll(dir+"/sub/fs", 0o755))
 		must(t, unix.Mount("tmpfs", dir+"/sub/fs", "tmpfs", 0, ""))

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -180,7 +181,7 @@ func TestRootlessCapabilities(t *testing.T) {
 
 // What the kernel's overlayfs leaves in an upper directory.
 func TestReadOverlayUpper(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir+"/lower/etc/gone", "g")
 		write(t, dir+"/lower/etc/kept", "k")
@@ -267,7 +268,7 @@ func TestReadUnreadable(t *testing.T) {
 }
 
 func TestReadTreeStopsAtMounts(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		root := t.TempDir()
 		must(t, os.Mkdir(root+"/proc", 0o755))
 		must(t, unix.Mount(t.TempDir(), root+"/proc", "", unix.MS_BIND, ""))

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -250,7 +251,7 @@ func TestWriteTreeStops(t *testing.T) {
 }
 
 func TestWriteTreeFull(t *testing.T) {
-	inNamespace(t, func(t *testing.T) {
+	apart.InNamespace(t, func(t *testing.T) {
 		path := t.TempDir()
 		must(t, unix.Mount("tmpfs", path, "tmpfs", 0, "size=64k"))
 		defer unix.Unmount(path, unix.MNT_DETACH)

@@ -13,9 +13,6 @@ func closeOthers(kept []int, own int) {
 	closeBut(append([]int{2, own}, kept...), unix.CLOSE_RANGE_CLOEXEC)
 }
 
-// closeAll closes every descriptor above 2 but kept ones.
-func closeAll(kept []int) { closeBut(append([]int{2}, kept...), 0) }
-
 // closeBut calls closeRange for what lies between and above the descriptors in
 // skip, which it sorts, from 3 on.
 func closeBut(skip []int, flags int) {

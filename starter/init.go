@@ -17,10 +17,8 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := forbidTracing(); err != nil {
 		return 0, err
 	}
-	if m.emulator != nil {
-		if err := m.emulator.Attach(); err != nil {
-			return 0, err
-		}
+	if err := m.emulator.Attach(); err != nil {
+		return 0, err
 	}
 	signals := <-m.signals
 	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}})
@@ -36,10 +34,8 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	discardKeys(signals)
 	// Launch takes the end of the report socket for success, and who reads
 	// from a pipe of the caller's waits for the payload, not for us.
-	closeAll(m.keptFDs())
-	if m.emulator != nil {
-		m.emulator.Serve() // not before: the threads open files
-	}
+	closeBut(append([]int{2}, m.emulator.FDs()...), 0)
+	m.emulator.Serve() // not before: the threads open files
 	go forward(signals, child)
 	return reap(child)
 }

@@ -53,7 +53,7 @@ func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
 }
 
 // do executes op, whose host paths are open as h.
-func (m *machine) do(index int, op plan.Op, h hosts) error {
+func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 	a := op.Args
 	switch op.Verb {
 	case plan.Session:
@@ -81,7 +81,10 @@ func (m *machine) do(index int, op plan.Op, h hosts) error {
 	case plan.Pivot:
 		return m.pivot()
 	case plan.Emulate:
-		return m.emulate(a[0])
+		// The filter is installed when nothing is left to do on this thread
+		// that it would stop.
+		m.emulator, err = rootemu.New(rootemu.Mode(a[0]))
+		return err
 	case plan.Dropcaps:
 		return dropCaps(a[0])
 	}

@@ -99,10 +99,7 @@ func (b *building) execute(ctx context.Context, at stageRef, x Exec) error {
 	if err != nil {
 		return err
 	}
-	if x.View, err = root.View(ctx); err != nil {
-		return err
-	}
-	x.Layers, x.Upper, x.Work = root.Layers(), root.Upper.Name(), root.Work
+	x.Layers, x.View, x.Upper, x.Work = root.Layers(), root.View, root.Upper.Name(), root.Work
 	return b.runner(ctx, x)
 }
 

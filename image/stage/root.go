@@ -12,14 +12,16 @@ import (
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/starter/owner"
 )
 
 // Root is a writable root: layers and what was written over them. It is a
 // Source.
 type Root struct {
 	set *Setting
-	// below is what the layers are together.
+	// below are the layers, and View is what they are together.
 	below stack
+	View  contents.FS
 	// Upper is the directory for what is written, Work the path of overlayfs's
 	// own.
 	Upper *os.File
@@ -35,29 +37,17 @@ func (r *Root) Layers() []*squashfs.Reader {
 	return layers
 }
 
-// View returns the layers as the file system that they are together.
-func (r *Root) View(ctx context.Context) (contents.FS, error) {
-	if len(r.below) == 1 {
-		return r.below[0].FS(), nil
-	}
-	root, err := r.below.Tree(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	return contents.TreeFS(root), nil
-}
-
 // Mount returns the writable root of the stage, a new one when the stage was
 // edited since the last script.
 func (s *Stage) Mount(ctx context.Context) (*Root, error) {
 	if s.root != nil && len(s.edits) == 0 {
 		return s.root, nil
 	}
-	below, err := s.stack(ctx)
-	if err != nil {
+	r := &Root{set: s.set}
+	var err error
+	if r.below, r.View, err = s.stack(ctx); err != nil {
 		return nil, err
 	}
-	r := &Root{set: s.set, below: below}
 	if r.Upper, err = s.set.Dir("upper"); err != nil {
 		return nil, s.set.Explain(err)
 	}
@@ -66,44 +56,66 @@ func (s *Stage) Mount(ctx context.Context) (*Root, error) {
 		return nil, s.set.Explain(err)
 	}
 	r.Work = work.Name()
-	top := below[len(below)-1]
-	root, err := top.Inode(top.Root())
-	if err != nil {
-		return nil, err
-	}
-	// The upper directory's mode is the root directory's.
-	if err := r.Upper.Chmod(os.FileMode(root.Mode & 0o777)); err != nil {
-		return nil, err
+	if err := r.likeRoot(); err != nil {
+		return nil, s.set.Explain(err)
 	}
 	s.source, s.root, s.edits = r, r, nil
 	return r, nil
 }
 
-// stack returns the stage as layers. Where its source has some, what is
-// different by now makes one more.
-func (s *Stage) stack(ctx context.Context) (stack, error) {
+// likeRoot gives the upper directory the mode and the owner of the root
+// directory that it stands for.
+func (r *Root) likeRoot() error {
+	top := r.below[len(r.below)-1]
+	root, err := top.Inode(top.Root())
+	if err != nil {
+		return err
+	}
+	if err := unix.Fchmod(int(r.Upper.Fd()), root.Mode&0o7777); err != nil {
+		return err
+	}
+	belongs := owner.Record{UID: root.UID, GID: root.GID}
+	switch {
+	case r.set.UID == 0:
+		return r.Upper.Chown(int(root.UID), int(root.GID))
+	case belongs.Root():
+		return nil
+	}
+	// As overlayfs would have copied it up.
+	return unix.Fsetxattr(int(r.Upper.Fd()), owner.Name, belongs.Append(nil), 0)
+}
+
+// stack returns the stage as layers, and what they are together. Where its
+// source has some, what is different by now makes one more.
+func (s *Stage) stack(ctx context.Context) (stack, contents.FS, error) {
 	var below stack
 	if l, ok := s.source.(layered); ok {
 		below = l.layers()
 	}
 	if below == nil {
 		p, err := s.Pack(ctx)
-		return stack{p.Reader}, err
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.layers(), p.Reader.FS(), nil
 	}
 	was, err := below.Tree(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now, err := s.tree(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	changes := tree.Diff(was, now, sameFile)
 	if changes == nil {
-		return below, nil
+		return below, contents.TreeFS(now), nil
 	}
 	p, err := s.pack(ctx, writer.Whole(changes))
-	return append(slices.Clone(below), p.Reader), err
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(slices.Clone(below), p.Reader), contents.TreeFS(now), nil
 }
 
 // sameFile reports whether two contents are one file of one image.

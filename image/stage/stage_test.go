@@ -140,12 +140,8 @@ func TestScriptsCostWhatChanged(t *testing.T) {
 	if mount(t, s) != first {
 		t.Error("a second script has another root")
 	}
-	view, err := first.View(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, want := range map[string]string{"etc/motd": "changed", "usr/lib/big": random(1 << 20)} {
-		if b, err := view.ReadFile(name); err != nil || string(b) != want {
+		if b, err := first.View.ReadFile(name); err != nil || string(b) != want {
 			t.Errorf("%s: %d bytes, %v", name, len(b), err)
 		}
 	}
@@ -180,11 +176,7 @@ func TestRemovedStaysRemoved(t *testing.T) {
 		return nil
 	})
 	r := mount(t, s)
-	view, err := r.View(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := view.Stat("usr"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := r.View.Stat("usr"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("usr: %v", err)
 	}
 	top, err := r.Layers()[0].Tree()
@@ -261,6 +253,32 @@ func TestFailures(t *testing.T) {
 	cancel(boom)
 	if _, err := New(&newPlace(t).Setting, Scratch{}).Pack(ctx); !errors.Is(err, boom) {
 		t.Error(err)
+	}
+}
+
+// TestRootDirectory: the directory that stands for the root directory has its
+// mode and its owner, and the image in the end has them still.
+func TestRootDirectory(t *testing.T) {
+	for _, uid := range []uint32{0, 1000} {
+		p := newPlace(t)
+		if p.UID == 0 {
+			p.UID = uid
+		} else if uid == 0 {
+			continue // only real root may give the directory away
+		}
+		s := New(&p.Setting, Scratch{})
+		s.Edit(func(root *tree.Node) error {
+			root.Mode, root.UID, root.GID = tree.TypeDir|0o1711, 7, 8
+			return nil
+		})
+		r := mount(t, s)
+		if err := os.WriteFile(r.Upper.Name()+"/made", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		root, err := s.Settle(t.Context())
+		if err != nil || root.Mode != tree.TypeDir|0o1711 || root.UID != 7 || root.GID != 8 || root.Entries["made"] == nil || len(root.Xattrs) > 0 {
+			t.Errorf("uid %d: %+v, %v", uid, root, err)
+		}
 	}
 }
 

@@ -28,6 +28,15 @@ const (
 // silent is the mode of last resort.
 const silent = "silent"
 
+// ParseEmulation returns the choice that text names.
+func ParseEmulation(text string) (Emulation, error) {
+	switch e := Emulation(text); e {
+	case EmulateAuto, EmulateFull, EmulateFast, EmulateOff:
+		return e, nil
+	}
+	return "", hint.New(fmt.Sprintf("unknown way %q of emulating root", text), "use auto, full, fast or off")
+}
+
 // Emulation returns the argument of plan.Emulate that the choice comes to for
 // id, empty for none.
 func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
@@ -35,8 +44,6 @@ func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
 		return "", nil
 	}
 	switch e {
-	case "", EmulateOff:
-		return "", nil
 	case EmulateAuto:
 		if f.UserNotify {
 			return string(EmulateFull), nil
@@ -49,5 +56,5 @@ func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
 		}
 		return string(e), nil
 	}
-	return "", hint.New(fmt.Sprintf("unknown way %q of emulating root", e), "use auto, full, fast or off")
+	return "", nil
 }

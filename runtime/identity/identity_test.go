@@ -53,3 +53,12 @@ func TestOf(t *testing.T) {
 		t.Errorf("no user namespaces: %v", err)
 	}
 }
+
+func TestParseEmulation(t *testing.T) {
+	for text, ok := range map[string]bool{"auto": true, "full": true, "fast": true, "off": true, "": false, "silent": false, "Full": false} {
+		e, err := ParseEmulation(text)
+		if (err == nil) != ok || ok && string(e) != text || !ok && hint.Of(err) == "" {
+			t.Errorf("%q: %q, %v", text, e, err)
+		}
+	}
+}

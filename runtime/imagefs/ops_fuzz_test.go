@@ -11,9 +11,10 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sealift/sealift/image/tree"
 	"github.com/sealift/sealift/starter/plan"
-	"golang.org/x/sys/unix"
 )
 
 // FuzzOps has a client ask for what the bytes say, as the kernel would: of nodes

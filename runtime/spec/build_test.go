@@ -10,6 +10,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -82,6 +83,44 @@ func TestBuildByRoot(t *testing.T) {
 	c := computeBuild(t, request(img), f)
 	if c.Plan.Clone.User || c.Owner != nil {
 		t.Errorf("root needs no user namespace: %+v, owner %v", c.Plan.Clone, c.Owner)
+	}
+}
+
+// TestBuildEmulatesRoot has an ordinary user, for whom the image server hides
+// owners even where nothing can be written.
+func TestBuildEmulatesRoot(t *testing.T) {
+	f, img := machine(t, "", "")
+	f.UserNotify = true
+	for _, upper := range []bool{true, false} {
+		b := request(img)
+		b.Emulation = identity.EmulateFast
+		if !upper {
+			b.Upper, b.Work = "", ""
+		}
+		c := computeBuild(t, b, f)
+		if got := c.Plan.String(); !strings.Contains(got, "pivot\nemulate fast\ndropcaps all\ninit\n") || c.Owner == nil {
+			t.Errorf("owner %v\n%s", c.Owner, got)
+		}
+	}
+	b := request(img)
+	b.Emulation = identity.EmulateAuto
+	f.UserNotify = false
+	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, "emulate silent\n") {
+		t.Errorf("without user notification:\n%s", got)
+	}
+	b.Emulation = identity.EmulateFull
+	if _, err := ComputeBuild(b, f); err == nil || hint.Of(err) == "" {
+		t.Errorf("full emulation without user notification: %v", err)
+	}
+	b.Mount = "/somewhere"
+	if c := computeBuild(t, b, f); strings.Contains(c.Plan.String(), "emulate") {
+		t.Errorf("on the host:\n%s", c.Plan.String())
+	}
+	root, img := machine(t, "uid 0\ngid 0\nadmin yes\n", "")
+	b = request(img)
+	b.Emulation = identity.EmulateFull
+	if c := computeBuild(t, b, root); strings.Contains(c.Plan.String(), "emulate") {
+		t.Errorf("real root:\n%s", c.Plan.String())
 	}
 }
 

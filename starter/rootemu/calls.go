@@ -4,10 +4,10 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sealift/sealift/starter/rootemu/creds"
 	"github.com/sealift/sealift/starter/seccomp"
-
-	"golang.org/x/sys/unix"
 )
 
 // changingCalls are those that change ids and owners.

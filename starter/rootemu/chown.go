@@ -3,9 +3,8 @@ package rootemu
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/sealift/sealift/starter/rootemu/creds"
-
 	"github.com/sealift/sealift/starter/owner"
+	"github.com/sealift/sealift/starter/rootemu/creds"
 )
 
 // chown answers chown(2) and lchown(2).

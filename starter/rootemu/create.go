@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"strconv"
 
-	"github.com/sealift/sealift/starter/rootemu/creds"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/owner"
+	"github.com/sealift/sealift/starter/rootemu/creds"
 )
 
 // creation is a file to be made by a process: in which directory, under which

@@ -13,9 +13,9 @@ import (
 )
 
 // run interprets a program for one call.
-func run(t *testing.T, p []unix.SockFilter, arch, nr uint32, args [6]uint64) uint32 {
+func run(t *testing.T, p []unix.SockFilter, auditArch, nr uint32, args [6]uint64) uint32 {
 	t.Helper()
-	data := native.AppendUint32(native.AppendUint32(nil, nr), arch)
+	data := native.AppendUint32(native.AppendUint32(nil, nr), auditArch)
 	data = native.AppendUint64(data, 0)
 	for _, a := range args {
 		data = native.AppendUint64(data, a)
@@ -50,10 +50,6 @@ func run(t *testing.T, p []unix.SockFilter, arch, nr uint32, args [6]uint64) uin
 }
 
 func TestFilter(t *testing.T) {
-	arch, ok := auditArch()
-	if !ok {
-		t.Skip("no list of calls for this architecture")
-	}
 	const allow, notify, zero = unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_USER_NOTIF, unix.SECCOMP_RET_ERRNO
 	full, fast, silent := Emulator{mode: Full}, Emulator{mode: Fast}, Emulator{mode: Silent}
 	for i, c := range []struct {
@@ -80,8 +76,8 @@ func TestFilter(t *testing.T) {
 		{&full, unix.SYS_EXECVE, [6]uint64{}, allow},
 		{&full, unix.SYS_FCHOWN | 0x40000000, [6]uint64{}, allow},
 	} {
-		p := seccomp.Assemble(arch, c.e.rules())
-		if got := run(t, p, arch, uint32(c.nr), c.args); got != c.want {
+		p := seccomp.Assemble(auditArch, c.e.rules())
+		if got := run(t, p, auditArch, uint32(c.nr), c.args); got != c.want {
 			t.Errorf("case %d: %#x, want %#x", i, got, c.want)
 		}
 		if got := run(t, p, unix.AUDIT_ARCH_I386, uint32(c.nr), c.args); got != allow {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/squashfs"

@@ -16,14 +16,13 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/sealift/sealift/cmd/sealift/actions"
-	"github.com/sealift/sealift/cmd/sealift/images"
-	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/runtime/identity"
@@ -102,6 +101,10 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if err != nil {
 		return err
 	}
+	emulation, err := identity.ParseEmulation(b.emulation)
+	if err != nil {
+		return fmt.Errorf("--root-emulation: %w", err)
+	}
 	if b.Codec, b.BlockSize, err = b.format.Options(); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return nil
 	}
 	e := build.Environment{
-		Host: h, Run: actions.Runner(p, identity.Emulation(b.emulation)), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Host: h, Run: actions.Runner(p, emulation), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
 		Notify: func(line string) { p.Info("%s", line) },
 	}

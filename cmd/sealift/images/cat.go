@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/sealift/sealift/image/contents"
 )
 

@@ -11,10 +11,9 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
 )
 

@@ -7,10 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
 )

@@ -3,10 +3,9 @@ package images
 import (
 	"io"
 
-	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
 )
 

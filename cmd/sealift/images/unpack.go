@@ -6,10 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sealift/sealift/cmd/sealift/ui"
-
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sandbox"

@@ -27,8 +27,8 @@ type File struct {
 	Data     *Data            // its blocks; nil if none
 	Fragment *format.Fragment // the block that holds its end; nil if none
 	FragOff  uint32
-	// Owner marks what was stored together; it has no meaning in the image.
-	Owner uint32
+	// Mark is the writer's that stored it; it has no meaning in the image.
+	Mark uint32
 }
 
 // Size returns the file's length in bytes.

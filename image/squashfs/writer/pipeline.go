@@ -84,6 +84,10 @@ type pipeline struct {
 }
 
 func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), o Options) (*pipeline, error) {
+	hashing, err := newHashing()
+	if err != nil {
+		return nil, err
+	}
 	limit := blockBudget / (2 * o.BlockSize * (jobsPerWorker + placedPerWorker))
 	compressors := make([]codec.Compressor, min(o.Workers, limit))
 	for i := range compressors {
@@ -91,10 +95,6 @@ func newPipeline(out io.Writer, newCompressor func() (codec.Compressor, error), 
 		if compressors[i], err = newCompressor(); err != nil {
 			return nil, err
 		}
-	}
-	hashing, err := newHashing()
-	if err != nil {
-		return nil, err
 	}
 	p := &pipeline{out: out, hashing: hashing}
 	// One more for the batch and the fragment block that are being filled.

@@ -11,7 +11,7 @@ const maxHeld = 64 << 20
 // blocks or fragment it has, the writing goroutine where those lie; everyone
 // else may look only when the pipeline is through with it.
 func (w *Writer) newFile(size int64) *table.File {
-	return &table.File{Length: size, Owner: w.pipe.hashing.mark}
+	return &table.File{Length: size, Mark: w.pipe.hashing.mark}
 }
 
 func addBlock(d *table.Data, word uint32, size int, pos uint64) {

@@ -261,7 +261,7 @@ func (w *Writer) storeContent(c tree.Content) (*table.File, error) {
 	case nil:
 		return &table.File{}, nil
 	case *table.File:
-		if c.Owner != w.pipe.hashing.mark {
+		if c.Mark != w.pipe.hashing.mark {
 			return nil, errors.New("squashfs: its content was stored by another writer")
 		}
 		return c, nil

@@ -68,9 +68,13 @@ var layers = map[string][]string{
 		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
-		"buildcfg", "image", "image/definition", "image/files", "image/metadata", "image/oci", "image/output", "image/profile",
-		"image/sandbox", "image/scif", "image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/writer",
-		"image/stage", "image/tree",
+		"image", "image/build/key", "image/cache", "image/metadata", "image/output", "image/profile", "image/sandbox", "image/sif",
+		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
+	},
+	"image/build/bootstrap": {"image", "image/build", "image/build/key", "image/metadata", "image/oci", "image/stage", "image/tree"},
+	"image/build/fromdef": {
+		"image/build", "image/build/bootstrap", "image/build/key", "image/definition", "image/files", "image/metadata",
+		"image/scif", "image/tree",
 	},
 
 	"runtime/account":  {},
@@ -96,11 +100,14 @@ var layers = map[string][]string{
 		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
+	"cmd/sealift/caches": {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/builds": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/images", "cmd/sealift/ui", "image/build", "image/definition",
-		"runtime/identity",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui", "image/build",
+		"image/build/fromdef", "image/definition", "runtime/identity",
 	},
-	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"},
+	"cmd/sealift": {
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",
+	},
 	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
 	"e2e/box":     {},
@@ -109,7 +116,9 @@ var layers = map[string][]string{
 }
 
 // commands are the packages of the command line.
-var commands = []string{"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/images", "cmd/sealift/ui"}
+var commands = []string{
+	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",
+}
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
@@ -127,7 +136,7 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
+		"cmd/sealift/caches", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/seccomp",
 	},

@@ -1,16 +1,19 @@
-// Package build turns a Recipe into an image.
+// Package build turns steps into an image.
 //
-// Compute decides, purely, which Steps a recipe is made of; Run takes them one
-// after the other. Input: a definition.Recipe, facts of the host, and a Runner
-// that runs scripts in a container. Output: a SIF file, or a sandbox
-// directory, that appears when everything has succeeded and not before.
+// A Step is one thing to do; the packages below make them: fromdef of a
+// definition, bootstrap of what a stage starts from. Run takes them one after
+// the other. Input: steps, facts of the host, and a Runner that runs scripts in
+// a container. Output: a SIF file, or a sandbox directory, that appears when
+// everything has succeeded and not before.
 //
-// No root file system is unpacked. A stage is a source (layers of an OCI
-// image, a SquashFS image, a directory) and a list of edits of its tree. A
-// script that needs a running root gets an overlay over the tree packed into
-// a SquashFS image beside the output; the stage is then that image and the
-// overlay's upper directory. What the last stage is in the end is packed into
-// the output, where blocks that are compressed already are copied as they are.
+// No root file system is unpacked. A stage is a stack of SquashFS layers, one
+// for what each step changed (image/stage); a script runs over an overlay of
+// them. What the last stage is in the end is packed into the output, where
+// blocks that are compressed already are copied as they are.
+//
+// A layer is known by a key: the digest of all that it depends on (key). One
+// that is in the cache is not made again. Whether there is a cache changes how
+// long a build takes, and never what it makes.
 //
 // The package does not know how a container is started, prints nothing, and
 // reads neither the environment nor the clock.
@@ -18,17 +21,19 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
-	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/image/definition"
-	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
-// Host is what Compute and Run need to know about where the build happens.
+// Host is what a build needs to know about where it happens.
 type Host struct {
 	// Arch is the Go name of the architecture to build for.
 	Arch string
@@ -54,6 +59,10 @@ type Options struct {
 	// Reproducible makes the output depend on nothing but its input and the
 	// time given to Run.
 	Reproducible bool
+	// NoCache makes every layer anew. RebuildFrom does so from a step on:
+	// First tells how it is written.
+	NoCache     bool
+	RebuildFrom string
 	// Profile is a shell command that is run in the image; the files that it
 	// reads come first in the output.
 	Profile string
@@ -63,56 +72,26 @@ type Options struct {
 	BlockSize int
 }
 
-// Step is one thing that a build does. Its String is one line.
+// Step is one thing that a build does.
 type Step interface {
+	// String is one line.
 	fmt.Stringer
-	run(ctx context.Context, b *building) error
-}
-
-// A Runner runs a program in a container and waits for it. The program is root
-// there, and the container ends with it. A program that does not exit with
-// status 0 is an error that says so.
-type Runner func(ctx context.Context, x Exec) error
-
-// Exec is what a Runner runs, and on which root file system.
-type Exec struct {
-	// Base is the path of the image that is the root: a SIF, a SquashFS image
-	// or a directory. Unless Mount is set, its environment scripts apply over
-	// Env, as for sealift exec.
-	Base string
-	// Layers are, where Base is empty, SquashFS images that lie over each
-	// other, the topmost first, and View what they are together.
-	Layers []*squashfs.Reader
-	View   image.FS
-	// Upper and Work, when set, make the root writable: they are directories
-	// of one file system, for an overlay over Base (overlayfs(5), userxattr).
-	// Every file of Base then has to appear as the root user's, since files of
-	// other owners cannot be copied up. Empty means a read-only root.
-	Upper, Work string
-	// Mount, when set, leaves the program in the file system of the host: the
-	// root is mounted at this empty directory, for %setup.
-	Mount string
-	// Test runs /.singularity.d/test as sealift test does; Args is empty.
-	Test bool
-	// Args is the program, found through the PATH of its environment, and its
-	// arguments.
-	Args []string
-	// Dir is the working directory, in the container or, with Mount, on the
-	// host.
-	Dir string
-	// Trace, if not nil, is told what the container reads of Base's files. It is
-	// called by several goroutines.
-	Trace func(file *squashfs.Inode, off, n int64)
-	// Env is the whole environment before that of the image.
-	Env            []string
-	Stdout, Stderr io.Writer
+	// Name is what the step is called on the command line: the stage's, if it
+	// has one, a colon, and the section or instruction in lower case.
+	Name() string
+	// Run does it.
+	Run(ctx context.Context, b *Build) error
 }
 
 // Environment is what Run works with.
 type Environment struct {
 	Host Host
-	// Run runs scripts; a recipe without any needs none.
-	Run Runner
+	// Run runs scripts; a recipe without any needs none. Powers says, for the
+	// keys of layers, what of the Runner the outcome of a script depends on.
+	Run    Runner
+	Powers string
+	// Cache, if not nil, keeps layers for other builds.
+	Cache *cache.Cache
 	// Now is the time that the build happens at, to the second.
 	Now time.Time
 	// UID and GID are the caller's: what of an overlay belongs to them is the
@@ -123,33 +102,128 @@ type Environment struct {
 	Variables []string
 	// Stdout and Stderr are the scripts'.
 	Stdout, Stderr io.Writer
-	// Notify, if not nil, is told each step before it is taken, and each
-	// warning.
-	Notify func(line string)
+	// Progress, if not nil, is told of each step; Note of what else there is
+	// to know, and Warn of each loss.
+	Progress   func(Event)
+	Note, Warn func(line string)
 }
 
-// Run takes the steps, which Compute made. Whatever fails, no output and
-// nothing temporary is left.
-func Run(ctx context.Context, steps []Step, e Environment) error {
-	b := &building{Environment: e}
-	err := b.steps(ctx, steps)
-	return b.close(err)
+// State is how far a step has come.
+type State int
+
+// The states: a step has begun, turned out to have a layer in the cache, has
+// ended well.
+const (
+	Begun State = iota
+	Cached
+	Done
+)
+
+// Event is news of a step.
+type Event struct {
+	// Number counts the steps from 1; Of is how many there are.
+	Number, Of int
+	Step       Step
+	State      State
+	// Bytes is, once it is Done, the size of the layer or image that the step
+	// made; 0 where it made none.
+	Bytes int64
 }
 
-// RecipeFor returns the recipe that just converts a source: an image that
-// oci.ParseReference names, or a SIF file, SquashFS image or directory.
-func RecipeFor(source string) (*definition.Recipe, error) {
-	agent, from, err := splitSource(source)
+// Build is a build on its way, for its steps to work on.
+type Build struct {
+	Environment
+	Options Options
+	// file or dir is the output, the other one nil.
+	file *output.File
+	dir  *output.NewDir
+	// work is a temporary directory on the output's file system.
+	work   *output.Dir
+	stages []*Stage
+	// closers end what steps opened, last first.
+	closers []func() error
+	// names counts the names made in work.
+	names int
+	// fresh makes layers anew even if the cache has them.
+	fresh bool
+	// event is of the step that is being taken.
+	event Event
+}
+
+// Run takes the steps. Whatever fails, no output and nothing temporary is left.
+func Run(ctx context.Context, steps []Step, o Options, e Environment) error {
+	fresh, err := First(steps, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	text := fmt.Sprintf("Bootstrap: %s\nFrom: %s\n", agent, from)
-	r, err := definition.Parse(source, []byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("build from %q: %w", source, err)
+	b := &Build{Environment: e, Options: o}
+	return b.close(b.steps(ctx, steps, fresh))
+}
+
+func (b *Build) steps(ctx context.Context, steps []Step, fresh int) error {
+	for i, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.fresh = i >= fresh
+		b.event = Event{Number: i + 1, Of: len(steps), Step: s}
+		b.progress(Begun)
+		if err := s.Run(ctx, b); err != nil {
+			return err
+		}
+		b.progress(Done)
 	}
-	if h, _ := r.Stages[0].Header("from"); h.Value != from || len(r.Stages[0].Headers) != 2 {
-		return nil, fmt.Errorf("build from %q: the name cannot be written in a definition; rename or link it", source)
+	return nil
+}
+
+func (b *Build) progress(s State) {
+	b.event.State = s
+	if b.Progress != nil {
+		b.Progress(b.event)
 	}
-	return r, nil
+}
+
+// Notice tells the user of something.
+func (b *Build) Notice(format string, args ...any) {
+	if b.Note != nil {
+		b.Note(fmt.Sprintf(format, args...))
+	}
+}
+
+// Warning tells the user of a loss.
+func (b *Build) Warning(format string, args ...any) {
+	if b.Warn != nil {
+		b.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+// Time is when the build happens, in seconds since the epoch.
+func (b *Build) Time() int64 { return b.Now.Truncate(time.Second).Unix() }
+
+// Defer calls f when the build has ended.
+func (b *Build) Defer(f func() error) { b.closers = append(b.closers, f) }
+
+// close ends the build: what is not committed is given up.
+func (b *Build) close(err error) error {
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, b.closers[i]())
+	}
+	return err
+}
+
+// start is the key of an empty stage: what every layer depends on.
+func (b *Build) start() key.Digest {
+	k := key.New("stage").String("arch", b.Host.Arch).String("powers", b.Powers).
+		String("format", fmt.Sprintf("%+v %d", b.Options.Codec, b.Options.BlockSize))
+	if b.Options.Reproducible {
+		// Then the very bytes count, and they may change with the program.
+		k.String("time", fmt.Sprint(b.Time())).String("version", b.Host.Version+" "+codec.Implementation)
+	}
+	return k.Sum()
+}
+
+// TreeKey says what of a tree its key depends on: times only where the very
+// bytes of the output count.
+func (b *Build) TreeKey() key.TreeOptions {
+	return key.TreeOptions{Times: b.Options.Reproducible, Workers: runtime.GOMAXPROCS(0)}
 }

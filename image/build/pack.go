@@ -18,13 +18,17 @@ import (
 	"github.com/sealift/sealift/image/tree"
 )
 
-// pack writes the last stage to the output.
+// Pack is the step that writes a stage to the output. The recipe's text goes
+// with it.
+func Pack(at At, o Options, recipe string) Step { return &pack{at, o, recipe} }
+
 type pack struct {
-	at         stageRef
-	options    Options
-	arch       string
-	definition string
+	at      At
+	options Options
+	recipe  string
 }
+
+func (s *pack) Name() string { return "image" }
 
 func (s *pack) String() string {
 	if s.options.Sandbox {
@@ -33,7 +37,7 @@ func (s *pack) String() string {
 	return fmt.Sprintf("%v: write the image", s.at)
 }
 
-func (s *pack) run(ctx context.Context, b *building) error {
+func (s *pack) Run(ctx context.Context, b *Build) error {
 	write := s.sif
 	if s.options.Sandbox {
 		write = s.directory
@@ -51,8 +55,8 @@ var errGuess = errors.New("layers with metadata of their own")
 // sif writes the SIF file. Its header comes first and holds the metadata, so
 // with a streaming source that is worked out before the layers are read. In
 // the rare case that they change it, they are packed apart first.
-func (s *pack) sif(ctx context.Context, b *building) error {
-	st := b.state(s.at)
+func (s *pack) sif(ctx context.Context, b *Build) error {
+	st := b.Stage(s.at)
 	if st.Streams() {
 		files, err := guess(st)
 		if err == nil {
@@ -82,7 +86,7 @@ func rewind(f io.Seeker) error {
 }
 
 // guess returns the metadata that the stage would have without its source.
-func guess(st *state) (metadata.Files, error) {
+func guess(st *Stage) (metadata.Files, error) {
 	root, err := st.Guess()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errGuess, err)
@@ -92,7 +96,7 @@ func guess(st *state) (metadata.Files, error) {
 
 // write writes the SIF file with the given metadata, which must turn out to be
 // the tree's.
-func (s *pack) write(ctx context.Context, b *building, st *state, files metadata.Files) error {
+func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Files) error {
 	inspect, err := files.Inspect()
 	if err != nil {
 		return err
@@ -102,11 +106,11 @@ func (s *pack) write(ctx context.Context, b *building, st *state, files metadata
 		return err
 	}
 	c := sif.Contents{
-		Arch: s.arch, Deffile: []byte(s.definition), Time: b.Now, Reproducible: s.options.Reproducible,
+		Arch: b.Host.Arch, Deffile: []byte(s.recipe), Time: b.Now, Reproducible: s.options.Reproducible,
 		JSON: []sif.NamedObject{{Name: sif.InspectMetadata, Data: text}},
 	}
-	if st.config != nil {
-		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.config})
+	if st.Config != nil {
+		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.Config})
 	}
 	return sif.Create(b.file.File(), c, func(w io.Writer) ([]byte, error) {
 		return writer.Write(ctx, w, b.writerOptions(), st.Contents(ctx, func(root *tree.Node) error {
@@ -121,8 +125,8 @@ func (s *pack) write(ctx context.Context, b *building, st *state, files metadata
 
 // directory writes the output directory. Contents have to be read back for
 // that, so layers are packed first.
-func (s *pack) directory(ctx context.Context, b *building) (err error) {
-	root, err := b.state(s.at).Settle(ctx)
+func (s *pack) directory(ctx context.Context, b *Build) (err error) {
+	root, err := b.Stage(s.at).Settle(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,7 +138,7 @@ func (s *pack) directory(ctx context.Context, b *building) (err error) {
 	isRoot := b.UID == 0
 	report, err := sandbox.WriteTree(ctx, root, dir, sandbox.WriteOptions{Chown: isRoot, Devices: isRoot})
 	for _, w := range report.Warnings() {
-		b.notify("warning: %s", w)
+		b.Warning("%s", w)
 	}
 	return err
 }

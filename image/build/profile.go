@@ -8,31 +8,35 @@ import (
 	"github.com/sealift/sealift/image/profile"
 )
 
-// measure runs a command in the image to learn which files it reads, so that
-// pack can put them first.
+// Measure is the step that runs a shell command in a stage to learn which
+// files it reads, so that Pack can put them first.
+func Measure(at At, command string) Step { return &measure{at, command} }
+
 type measure struct {
-	at      stageRef
+	at      At
 	command string
 }
 
+func (s *measure) Name() string { return s.at.Step("profile") }
+
 func (s *measure) String() string { return fmt.Sprintf("%v: profile %s", s.at, s.command) }
 
-func (s *measure) run(ctx context.Context, b *building) error {
-	st := b.state(s.at)
+func (s *measure) Run(ctx context.Context, b *Build) error {
+	st := b.Stage(s.at)
 	p, err := st.Pack(ctx)
 	if err != nil {
 		return err
 	}
 	r := profile.NewRecorder(p.Reader.Super().BlockSize)
-	err = b.runner(ctx, Exec{
+	err = b.Exec(ctx, Exec{
 		Base: p.Path, Args: []string{"/bin/sh", "-c", s.command}, Dir: "/",
-		Env: metadata.ScriptEnvironment(b.Variables, st.env), Trace: r.Add,
+		Env: metadata.ScriptEnvironment(b.Variables, st.Env), Trace: r.Add,
 	})
 	if err != nil {
 		return fmt.Errorf("%v: profile %q: %w", s.at, s.command, err)
 	}
 	hot := r.Hot()
 	st.PutFirst(hot)
-	b.notify("%v: %d files are read by %s", s.at, len(hot), s.command)
+	b.Notice("%v: %d files are read by %s", s.at, len(hot), s.command)
 	return nil
 }

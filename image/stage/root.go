@@ -31,10 +31,23 @@ type Root struct {
 }
 
 // Layers returns the layers, the topmost first.
-func (r *Root) Layers() []*squashfs.Reader {
-	layers := slices.Clone(r.below)
+func (r *Root) Layers() []*squashfs.Reader { return r.below.topFirst() }
+
+func (s stack) topFirst() []*squashfs.Reader {
+	layers := slices.Clone(s)
 	slices.Reverse(layers)
 	return layers
+}
+
+// Layers makes layers of the stage, the topmost first, and shows what they are
+// together.
+func (s *Stage) Layers(ctx context.Context) ([]*squashfs.Reader, contents.FS, error) {
+	below, view, err := s.stack(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.source, s.root, s.edits = below, nil, nil
+	return below.topFirst(), view, nil
 }
 
 // Mount returns the writable root of the stage, a new one when the stage was
@@ -88,10 +101,7 @@ func (r *Root) likeRoot() error {
 // stack returns the stage as layers, and what they are together. Where its
 // source has some, what is different by now makes one more.
 func (s *Stage) stack(ctx context.Context) (stack, contents.FS, error) {
-	var below stack
-	if l, ok := s.source.(layered); ok {
-		below = l.layers()
-	}
+	below := s.stacked()
 	if below == nil {
 		p, err := s.Pack(ctx)
 		if err != nil {
@@ -99,19 +109,14 @@ func (s *Stage) stack(ctx context.Context) (stack, contents.FS, error) {
 		}
 		return p.layers(), p.Reader.FS(), nil
 	}
-	was, err := below.Tree(ctx, nil)
+	changes, now, err := s.changes(ctx, below)
 	if err != nil {
 		return nil, nil, err
 	}
-	now, err := s.tree(ctx, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	changes := tree.Diff(was, now, sameFile)
 	if changes == nil {
 		return below, contents.TreeFS(now), nil
 	}
-	p, err := s.pack(ctx, writer.Whole(changes))
+	p, err := s.packNew(ctx, writer.Whole(changes))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -130,15 +130,10 @@ type Packed struct {
 
 // Pack makes one file of the stage, its source from then on.
 func (s *Stage) Pack(ctx context.Context) (Packed, error) {
-	p, err := s.pack(ctx, s.Contents(ctx, nil))
+	p, err := s.packNew(ctx, s.Contents(ctx, nil))
 	if errors.Is(err, metadata.ErrUnreadable) {
-		// The layers bring metadata, which edits have to read: first the
-		// layers alone.
-		edits := s.edits
-		s.edits = nil
-		if p, err = s.pack(ctx, s.Contents(ctx, nil)); err == nil {
-			s.source, s.edits = p, edits
-			p, err = s.pack(ctx, s.Contents(ctx, nil))
+		if err = s.packAlone(ctx); err == nil {
+			p, err = s.packNew(ctx, s.Contents(ctx, nil))
 		}
 	}
 	if err != nil {
@@ -148,7 +143,19 @@ func (s *Stage) Pack(ctx context.Context) (Packed, error) {
 	return p, nil
 }
 
-func (s *Stage) pack(ctx context.Context, source writer.Source) (Packed, error) {
+// packAlone packs the source without the edits. It is for layers that bring
+// metadata, which edits have to read.
+func (s *Stage) packAlone(ctx context.Context) error {
+	edits := s.edits
+	s.edits = nil
+	p, err := s.packNew(ctx, s.Contents(ctx, nil))
+	if err == nil {
+		s.source, s.edits = p, edits
+	}
+	return err
+}
+
+func (s *Stage) packNew(ctx context.Context, source writer.Source) (Packed, error) {
 	f, err := s.set.File("layer.squashfs")
 	if err != nil {
 		return Packed{}, s.set.Explain(err)

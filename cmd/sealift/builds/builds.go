@@ -21,9 +21,11 @@ import (
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/runtime/identity"
 )
@@ -36,6 +38,7 @@ type buildFlags struct {
 	dryRun         bool
 	fakeroot       bool
 	emulation      string
+	disableCache   bool
 }
 
 // buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -83,6 +86,11 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
 	b.format.AddFlags(flags)
+	flags.BoolVar(&b.NoCache, "no-cache", false, "make every step anew, and keep it for other builds")
+	flags.StringVar(&b.RebuildFrom, "rebuild-from", "",
+		"make the steps from `STEP` on anew: its number, or its name, such as post or STAGE:post")
+	flags.BoolVar(&b.disableCache, "disable-cache", false, "neither use nor keep steps of other builds")
+	ui.Bind(flags, "disable-cache", "DISABLE_CACHE")
 	flags.StringVar(&b.Profile, "profile", "",
 		"run the shell `COMMAND` in the image and put first what it reads, so that it starts faster from a slow disk")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
@@ -117,7 +125,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	}
 	b.Reproducible = b.Reproducible || fixed
 	h := build.Host{Arch: runtime.GOARCH, Dir: p.Cwd, Version: buildcfg.Version}
-	steps, err := build.Compute(recipe, h, b.Options)
+	steps, err := fromdef.Compute(recipe, h, b.Options)
 	if err != nil {
 		return err
 	}
@@ -131,22 +139,44 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	}
 	e := build.Environment{
 		Host: h, Run: actions.Runner(p, emulation), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Powers:    fmt.Sprintf("emulation %s, root %t", emulation, os.Getuid() == 0),
 		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
-		Notify: func(line string) { p.Info("%s", line) },
+		Progress: func(e build.Event) { progress(p, e) },
+		Note:     func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
+	}
+	if !b.disableCache {
+		c, err := caches.Open(p)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			defer c.Close()
+			e.Cache = c
+		}
 	}
 	debug.SetGCPercent(buildingGC)
 	return ui.Interruptible(c.Context(), func(ctx context.Context) error {
-		if err := build.Run(ctx, steps, e); err != nil {
+		if err := build.Run(ctx, steps, b.Options, e); err != nil {
 			return buildError{err}
 		}
 		return nil
 	})
 }
 
+// progress prints a line for each step.
+func progress(p *ui.Process, e build.Event) {
+	switch e.State {
+	case build.Begun:
+		p.Info("[%d/%d] %v", e.Number, e.Of, e.Step)
+	case build.Cached:
+		p.Info("[%d/%d] cached", e.Number, e.Of)
+	}
+}
+
 // readRecipe reads a definition file, or makes up the recipe of an image.
 func readRecipe(source string) (*definition.Recipe, error) {
 	if isImage(source) {
-		return build.RecipeFor(source)
+		return fromdef.RecipeFor(source)
 	}
 	f, err := os.Open(source)
 	if err != nil {

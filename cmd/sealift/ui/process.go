@@ -6,7 +6,10 @@
 // needs; this package knows no command.
 package ui
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 // Process is what only a program's main may read.
 type Process struct {
@@ -18,4 +21,15 @@ type Process struct {
 	Executable            string // path of this program
 	Stdin, Stdout, Stderr *os.File
 	Interrupted           bool // SIGINT came, and ended the payload
+}
+
+// Variable returns the value of an environment variable, empty where there is
+// none.
+func (p *Process) Variable(name string) string {
+	for _, kv := range p.Environ {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -38,3 +39,16 @@ func (s *Size) String() string {
 
 // Type is pflag.Value's.
 func (*Size) Type() string { return "SIZE" }
+
+// Bytes spells a number of bytes for people, in powers of 1024: "812 B",
+// "1.5 MiB".
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n)/1024, 0
+	for ; f >= 1023.95 && unit < 3; unit++ {
+		f /= 1024
+	}
+	return fmt.Sprintf("%.1f %ciB", f, "KMGT"[unit])
+}

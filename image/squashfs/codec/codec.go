@@ -66,3 +66,7 @@ func Name(id uint16) string {
 	}
 	return fmt.Sprintf("compression %d", id)
 }
+
+// Implementation names the libraries of this program. Others decompress what
+// they compressed, and compress the same to other bytes.
+const Implementation = zstdLibrary + " " + gzipLibrary

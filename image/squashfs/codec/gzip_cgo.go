@@ -26,6 +26,8 @@ import (
 	"unsafe"
 )
 
+const gzipLibrary = "libdeflate"
+
 var (
 	errGzip   = errors.New("malformed block")
 	errMemory = errors.New("libdeflate: out of memory")

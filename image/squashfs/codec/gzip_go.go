@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/zlib"
 )
 
+const gzipLibrary = "klauspost/compress"
+
 type gzipCompressor struct{ w *zlib.Writer }
 
 // newGzip returns a compressor of levels 1 to 9.

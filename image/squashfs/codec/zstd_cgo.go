@@ -10,6 +10,8 @@ import (
 	"github.com/DataDog/zstd"
 )
 
+const zstdLibrary = "libzstd"
+
 // zstdWantsSlack: libzstd decodes in place without any.
 const zstdWantsSlack = false
 

@@ -11,6 +11,8 @@ import (
 	"github.com/sealift/sealift/image/squashfs/format"
 )
 
+const zstdLibrary = "klauspost/compress"
+
 // zstdWantsSlack: the decoder then copies in whole words.
 const zstdWantsSlack = true
 

@@ -1,4 +1,4 @@
-package build
+package fromdef
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/starter/owner"
@@ -28,7 +29,7 @@ const fromArchive = "Bootstrap: docker-archive\nFrom: base.tar\n"
 func TestLayersGoStraightIntoTheImage(t *testing.T) {
 	s := newSite(t)
 	text := fromArchive + "%help\n Help.\n%environment\n export E=`date`\n%labels\n Mine 1\n"
-	if err := s.build(t, text, Options{}); err != nil {
+	if err := s.build(t, text, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -69,7 +70,7 @@ func TestLayersGoStraightIntoTheImage(t *testing.T) {
 
 func TestObjectsOfTheSIF(t *testing.T) {
 	s := newSite(t)
-	if err := s.build(t, fromArchive, Options{}); err != nil {
+	if err := s.build(t, fromArchive, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -119,7 +120,7 @@ func TestPostWritesOverTheBase(t *testing.T) {
 	write(t, s.path("secret"), "host")
 	s.env.Variables = []string{"TERM=vt100", "TOKEN=x"}
 	s.env.UID = max(s.env.UID, 1) // real root's files keep the owner they have
-	s.env.Run = inUpper(t, func(x Exec, upper string) {
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
 		script, err := os.ReadFile(upper + "/.post.script")
 		if err != nil || string(script) != " make\n" {
 			t.Errorf("script %q, %v", script, err)
@@ -140,7 +141,7 @@ func TestPostWritesOverTheBase(t *testing.T) {
 		write(t, upper+"/.singularity.d/env/91-environment.sh", "export P=1\n")
 	})
 	text := fromArchive + "%post -u\n make\n%files\n secret /link/../link/secret\n%labels\n Mine 1\n"
-	if err := s.build(t, text, Options{}); err != nil {
+	if err := s.build(t, text, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -182,8 +183,8 @@ func TestPostWritesOverTheBase(t *testing.T) {
 func TestRealRootSetsOwners(t *testing.T) {
 	s := newSite(t)
 	s.env.UID, s.env.GID = 0, 0
-	s.env.Run = inUpper(t, func(x Exec, upper string) { write(t, upper+"/etc/passwd", "more") })
-	if err := s.build(t, fromArchive+"%post\n make\n", Options{}); err != nil {
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) { write(t, upper+"/etc/passwd", "more") })
+	if err := s.build(t, fromArchive+"%post\n make\n", build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	root, err := s.open(t, "out.sif").Squash().Tree()
@@ -195,12 +196,14 @@ func TestRealRootSetsOwners(t *testing.T) {
 	}
 }
 
-func TestSetupAndPostShareARootUntilItIsEdited(t *testing.T) {
+// TestPostSeesWhatSetupLeft: each script writes to a root of its own over what
+// the one before left.
+func TestPostSeesWhatSetupLeft(t *testing.T) {
 	s := newSite(t)
 	write(t, s.path("host"), "host")
-	var bases []string
-	s.env.Run = inUpper(t, func(x Exec, upper string) {
-		bases = append(bases, upper)
+	var uppers []string
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
+		uppers = append(uppers, upper)
 		if x.Mount != "" {
 			write(t, upper+"/setup", "setup")
 			if !slices.Contains(x.Env, "SEALIFT_ROOTFS="+x.Mount) || !slices.Contains(x.Env, "APPTAINER_ROOTFS="+x.Mount) || x.Dir != s.dir {
@@ -208,21 +211,19 @@ func TestSetupAndPostShareARootUntilItIsEdited(t *testing.T) {
 			}
 			return
 		}
-		if _, err := os.Stat(upper + "/setup"); (err == nil) != (bases[0] == upper) {
-			t.Errorf("setup's file: %v", err)
+		for name, want := range map[string]string{"setup": "setup", "host": "host"} {
+			if got, err := image.ReadFile(x.View, name, 100); err != nil || string(got) != want {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
 		}
 	})
-	const scripts = "%setup\n touch\n%post\n make\n"
-	if err := s.build(t, fromArchive+scripts, Options{}); err != nil {
+	if err := s.build(t, fromArchive+"%setup\n touch\n%post\n make\n%files\n host\n", build.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.build(t, fromArchive+scripts+"%files\n host\n", Options{Output: "two.sif"}); err != nil {
-		t.Fatal(err)
+	if len(uppers) != 2 || uppers[0] == uppers[1] {
+		t.Errorf("roots %q", uppers)
 	}
-	if len(bases) != 4 || bases[0] != bases[1] || bases[2] == bases[3] {
-		t.Errorf("bases %q", bases)
-	}
-	f := s.open(t, "two.sif")
+	f := s.open(t, "out.sif")
 	if read(t, f, "setup") != "setup" || read(t, f, "host") != "host" {
 		t.Error("files are missing")
 	}
@@ -231,9 +232,9 @@ func TestSetupAndPostShareARootUntilItIsEdited(t *testing.T) {
 func TestStages(t *testing.T) {
 	s := newSite(t)
 	var tested []string
-	s.env.Run = inUpper(t, func(x Exec, upper string) {
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
 		if x.Test {
-			tested = append(tested, x.Base)
+			tested = append(tested, x.Base+strings.Repeat("layer ", len(x.Layers)))
 			return
 		}
 		write(t, upper+"/usr/bin/app", "app")
@@ -243,10 +244,10 @@ func TestStages(t *testing.T) {
 	})
 	text := fromArchive + "Stage: one\n%post\n make\n%test\n true\n" +
 		"Bootstrap: scratch\n%files from one\n /short /bin/\n /lost\n /app /x\n /etc/pass*\n%test\n true\n"
-	if err := s.build(t, text, Options{}); err == nil || !strings.Contains(err.Error(), "x.def:11:2: %files /lost: /lost: symbolic link to nothing") {
+	if err := s.build(t, text, build.Options{}); err == nil || !strings.Contains(err.Error(), "x.def:11:2: %files /lost: /lost: symbolic link to nothing") {
 		t.Errorf("error %v", err)
 	}
-	if err := s.build(t, strings.Replace(text, " /lost\n", "", 1), Options{}); err != nil {
+	if err := s.build(t, strings.Replace(text, " /lost\n", "", 1), build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -260,18 +261,18 @@ func TestStages(t *testing.T) {
 	if n, err := root.Lookup("x/data"); err != nil || n.UID != 5 || n.Mode != 0o100600 {
 		t.Errorf("%+v, %v", n, err)
 	}
-	if len(tested) != 3 || !strings.HasSuffix(tested[1], "squashfs") || !strings.HasPrefix(tested[2], "/proc/self/fd/") {
+	if len(tested) != 3 || tested[1] != "layer layer layer " || !strings.HasPrefix(tested[2], "/proc/self/fd/") {
 		t.Errorf("tested %q", tested)
 	}
 }
 
 func TestTheBaseOfALocalImageHasAHistory(t *testing.T) {
 	s := newSite(t)
-	if err := s.build(t, fromArchive+"%environment\n export A=1\n%runscript -e\n one\n%test\n true\n", Options{NoTest: true}); err != nil {
+	if err := s.build(t, fromArchive+"%environment\n export A=1\n%runscript -e\n one\n%test\n true\n", build.Options{NoTest: true}); err != nil {
 		t.Fatal(err)
 	}
 	const second = "Bootstrap: localimage\nFrom: out.sif\n%environment\n export B=2\n"
-	for _, o := range []Options{{Output: "two.sif"}, {Output: "dir", Sandbox: true}} {
+	for _, o := range []build.Options{{Output: "two.sif"}, {Output: "dir", Sandbox: true}} {
 		if err := s.build(t, second, o); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +287,7 @@ func TestTheBaseOfALocalImageHasAHistory(t *testing.T) {
 			t.Error("wrong definition or runscript")
 		}
 	}
-	if err := s.build(t, "Bootstrap: localimage\nFrom: dir\n", Options{Output: "three.sif"}); err != nil {
+	if err := s.build(t, "Bootstrap: localimage\nFrom: dir\n", build.Options{Output: "three.sif"}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "three.sif")
@@ -302,9 +303,9 @@ func TestLayersWithMetadataOfTheirOwn(t *testing.T) {
 		{".singularity.d/env/50-own.sh", "export OWN=1\n", 0o644, 0},
 		{"big", strings.Repeat("x", 300000), 0o644, 0},
 	})
-	s.env.Run = inUpper(t, func(x Exec, upper string) { write(t, upper+"/new", "new") })
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) { write(t, upper+"/new", "new") })
 	for _, text := range []string{"", "%post\n make\n"} {
-		if err := s.build(t, "Bootstrap: docker-archive\nFrom: own.tar\n"+text, Options{Force: true}); err != nil {
+		if err := s.build(t, "Bootstrap: docker-archive\nFrom: own.tar\n"+text, build.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		f := s.open(t, "out.sif")
@@ -328,14 +329,14 @@ func TestReproducible(t *testing.T) {
 	write(t, s.path("host"), "host")
 	var images [][]byte
 	for i := range 2 {
-		s.env.Run = inUpper(t, func(_ Exec, upper string) {
+		s.env.Run = inUpper(t, func(_ build.Exec, upper string) {
 			write(t, upper+"/new", "new")
 			if err := os.Chtimes(upper+"/new", time.Time{}, s.env.Now.Add(time.Duration(i+1)*time.Hour)); err != nil {
 				t.Error(err)
 			}
 		})
 		text := fromArchive + "%files\n host /a/b/\n%post\n make\n"
-		if err := s.build(t, text, Options{Reproducible: true, Force: true}); err != nil {
+		if err := s.build(t, text, build.Options{Reproducible: true, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(s.path("out.sif"))
@@ -367,7 +368,7 @@ func TestLeftoversOfKilledBuildsAreRemoved(t *testing.T) {
 	if err := os.Chtimes(s.path(".sealift-build-1-old"), old, old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.build(t, fromArchive, Options{}); err != nil {
+	if err := s.build(t, fromArchive, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.names(t); got != ".sealift-build-2-new base.tar out.sif" {
@@ -379,13 +380,13 @@ func TestPreRunsOnTheHost(t *testing.T) {
 	s := newSite(t)
 	s.env.Variables = []string{"PATH=/usr/bin:/bin", "V=value", "APPTAINER_X=1"}
 	text := "Bootstrap: scratch\n%pre\n echo $V$APPTAINER_X > made\n%files\n made\n"
-	if err := s.build(t, text, Options{}); err != nil {
+	if err := s.build(t, text, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, s.open(t, "out.sif"), "made"); got != "value\n" {
 		t.Errorf("%q", got)
 	}
-	err := s.build(t, "Bootstrap: scratch\n%pre\n false\n", Options{Output: "no.sif"})
+	err := s.build(t, "Bootstrap: scratch\n%pre\n false\n", build.Options{Output: "no.sif"})
 	if err == nil || !strings.Contains(err.Error(), "stage 1: %pre of line 2: exit status 1") {
 		t.Errorf("error %v", err)
 	}
@@ -395,35 +396,35 @@ func TestFailuresLeaveNothing(t *testing.T) {
 	boom := errors.New("exit status 3")
 	for _, c := range []struct {
 		name, text string
-		o          Options
-		run        Runner
+		o          build.Options
+		run        build.Runner
 		want, hint string
 	}{
-		{"missing file", fromArchive + "%files\n nothing* /\n", Options{}, nil,
+		{"missing file", fromArchive + "%files\n nothing* /\n", build.Options{}, nil,
 			"x.def:4:2: %files nothing*: no such file in the host: file does not exist", "correct the path"},
-		{"missing file of a stage", fromArchive + "Stage: a\n" + fromArchive + "%files from a\n /no\n", Options{}, nil,
+		{"missing file of a stage", fromArchive + "Stage: a\n" + fromArchive + "%files from a\n /no\n", build.Options{}, nil,
 			"x.def:7:2: %files /no: no such file in stage a", ""},
-		{"directory over file", fromArchive + "%files\n ../ /etc/passwd\n", Options{}, nil, "x.def:4:2: %files ../: /etc/passwd is no directory", ""},
-		{"failing post", fromArchive + "%post\n x\n", Options{}, func(context.Context, Exec) error { return boom },
+		{"directory over file", fromArchive + "%files\n ../ /etc/passwd\n", build.Options{}, nil, "x.def:4:2: %files ../: /etc/passwd is no directory", ""},
+		{"failing post", fromArchive + "%post\n x\n", build.Options{}, func(context.Context, build.Exec) error { return boom },
 			"stage 1: %post of line 3: exit status 3", ""},
-		{"failing setup", fromArchive + "%setup\n x\n", Options{}, func(context.Context, Exec) error { return boom }, "stage 1: %setup of line 3: exit status 3", ""},
-		{"failing test", fromArchive + "%test\n x\n", Options{}, func(context.Context, Exec) error { return boom },
+		{"failing setup", fromArchive + "%setup\n x\n", build.Options{}, func(context.Context, build.Exec) error { return boom }, "stage 1: %setup of line 3: exit status 3", ""},
+		{"failing test", fromArchive + "%test\n x\n", build.Options{}, func(context.Context, build.Exec) error { return boom },
 			"stage 1: %test: exit status 3", "without its test"},
-		{"failing test of a sandbox", fromArchive + "%test\n x\n", Options{Sandbox: true}, func(context.Context, Exec) error { return boom }, "%test: exit status 3", ""},
-		{"no runner", fromArchive + "%post\n x\n", Options{}, nil, "no way to run a container", ""},
-		{"missing base", "Bootstrap: oci\nFrom: nothing\n", Options{}, nil, "stage 1: oci:", ""},
-		{"missing image", "Bootstrap: localimage\nFrom: nothing.sif\n", Options{}, nil, "nothing.sif", ""},
-		{"not an image", "Bootstrap: localimage\nFrom: base.tar\n", Options{}, nil, "base.tar", ""},
-		{"wrong architecture", "Bootstrap: docker-archive\nFrom: arm.tar\n", Options{}, nil, "the image is not for linux/amd64", "linux/arm64"},
-		{"wrong architecture of an image", "Bootstrap: localimage\nFrom: arm.sif\n", Options{}, nil, "arm.sif is for arm64, not amd64", "amd64"},
-		{"output exists", fromArchive, Options{Output: "base.tar"}, nil, "base.tar", ""},
-		{"no such directory", fromArchive, Options{Output: "no/out.sif"}, nil, "no such file or directory", ""},
+		{"failing test of a sandbox", fromArchive + "%test\n x\n", build.Options{Sandbox: true}, func(context.Context, build.Exec) error { return boom }, "%test: exit status 3", ""},
+		{"no runner", fromArchive + "%post\n x\n", build.Options{}, nil, "no way to run a container", ""},
+		{"missing base", "Bootstrap: oci\nFrom: nothing\n", build.Options{}, nil, "stage 1: oci:", ""},
+		{"missing image", "Bootstrap: localimage\nFrom: nothing.sif\n", build.Options{}, nil, "nothing.sif", ""},
+		{"not an image", "Bootstrap: localimage\nFrom: base.tar\n", build.Options{}, nil, "base.tar", ""},
+		{"wrong architecture", "Bootstrap: docker-archive\nFrom: arm.tar\n", build.Options{}, nil, "the image is not for linux/amd64", "linux/arm64"},
+		{"wrong architecture of an image", "Bootstrap: localimage\nFrom: arm.sif\n", build.Options{}, nil, "arm.sif is for arm64, not amd64", "amd64"},
+		{"output exists", fromArchive, build.Options{Output: "base.tar"}, nil, "base.tar", ""},
+		{"no such directory", fromArchive, build.Options{Output: "no/out.sif"}, nil, "no such file or directory", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t)
 			dockerArchive(t, s.path("arm.tar"), "arm64", map[string]any{}, []file{{"x", "x", 0o644, 0}})
 			s.env.Host.Arch = "arm64"
-			if err := s.build(t, "Bootstrap: docker-archive\nFrom: arm.tar\n", Options{Output: "arm.sif"}); err != nil {
+			if err := s.build(t, "Bootstrap: docker-archive\nFrom: arm.tar\n", build.Options{Output: "arm.sif"}); err != nil {
 				t.Fatal(err)
 			}
 			s.env.Host.Arch = "amd64"
@@ -441,17 +442,17 @@ func TestFailuresLeaveNothing(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	s := newSite(t)
-	steps, err := Compute(parse(t, "x", fromArchive), s.env.Host, Options{Output: "out.sif"})
+	steps, err := Compute(parse(t, "x", fromArchive), s.env.Host, build.Options{Output: "out.sif"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s.env.Notify = func(line string) {
-		if strings.Contains(line, "write the image") {
+	s.env.Progress = func(e build.Event) {
+		if e.State == build.Begun && e.Step.Name() == "image" {
 			cancel()
 		}
 	}
-	if err := Run(ctx, steps, s.env); !errors.Is(err, context.Canceled) {
+	if err := build.Run(ctx, steps, build.Options{Output: "out.sif"}, s.env); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if got := s.names(t); got != "base.tar" {
@@ -465,13 +466,13 @@ func TestCancelEndsPre(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	text := "Bootstrap: scratch\n%pre\n sleep 1000 & echo $! > pid.new; mv pid.new pid; wait\n"
-	steps, err := Compute(parse(t, "x", text), s.env.Host, Options{Output: "out.sif"})
+	steps, err := Compute(parse(t, "x", text), s.env.Host, build.Options{Output: "out.sif"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.env.Variables = []string{"PATH=/usr/bin:/bin"}
 	done := make(chan error)
-	go func() { done <- Run(ctx, steps, s.env) }()
+	go func() { done <- build.Run(ctx, steps, build.Options{Output: "out.sif"}, s.env) }()
 	var pid int
 	for deadline := time.Now().Add(5 * time.Second); pid == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if b, err := os.ReadFile(s.path("pid")); err == nil {
@@ -502,10 +503,10 @@ func TestCancelEndsPre(t *testing.T) {
 func TestForceReplaces(t *testing.T) {
 	s := newSite(t)
 	write(t, s.path("out.sif"), "old")
-	if err := s.build(t, fromArchive, Options{}); !errors.Is(err, fs.ErrExist) {
+	if err := s.build(t, fromArchive, build.Options{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("error %v", err)
 	}
-	if err := s.build(t, fromArchive, Options{Force: true}); err != nil {
+	if err := s.build(t, fromArchive, build.Options{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	s.open(t, "out.sif")

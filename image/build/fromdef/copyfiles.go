@@ -1,13 +1,14 @@
-package build
+package fromdef
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/files"
 	"github.com/sealift/sealift/image/scif"
@@ -16,7 +17,7 @@ import (
 
 // copyFiles carries out one line of %files or %appfiles.
 type copyFiles struct {
-	at, from stageRef
+	at, from build.At
 	// app is the application that the line is of, empty for none. Its directory
 	// is then what destinations start from and cannot leave.
 	app string
@@ -36,43 +37,52 @@ func (s *copyFiles) String() string {
 	return fmt.Sprintf("%v: copy %s of %v to %s", s.at, s.Source, s.from, dest)
 }
 
-// run reads the source now, so that one that is missing is an error before
+func (s *copyFiles) Name() string {
+	if s.app != "" {
+		return s.at.Step("appfiles")
+	}
+	return s.at.Step("files")
+}
+
+// Run reads the source, so that one that is missing is an error before
 // anything long happens, and puts it into the tree when that is made.
-func (s *copyFiles) run(ctx context.Context, b *building) error {
+func (s *copyFiles) Run(ctx context.Context, b *build.Build) error {
 	copies, err := s.load(ctx, b)
 	if err != nil {
 		return s.failed(err)
 	}
-	b.state(s.at).Edit(func(root *tree.Node) error {
-		var err error
-		if s.app != "" {
-			root, err = root.Follow(scif.Dir(s.app))
+	k := key.New("files").String("app", s.app).String("dest", s.Dest)
+	for _, c := range copies {
+		d, err := key.Tree(ctx, c.Node, b.TreeKey())
+		if err != nil {
+			return s.failed(err)
 		}
-		if err == nil {
-			err = files.Place(root, copies, s.Dest, b.time())
-		}
-		return s.failed(err)
+		k.String("source", c.Source).String("how", fmt.Sprint(c.InPlace, c.Contents)).Digest("content", d)
+	}
+	return b.Layer(ctx, s.at, k, func() error {
+		b.Stage(s.at).Edit(func(root *tree.Node) error { return s.failed(s.place(root, copies, b.Time())) })
+		return nil
 	})
-	return nil
 }
 
-func (s *copyFiles) load(ctx context.Context, b *building) ([]files.Copied, error) {
-	if s.from.index < 0 {
-		return files.Host{Dir: b.Host.Dir, Time: b.time(), Skip: b.own()}.Load(s.Source)
+func (s *copyFiles) place(root *tree.Node, copies []files.Copied, time int64) (err error) {
+	if s.app != "" {
+		if root, err = root.Follow(scif.Dir(s.app)); err != nil {
+			return err
+		}
 	}
-	root, err := b.state(s.from).Settle(ctx)
+	return files.Place(root, copies, s.Dest, time)
+}
+
+func (s *copyFiles) load(ctx context.Context, b *build.Build) ([]files.Copied, error) {
+	if s.from.Index < 0 {
+		return files.Host{Dir: b.Host.Dir, Time: b.Time(), Skip: b.Own()}.Load(s.Source)
+	}
+	root, err := b.Stage(s.from).Settle(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return files.Stage{Root: root}.Load(s.Source)
-}
-
-// own are the paths that the build itself writes to.
-func (b *building) own() []string {
-	if b.dir != nil {
-		return []string{b.work.Path(), filepath.Dir(b.dir.Path())}
-	}
-	return []string{b.work.Path(), fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())}
 }
 
 func (s *copyFiles) failed(err error) error {

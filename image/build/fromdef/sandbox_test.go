@@ -1,4 +1,4 @@
-package build
+package fromdef
 
 import (
 	"io/fs"
@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/metadata"
 )
 
 func TestSandbox(t *testing.T) {
 	s := newSite(t)
-	var tested Exec
-	s.env.Run = inUpper(t, func(x Exec, upper string) {
+	var tested build.Exec
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
 		if x.Test {
 			tested = x
 			return
@@ -22,7 +23,7 @@ func TestSandbox(t *testing.T) {
 		write(t, upper+"/etc/new", "new")
 	})
 	text := fromArchive + "%post\n x\n%test\n true\n%startscript\n start\n"
-	if err := s.build(t, text, Options{Output: "box/", Sandbox: true}); err != nil {
+	if err := s.build(t, text, build.Options{Output: "box/", Sandbox: true}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(tested.Base, s.dir) || tested.Base == s.path("box") || tested.Args != nil || tested.Dir != "/" {
@@ -54,7 +55,7 @@ func TestSandbox(t *testing.T) {
 
 func TestSandboxIsReplacedOnlyByForce(t *testing.T) {
 	s := newSite(t)
-	o := Options{Output: "box", Sandbox: true}
+	o := build.Options{Output: "box", Sandbox: true}
 	if err := s.build(t, fromArchive, o); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestScratchAndJoinedSections(t *testing.T) {
 	s := newSite(t)
 	text := "Bootstrap: scratch\n%environment\n export A=1\n%labels\n A 1\n B 1\n%environment\n export B=2\n%labels\n B 2\n" +
 		"%runscript -e\n#!/usr/bin/env python3\nprint()\n%help\n one\n%help\n two\n"
-	if err := s.build(t, text, Options{}); err != nil {
+	if err := s.build(t, text, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -111,15 +112,15 @@ func TestScratchAndJoinedSections(t *testing.T) {
 
 func TestTheConfigurationSurvivesARebuild(t *testing.T) {
 	s := newSite(t)
-	if err := s.build(t, fromArchive, Options{}); err != nil {
+	if err := s.build(t, fromArchive, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	s.env.Run = inUpper(t, func(x Exec, _ string) {
+	s.env.Run = inUpper(t, func(x build.Exec, _ string) {
 		if !slices.Contains(x.Env, "SING_USER_DEFINED_APPEND_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin") {
 			t.Errorf("environment %q", x.Env)
 		}
 	})
-	if err := s.build(t, "Bootstrap: localimage\nFrom: out.sif\n%post\n x\n", Options{Output: "two.sif"}); err != nil {
+	if err := s.build(t, "Bootstrap: localimage\nFrom: out.sif\n%post\n x\n", build.Options{Output: "two.sif"}); err != nil {
 		t.Fatal(err)
 	}
 	one, err := s.open(t, "out.sif").OCIConfig()
@@ -142,11 +143,11 @@ func TestRecipeForBuilds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps, err := Compute(r, s.env.Host, Options{Output: output})
+		steps, err := Compute(r, s.env.Host, build.Options{Output: output})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Run(t.Context(), steps, s.env); err != nil {
+		if err := build.Run(t.Context(), steps, build.Options{Output: output}, s.env); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(t, s.open(t, output), "etc/passwd"); got != "root" {
@@ -168,10 +169,10 @@ func TestDamagedArchives(t *testing.T) {
 	if err := os.WriteFile(s.path("cut.tar"), b[:len(b)/2], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.build(t, "Bootstrap: docker-archive\nFrom: cut.tar\n", Options{}); err == nil || !strings.Contains(err.Error(), "cut.tar") {
+	if err := s.build(t, "Bootstrap: docker-archive\nFrom: cut.tar\n", build.Options{}); err == nil || !strings.Contains(err.Error(), "cut.tar") {
 		t.Errorf("error %v", err)
 	}
-	if err := s.build(t, "Bootstrap: docker-archive\nFrom: odd.tar:other:2\n", Options{}); err == nil || !strings.Contains(err.Error(), "other") {
+	if err := s.build(t, "Bootstrap: docker-archive\nFrom: odd.tar:other:2\n", build.Options{}); err == nil || !strings.Contains(err.Error(), "other") {
 		t.Errorf("error %v", err)
 	}
 	if got := s.names(t); got != "base.tar cut.tar odd.tar" {
@@ -182,9 +183,9 @@ func TestDamagedArchives(t *testing.T) {
 // TestTheBuildDoesNotCopyItself copies the directory that it works in.
 func TestTheBuildDoesNotCopyItself(t *testing.T) {
 	s := newSite(t)
-	s.env.Run = inUpper(t, func(Exec, string) {})
+	s.env.Run = inUpper(t, func(build.Exec, string) {})
 	text := fromArchive + "%setup\n x\n%files\n . /all/\n ./ /more\n%post\n x\n"
-	for _, o := range []Options{{Sandbox: true}, {}} {
+	for _, o := range []build.Options{{Sandbox: true}, {}} {
 		if err := s.build(t, text, o); err != nil {
 			t.Fatal(err)
 		}

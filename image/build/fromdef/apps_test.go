@@ -1,4 +1,4 @@
-package build
+package fromdef
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
 )
 
 const withApps = `%post
@@ -28,7 +29,7 @@ func TestApplications(t *testing.T) {
 	s := newSite(t)
 	write(t, s.path("tool"), "tool")
 	ran := 0
-	s.env.Run = inUpper(t, func(x Exec, upper string) {
+	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
 		ran++
 		env, err := x.View.ReadFile("scif/apps/foo/scif/env/01-base.sh")
 		if err != nil || !strings.Contains(string(env), "SCIF_APPROOT='/scif/apps/foo'") {
@@ -40,7 +41,7 @@ func TestApplications(t *testing.T) {
 		}
 		write(t, upper+"/scif/apps/foo/lib/made", "made")
 	})
-	if err := s.build(t, fromArchive+withApps, Options{}); err != nil {
+	if err := s.build(t, fromArchive+withApps, build.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f := s.open(t, "out.sif")
@@ -59,7 +60,7 @@ func TestApplications(t *testing.T) {
 
 func TestApplicationFileIsMissing(t *testing.T) {
 	s := newSite(t)
-	err := s.build(t, fromArchive+"%appfiles foo\n    nothing\n", Options{})
+	err := s.build(t, fromArchive+"%appfiles foo\n    nothing\n", build.Options{})
 	if err == nil || !strings.Contains(err.Error(), "x.def:4:5: %appfiles nothing: no such file in the host") || hint.Of(err) == "" {
 		t.Errorf("error %v", err)
 	}

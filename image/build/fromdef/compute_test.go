@@ -1,4 +1,4 @@
-package build
+package fromdef
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
 )
 
@@ -24,16 +25,16 @@ func parse(t *testing.T, name, text string) *definition.Recipe {
 }
 
 func TestComputeGolden(t *testing.T) {
-	host := Host{Arch: "amd64", Dir: "/home/user", Version: "1"}
+	host := build.Host{Arch: "amd64", Dir: "/home/user", Version: "1"}
 	for _, c := range []struct {
 		golden, def string
-		options     Options
+		options     build.Options
 	}{
-		{"plain", "plain", Options{Output: "out.sif"}},
-		{"whole", "whole", Options{Output: "/tmp/out.sif"}},
-		{"whole-notest-sandbox", "whole", Options{Output: "out", Sandbox: true, NoTest: true, Arguments: map[string]string{"TAG": "v2"}}},
-		{"scratch", "scratch", Options{Output: "out.sif"}},
-		{"apps", "apps", Options{Output: "out.sif"}},
+		{"plain", "plain", build.Options{Output: "out.sif"}},
+		{"whole", "whole", build.Options{Output: "/tmp/out.sif"}},
+		{"whole-notest-sandbox", "whole", build.Options{Output: "out", Sandbox: true, NoTest: true, Arguments: map[string]string{"TAG": "v2"}}},
+		{"scratch", "scratch", build.Options{Output: "out.sif"}},
+		{"apps", "apps", build.Options{Output: "out.sif"}},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
 			text, err := os.ReadFile("testdata/" + c.def + ".def")
@@ -86,7 +87,7 @@ func TestComputeErrors(t *testing.T) {
 		{"undefined argument", scratch + "%post\n {{ A }}\n", "x.def:3:2: undefined argument {{ A }}", "default"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Compute(parse(t, "x.def", c.text), Host{Dir: "/"}, Options{Output: "out"})
+			_, err := Compute(parse(t, "x.def", c.text), build.Host{Dir: "/"}, build.Options{Output: "out"})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint.Of(err), c.hint) {
 				t.Fatalf("error %v, hint %q; want %s", err, hint.Of(err), c.want)
 			}
@@ -96,10 +97,10 @@ func TestComputeErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Compute(parse(t, "x", scratch), Host{}, Options{}); err == nil {
+	if _, err := Compute(parse(t, "x", scratch), build.Host{}, build.Options{}); err == nil {
 		t.Error("no output is accepted")
 	}
-	if _, err := Compute(parse(t, "x", scratch), Host{}, Options{Output: "o", Arguments: map[string]string{"A": "1"}}); err == nil {
+	if _, err := Compute(parse(t, "x", scratch), build.Host{}, build.Options{Output: "o", Arguments: map[string]string{"A": "1"}}); err == nil {
 		t.Error("an unused argument is accepted")
 	}
 }

@@ -1,4 +1,4 @@
-package build
+package fromdef
 
 import (
 	"archive/tar"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
 )
 
 // file is an entry of a layer; a name that ends with a slash is a directory.
@@ -95,17 +96,22 @@ func write(t *testing.T, name, text string) {
 // site is a directory to build in, with base.tar in it.
 type site struct {
 	dir string
-	env Environment
-	// log is what Notify was told.
+	env build.Environment
+	// log is what Progress and Warn were told.
 	log []string
 }
 
 func newSite(t *testing.T) *site {
 	s := &site{dir: t.TempDir()}
-	s.env = Environment{
-		Host: Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0),
+	s.env = build.Environment{
+		Host: build.Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0),
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Stdout: io.Discard, Stderr: io.Discard,
-		Notify: func(line string) { s.log = append(s.log, line) },
+		Progress: func(e build.Event) {
+			if e.State == build.Begun {
+				s.log = append(s.log, e.Step.String())
+			}
+		},
+		Warn: func(line string) { s.log = append(s.log, "warning: "+line) },
 	}
 	dockerArchive(t, s.path("base.tar"), "amd64", map[string]any{
 		"Env": []string{"PATH=/app/bin:/bin", "A=it's $HOME", "B.C=no"}, "Entrypoint": []string{"/app/run", "a b"}, "Cmd": []string{"$x"},
@@ -120,7 +126,7 @@ func newSite(t *testing.T) *site {
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // build builds text to out.sif, or to what o names.
-func (s *site) build(t *testing.T, text string, o Options) error {
+func (s *site) build(t *testing.T, text string, o build.Options) error {
 	t.Helper()
 	if o.Output == "" {
 		o.Output = "out.sif"
@@ -129,7 +135,7 @@ func (s *site) build(t *testing.T, text string, o Options) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Run(t.Context(), steps, s.env)
+	return build.Run(t.Context(), steps, o, s.env)
 }
 
 // open opens a built image.
@@ -166,10 +172,10 @@ func (s *site) names(t *testing.T) string {
 	return strings.Join(names, " ")
 }
 
-// inUpper is a Runner that calls f with the upper directory, once the base
+// inUpper is a build.Runner that calls f with the upper directory, once the base
 // proves to be an image, or the layers one together.
-func inUpper(t *testing.T, f func(x Exec, upper string)) Runner {
-	return func(_ context.Context, x Exec) error {
+func inUpper(t *testing.T, f func(x build.Exec, upper string)) build.Runner {
+	return func(_ context.Context, x build.Exec) error {
 		if x.Base != "" {
 			base, err := image.Open(x.Base, image.Options{})
 			if err != nil {

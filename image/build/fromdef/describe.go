@@ -1,10 +1,11 @@
-package build
+package fromdef
 
 import (
 	"context"
 	"fmt"
 	"maps"
 
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/tree"
@@ -12,22 +13,23 @@ import (
 
 // describe writes the metadata of a stage.
 type describe struct {
-	at   stageRef
-	host Host
+	at   build.At
 	spec metadata.Spec
 	// headers are those of the stage by keyword, as written.
 	headers map[string]string
 }
 
+func (s *describe) Name() string { return s.at.Step("metadata") }
+
 func (s *describe) String() string {
 	return fmt.Sprintf("%v: write metadata", s.at)
 }
 
-func (s *describe) run(_ context.Context, b *building) error {
-	st := b.state(s.at)
+func (s *describe) Run(_ context.Context, b *build.Build) error {
+	st := b.Stage(s.at)
 	auto := metadata.Origin{
-		Time: b.Now, Arch: s.host.Arch, Version: s.host.Version, Headers: s.headers,
-		HasHelp: s.spec.Help != "", Base: st.base, Digest: st.digest,
+		Time: b.Now, Arch: b.Host.Arch, Version: b.Host.Version, Headers: s.headers,
+		HasHelp: s.spec.Help != "", Base: st.Base, Digest: st.Digest,
 	}.Labels()
 	st.Edit(func(root *tree.Node) error {
 		spec := s.spec
@@ -47,7 +49,7 @@ func (s *describe) run(_ context.Context, b *building) error {
 		if files, err = files.Apply(spec); err != nil {
 			return err
 		}
-		files.Put(root, b.time())
+		files.Put(root, b.Time())
 		return nil
 	})
 	return nil

@@ -1,33 +1,29 @@
-package build
+// Package fromdef turns a definition into the steps of its build.
+//
+// Input: a definition.Recipe, facts of the host, and options. Output: steps of
+// package build, in the order that Apptainer has: %pre, the base, applications,
+// %files from stages, %setup, %files from the host, %post, metadata, %test.
+// Compute is pure; its steps read the host's files and run scripts when the
+// build takes them.
+package fromdef
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/metadata"
-	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/scif"
-)
-
-// The agents that Compute knows: those that can be built from, and those that
-// other builders have.
-var (
-	ociAgents   = []string{"docker-archive", "oci", "oci-archive"}
-	localAgents = []string{"localimage", "scratch"}
-	laterAgents = []string{
-		"docker", "docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
-		"arch", "zypper", "busybox", "buildkit", "dockerfile",
-	}
 )
 
 // Compute returns the steps that build the recipe. It is pure: it looks at
 // nothing but its arguments. Mistakes in the recipe are of type
 // *definition.Error.
-func Compute(r *definition.Recipe, h Host, o Options) ([]Step, error) {
+func Compute(r *definition.Recipe, h build.Host, o build.Options) ([]build.Step, error) {
 	if o.Output == "" {
 		return nil, errors.New("no output named")
 	}
@@ -39,7 +35,7 @@ func Compute(r *definition.Recipe, h Host, o Options) ([]Step, error) {
 		return nil, err
 	}
 	c := computer{recipe: r, host: h, options: o, names: map[string]int{}}
-	c.add(&create{o})
+	c.add(build.Create(o))
 	for i := range r.Stages {
 		if err := c.stage(i); err != nil {
 			return nil, err
@@ -50,22 +46,22 @@ func Compute(r *definition.Recipe, h Host, o Options) ([]Step, error) {
 
 type computer struct {
 	recipe  *definition.Recipe
-	host    Host
-	options Options
-	steps   []Step
+	host    build.Host
+	options build.Options
+	steps   []build.Step
 	// names are the stages that are computed, by name.
 	names map[string]int
 }
 
-func (c *computer) add(s Step) { c.steps = append(c.steps, s) }
+func (c *computer) add(s build.Step) { c.steps = append(c.steps, s) }
 
 // stage adds the steps of a stage: %pre, the base, applications, %files from
 // stages, %setup, %files from the host, %post, metadata, %test. The last stage
 // is packed before it is tested.
 func (c *computer) stage(i int) error {
 	s := &c.recipe.Stages[i]
-	at := stageRef{i, s.Name}
-	if err := c.script(s, "pre", func(x command) Step { return &pre{at, x} }); err != nil {
+	at := build.At{Index: i, Label: s.Name}
+	if err := c.script(s, "pre", func(x command) build.Step { return &pre{at, x} }); err != nil {
 		return err
 	}
 	if err := c.base(s, at); err != nil {
@@ -77,13 +73,13 @@ func (c *computer) stage(i int) error {
 	if err := c.files(s, at, true); err != nil {
 		return err
 	}
-	if err := c.script(s, "setup", func(x command) Step { return &setup{at, x} }); err != nil {
+	if err := c.script(s, "setup", func(x command) build.Step { return &setup{at, x} }); err != nil {
 		return err
 	}
 	if err := c.files(s, at, false); err != nil {
 		return err
 	}
-	if err := c.script(s, "post", func(x command) Step { return &post{at, x} }); err != nil {
+	if err := c.script(s, "post", func(x command) build.Step { return &post{at, x} }); err != nil {
 		return err
 	}
 	if err := c.describe(s, at); err != nil {
@@ -106,70 +102,61 @@ func (c *computer) name(i int) error {
 	return nil
 }
 
-func (c *computer) end(i int, at stageRef) {
+func (c *computer) end(i int, at build.At) {
 	_, hasTest := c.recipe.Stages[i].Section("test")
 	last := i == len(c.recipe.Stages)-1
 	if last && c.options.Profile != "" {
-		c.add(&measure{at, c.options.Profile})
+		c.add(build.Measure(at, c.options.Profile))
 	}
 	if last {
-		c.add(&pack{at: at, options: c.options, arch: c.host.Arch, definition: c.recipe.Text})
+		c.add(build.Pack(at, c.options, c.recipe.Text))
 	}
 	if hasTest && !c.options.NoTest {
-		c.add(&test{at: at, packed: last})
+		c.add(build.Test(at, last))
 	}
 	if last {
-		c.add(&commit{c.options.Output})
+		c.add(build.Commit(c.options))
 	}
 }
 
 // base adds the step that opens what the stage starts from.
-func (c *computer) base(s *definition.Stage, at stageRef) error {
+func (c *computer) base(s *definition.Stage, at build.At) error {
 	agent, err := c.recipe.Agent(s)
 	if err != nil {
 		return err
 	}
-	bootstrap, _ := s.Header("bootstrap")
-	if slices.Contains(laterAgents, agent) {
-		return withAgents(c.recipe.Errorf(bootstrap.Line, "agent %q is not supported yet", agent))
+	header, _ := s.Header("bootstrap")
+	if bootstrap.Later(agent) {
+		return bootstrap.WithAgents(c.recipe.Errorf(header.Line, "agent %q is not supported yet", agent))
 	}
 	if h, ok := s.Header("fingerprints"); ok {
 		return hint.Wrap(c.recipe.Errorf(h.Line, "Fingerprints are not supported yet, and are not ignored"),
 			"verify the base image yourself and remove the line")
 	}
-	f := &fetch{at: at, agent: agent, arch: c.host.Arch}
-	defer c.add(f)
-	if agent == "scratch" {
-		return nil
-	}
 	from, _ := s.Header("from")
-	if agent == "localimage" {
-		f.path = c.absolute(from.Value)
-		return nil
-	}
-	f.name = agent + ":" + from.Value
-	if f.ref, err = oci.ParseReference(f.name); err != nil {
+	step, err := bootstrap.New(at, bootstrap.Source{Agent: agent, From: from.Value, Layered: c.layered(s, at)}, c.host)
+	if err != nil {
 		return hint.Wrap(c.recipe.Errorf(from.Line, "%v", err), "%s", hint.Of(err))
 	}
-	f.ref.Path = c.absolute(f.ref.Path)
+	c.add(step)
 	return nil
 }
 
-func (c *computer) absolute(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(c.host.Dir, path)
-}
-
-// withAgents names what can be built from.
-func withAgents(err error) error {
-	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, localAgents), ", "))
+// layered says whether a stage does more than to become an image with other
+// metadata. Others than the last are there to be copied from.
+func (c *computer) layered(s *definition.Stage, at build.At) bool {
+	return at.Index < len(c.recipe.Stages)-1 || slices.ContainsFunc(s.Sections, func(x definition.Section) bool {
+		switch x.Name {
+		case "files", "setup", "post":
+			return true
+		}
+		return strings.HasPrefix(x.Name, "app")
+	})
 }
 
 // files adds one step for each line of the stage's %files sections, either of
 // those from other stages or of those from the host.
-func (c *computer) files(s *definition.Stage, at stageRef, fromStages bool) error {
+func (c *computer) files(s *definition.Stage, at build.At, fromStages bool) error {
 	for _, section := range s.Sections {
 		if section.Name != "files" {
 			continue
@@ -181,13 +168,13 @@ func (c *computer) files(s *definition.Stage, at stageRef, fromStages bool) erro
 		if (from != "") != fromStages {
 			continue
 		}
-		source := stageRef{index: -1}
+		source := build.OnHost
 		if from != "" {
 			i, ok := c.names[from]
 			if !ok {
 				return c.recipe.Errorf(section.Line, "no earlier stage is named %q", from)
 			}
-			source = stageRef{i, from}
+			source = build.At{Index: i, Label: from}
 		}
 		for _, f := range copies {
 			c.add(&copyFiles{at: at, from: source, recipe: c.recipe.Name, Copy: f})
@@ -205,7 +192,7 @@ type command struct {
 }
 
 // script adds the step that step makes of a section, if there is one.
-func (c *computer) script(s *definition.Stage, name string, step func(command) Step) error {
+func (c *computer) script(s *definition.Stage, name string, step func(command) build.Step) error {
 	x, ok, err := scif.Script(c.recipe, s, name)
 	if err != nil || !ok || strings.TrimSpace(x.Body) == "" {
 		return err
@@ -219,12 +206,12 @@ func (c *computer) script(s *definition.Stage, name string, step func(command) S
 }
 
 // describe adds the step that writes the metadata.
-func (c *computer) describe(s *definition.Stage, at stageRef) error {
+func (c *computer) describe(s *definition.Stage, at build.At) error {
 	spec, err := metadata.FromRecipe(c.recipe, s)
 	if err != nil {
 		return err
 	}
-	d := &describe{at: at, host: c.host, spec: spec, headers: map[string]string{}}
+	d := &describe{at: at, spec: spec, headers: map[string]string{}}
 	for _, h := range s.Headers {
 		d.headers[h.Key] = h.Value
 	}

@@ -1,10 +1,12 @@
-package build
+package fromdef
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/scif"
 	"github.com/sealift/sealift/image/tree"
@@ -12,7 +14,7 @@ import (
 
 // apps adds the steps that make the applications of a stage, all but what
 // %appinstall does: that is the end of %post.
-func (c *computer) apps(s *definition.Stage, at stageRef) error {
+func (c *computer) apps(s *definition.Stage, at build.At) error {
 	apps, err := c.recipe.Apps(s)
 	if err != nil || len(apps) == 0 {
 		return err
@@ -20,7 +22,7 @@ func (c *computer) apps(s *definition.Stage, at stageRef) error {
 	c.add(&makeApps{at, apps})
 	for _, a := range apps {
 		for _, f := range a.Files {
-			c.add(&copyFiles{at: at, from: stageRef{index: -1}, app: a.Name, recipe: c.recipe.Name, Copy: f})
+			c.add(&copyFiles{at: at, from: build.OnHost, app: a.Name, recipe: c.recipe.Name, Copy: f})
 		}
 	}
 	return nil
@@ -28,7 +30,7 @@ func (c *computer) apps(s *definition.Stage, at stageRef) error {
 
 // makeApps writes what the recipe says of the applications.
 type makeApps struct {
-	at   stageRef
+	at   build.At
 	apps []definition.App
 }
 
@@ -40,7 +42,15 @@ func (s *makeApps) String() string {
 	return fmt.Sprintf("%v: make the applications %s", s.at, strings.Join(names, ", "))
 }
 
-func (s *makeApps) run(_ context.Context, b *building) error {
-	b.state(s.at).Edit(func(root *tree.Node) error { return scif.Put(root, s.apps, b.time()) })
-	return nil
+func (s *makeApps) Name() string { return s.at.Step("apps") }
+
+func (s *makeApps) Run(ctx context.Context, b *build.Build) error {
+	k := key.New("apps")
+	for _, a := range s.apps {
+		k.String(a.Name, a.Text)
+	}
+	return b.Layer(ctx, s.at, k, func() error {
+		b.Stage(s.at).Edit(func(root *tree.Node) error { return scif.Put(root, s.apps, b.Time()) })
+		return nil
+	})
 }

@@ -1,0 +1,229 @@
+// Package bootstrap starts the stages of a build: it opens what a stage is made
+// from and lays out /.singularity.d in it.
+//
+// Input: an agent and a source, as the Bootstrap and From headers of a
+// definition name them. Output: a step of package build.
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/stage"
+	"github.com/sealift/sealift/image/tree"
+)
+
+// The agents that a stage can start from, and those that other builders have.
+var (
+	ociAgents   = []string{"docker-archive", "oci", "oci-archive"}
+	localAgents = []string{"localimage", "scratch"}
+	laterAgents = []string{
+		"docker", "docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
+		"arch", "zypper", "busybox", "buildkit", "dockerfile",
+	}
+)
+
+// Source is what a stage starts from.
+type Source struct {
+	// Agent and From are the headers, Agent in lower case.
+	Agent, From string
+	// Layered makes a layer of the source, for a stage that does more than to
+	// turn it into an image.
+	Layered bool
+}
+
+// Later tells an agent that cannot be built from yet.
+func Later(agent string) bool { return slices.Contains(laterAgents, agent) }
+
+// WithAgents adds to an error what can be built from.
+func WithAgents(err error) error {
+	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, localAgents), ", "))
+}
+
+// Split returns the agent and the From value of an image's name: TRANSPORT:REST,
+// or the path of a SIF file, SquashFS image or directory.
+func Split(source string) (agent, from string, err error) {
+	agent, from, ok := strings.Cut(source, ":")
+	switch {
+	case !ok || strings.ContainsRune(agent, '/'):
+		return "localimage", source, nil
+	case slices.Contains(ociAgents, agent):
+		return agent, from, nil
+	case Later(agent):
+		return "", "", WithAgents(fmt.Errorf("build from %s: agent %s is not supported yet", metadata.WithoutUser(source), agent))
+	}
+	return "localimage", source, nil
+}
+
+// fetch opens what a stage starts from and lays out /.singularity.d in it.
+type fetch struct {
+	Source
+	at build.At
+	// ref is the image of an OCI agent, path that of localimage.
+	ref  oci.Reference
+	path string
+	arch string
+}
+
+// New returns the step that starts a stage from an agent which is known and
+// not Later.
+func New(at build.At, s Source, h build.Host) (build.Step, error) {
+	f := &fetch{Source: s, at: at, arch: h.Arch}
+	switch s.Agent {
+	case "scratch":
+	case "localimage":
+		f.path = absolute(h.Dir, s.From)
+	default:
+		var err error
+		if f.ref, err = oci.ParseReference(f.image()); err != nil {
+			return nil, err
+		}
+		f.ref.Path = absolute(h.Dir, f.ref.Path)
+	}
+	return f, nil
+}
+
+func absolute(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// image names the image of an OCI agent.
+func (s *fetch) image() string { return s.Agent + ":" + s.From }
+
+func (s *fetch) Name() string { return s.at.Step("base") }
+
+func (s *fetch) String() string {
+	switch s.Agent {
+	case "scratch":
+		return fmt.Sprintf("%v: start from nothing", s.at)
+	case "localimage":
+		return fmt.Sprintf("%v: start from %s", s.at, s.path)
+	}
+	return fmt.Sprintf("%v: start from %v for linux/%s", s.at, s.ref, s.arch)
+}
+
+func (s *fetch) Run(ctx context.Context, b *build.Build) error {
+	o, err := s.open(ctx, b)
+	if err != nil {
+		return fmt.Errorf("%v: %w", s.at, err)
+	}
+	st := b.Start(s.at, o.source)
+	st.Layered, st.Config, st.Env, st.Base, st.Digest = s.Layered, o.raw, o.env, o.name, o.digest
+	k := key.New("base").String("agent", s.Agent)
+	if s.Layered {
+		if err := o.identify(k); err != nil {
+			return fmt.Errorf("%v: %w", s.at, err)
+		}
+	}
+	err = b.Layer(ctx, s.at, k, func() error {
+		st.Edit(func(root *tree.Node) error { return layOut(root, o.config, b.Time()) })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%v: %w", s.at, err)
+	}
+	return nil
+}
+
+// layOut makes what every image has.
+func layOut(root *tree.Node, config *metadata.Config, time int64) error {
+	files, err := metadata.FromTree(root)
+	if err == nil && config != nil {
+		files, err = files.WithConfig(config)
+	}
+	if err != nil {
+		return err
+	}
+	metadata.Layout(root, time)
+	files.Put(root, time)
+	return nil
+}
+
+// opened is a source that is open.
+type opened struct {
+	source stage.Source
+	// identify adds to a key what the source is.
+	identify func(*key.Key) error
+	// What is known of an OCI image; see build.Stage. config is what becomes
+	// of its configuration.
+	config       *metadata.Config
+	raw          []byte
+	env          []string
+	name, digest string
+}
+
+func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
+	switch s.Agent {
+	case "scratch":
+		return &opened{source: stage.Scratch{}, identify: func(*key.Key) error { return nil }}, nil
+	case "localimage":
+		return s.openLocal(ctx, b)
+	}
+	return s.openOCI(ctx, b)
+}
+
+func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
+	img, err := oci.Open(ctx, s.ref, oci.Platform{OS: "linux", Arch: s.arch}, b.WorkDir())
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(img.Close)
+	c := img.Config().Config
+	var raw struct{ Config json.RawMessage }
+	if err := json.Unmarshal(img.RawConfig(), &raw); err != nil {
+		return nil, fmt.Errorf("image configuration: %w", err)
+	}
+	return &opened{
+		source:   stage.Layers{Image: img, Warn: func(w string) { b.Warning("%s", w) }},
+		identify: func(k *key.Key) error { k.String("image", img.Digest()); return nil },
+		config:   &metadata.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Labels: c.Labels},
+		raw:      raw.Config, env: c.Env, name: s.image(), digest: img.Digest(),
+	}, nil
+}
+
+func (s *fetch) openLocal(ctx context.Context, b *build.Build) (*opened, error) {
+	f, err := image.Open(s.path, image.Options{})
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(f.Close)
+	if a := f.Arch(); a != "" && a != "unknown" && a != s.arch {
+		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", s.path, a, s.arch), "start from an image for %s", s.arch)
+	}
+	source := stage.Local{File: f, IDs: b.IDs}
+	o := &opened{source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
+	var c struct{ Env []string }
+	if config, err := f.OCIConfig(); err == nil && json.Unmarshal(config, &c) == nil {
+		o.raw, o.env = config, c.Env
+	}
+	return o, nil
+}
+
+// identify adds the content of a file, or that of all files of a directory.
+func identify(ctx context.Context, b *build.Build, k *key.Key, f *image.File, source stage.Source) error {
+	if f.Squash() != nil {
+		d, err := b.FileDigest(ctx, f.File())
+		k.Digest("image", d)
+		return err
+	}
+	root, err := source.Tree(ctx, nil)
+	if err != nil {
+		return err
+	}
+	d, err := key.Tree(ctx, root, b.TreeKey())
+	k.Digest("directory", d)
+	return err
+}

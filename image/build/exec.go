@@ -1,0 +1,103 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/squashfs"
+)
+
+// A Runner runs a program in a container and waits for it. The program is root
+// there, and the container ends with it. A program that does not exit with
+// status 0 is an error that says so.
+type Runner func(ctx context.Context, x Exec) error
+
+// Exec is what a Runner runs, and on which root file system.
+type Exec struct {
+	// Base is the path of the image that is the root: a SIF, a SquashFS image
+	// or a directory. Unless Mount is set, its environment scripts apply over
+	// Env, as for sealift exec.
+	Base string
+	// Layers are, where Base is empty, SquashFS images that lie over each
+	// other, the topmost first, and View what they are together.
+	Layers []*squashfs.Reader
+	View   image.FS
+	// Upper and Work, when set, make the root writable: they are directories
+	// of one file system, for an overlay over Base (overlayfs(5), userxattr).
+	// Every file of Base then has to appear as the root user's, since files of
+	// other owners cannot be copied up. Empty means a read-only root.
+	Upper, Work string
+	// Mount, when set, leaves the program in the file system of the host: the
+	// root is mounted at this empty directory, for %setup.
+	Mount string
+	// Test runs /.singularity.d/test as sealift test does; Args is empty.
+	Test bool
+	// Args is the program, found through the PATH of its environment, and its
+	// arguments.
+	Args []string
+	// Dir is the working directory, in the container or, with Mount, on the
+	// host.
+	Dir string
+	// Trace, if not nil, is told what the container reads of Base's files. It is
+	// called by several goroutines.
+	Trace func(file *squashfs.Inode, off, n int64)
+	// Env is the whole environment before that of the image.
+	Env            []string
+	Stdout, Stderr io.Writer
+}
+
+// ScriptName is the name of a stage's script in the container's root
+// directory while it runs.
+const ScriptName = ".post.script"
+
+// Script runs x in the writable root of a stage, with the script body, where
+// there is one, as the last argument.
+func (b *Build) Script(ctx context.Context, at At, body string, x Exec) error {
+	root, err := b.Stage(at).Mount(ctx)
+	if err != nil {
+		return err
+	}
+	if body != "" {
+		root.Private = []string{ScriptName}
+		if err := writeScript(root.Upper.Name(), ScriptName, body); err != nil {
+			return err
+		}
+		x.Args = append(x.Args, "/"+ScriptName)
+	}
+	x.Layers, x.View, x.Upper, x.Work = root.Layers(), root.View, root.Upper.Name(), root.Work
+	return b.Exec(ctx, x)
+}
+
+// Exec runs x.
+func (b *Build) Exec(ctx context.Context, x Exec) error {
+	if b.Run == nil {
+		return errors.New("the recipe runs scripts and there is no way to run a container")
+	}
+	x.Stdout, x.Stderr = b.Stdout, b.Stderr
+	return b.Run(ctx, x)
+}
+
+// HostScript writes a script for the host to the temporary directory and
+// returns its path.
+func (b *Build) HostScript(kind, body string) (string, error) {
+	name := b.workPath(kind)
+	return name, writeScript(filepath.Dir(name), filepath.Base(name), body)
+}
+
+// writeScript makes a new file in dir, through no symbolic link.
+func writeScript(dir, name, body string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	_, err = f.WriteString(body)
+	return errors.Join(err, f.Close(), root.Close())
+}

@@ -1,0 +1,26 @@
+package fromdef
+
+import (
+	"fmt"
+
+	"github.com/sealift/sealift/image/build/bootstrap"
+	"github.com/sealift/sealift/image/definition"
+)
+
+// RecipeFor returns the recipe that just converts a source: an image that
+// oci.ParseReference names, or a SIF file, SquashFS image or directory.
+func RecipeFor(source string) (*definition.Recipe, error) {
+	agent, from, err := bootstrap.Split(source)
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("Bootstrap: %s\nFrom: %s\n", agent, from)
+	r, err := definition.Parse(source, []byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("build from %q: %w", source, err)
+	}
+	if h, _ := r.Stages[0].Header("from"); h.Value != from || len(r.Stages[0].Headers) != 2 {
+		return nil, fmt.Errorf("build from %q: the name cannot be written in a definition; rename or link it", source)
+	}
+	return r, nil
+}

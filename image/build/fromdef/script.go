@@ -1,0 +1,105 @@
+package fromdef
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/metadata"
+)
+
+// String returns the interpreter and the place of the script.
+func (c command) String() string {
+	return fmt.Sprintf("%s (line %d)", strings.Join(c.args, " "), c.line)
+}
+
+// failed says which section err comes from.
+func (c command) failed(section string, at build.At, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%v: %%%s of line %d: %w", at, section, c.line, err)
+}
+
+// pre runs %pre on the host, before there is a root.
+type pre struct {
+	at build.At
+	command
+}
+
+func (s *pre) Name() string { return s.at.Step("pre") }
+
+func (s *pre) String() string { return fmt.Sprintf("%v: %%pre on the host: %v", s.at, s.command) }
+
+func (s *pre) Run(ctx context.Context, b *build.Build) error {
+	name, err := b.HostScript("pre", s.body)
+	if err != nil {
+		return err
+	}
+	args := append(slices.Clone(s.args), name)
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
+	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, metadata.HostEnvironment(b.Variables), b.Stdout, b.Stderr
+	c.WaitDelay = time.Second // a process that the script left must not hold the output up
+	// A session of its own makes one target of all that the script started.
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	return s.failed("pre", s.at, c.Run())
+}
+
+// setup runs %setup on the host, where it sees the root as a directory.
+type setup struct {
+	at build.At
+	command
+}
+
+func (s *setup) Name() string { return s.at.Step("setup") }
+
+func (s *setup) String() string { return fmt.Sprintf("%v: %%setup on the host: %v", s.at, s.command) }
+
+// Run always runs the script: nobody can tell what of the host it reads. What
+// follows depends on what it leaves.
+func (s *setup) Run(ctx context.Context, b *build.Build) error {
+	name, err := b.HostScript("setup", s.body)
+	if err != nil {
+		return err
+	}
+	mount, err := b.NewDir("root")
+	if err != nil {
+		return err
+	}
+	env := append(metadata.HostEnvironment(b.Variables), metadata.Variables("ROOTFS", mount.Name())...)
+	err = b.Script(ctx, s.at, "", build.Exec{
+		Mount: mount.Name(), Args: append(slices.Clone(s.args), name), Dir: b.Host.Dir, Env: env,
+	})
+	if err != nil {
+		return s.failed("setup", s.at, err)
+	}
+	return b.Keep(ctx, s.at, "setup")
+}
+
+// post runs %post in a container.
+type post struct {
+	at build.At
+	command
+}
+
+func (s *post) Name() string { return s.at.Step("post") }
+
+func (s *post) String() string { return fmt.Sprintf("%v: %%post: %v", s.at, s.command) }
+
+func (s *post) Run(ctx context.Context, b *build.Build) error {
+	image := b.Stage(s.at).Env
+	k := key.New("post").Strings("args", s.args).String("script", s.body).
+		Strings("environment", metadata.ScriptEnvironment(nil, image))
+	return s.failed("post", s.at, b.Layer(ctx, s.at, k, func() error {
+		return b.Script(ctx, s.at, s.body, build.Exec{
+			Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
+		})
+	}))
+}

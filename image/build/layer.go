@@ -1,0 +1,181 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/squashfs"
+)
+
+// layerKind is the kind of cache entries that are layers. An entry is a
+// SquashFS image, or empty for a step that changed nothing.
+const layerKind = "layer"
+
+// maxDepth is how many layers a stage has at most. The next one takes the
+// place of all but the lowest: each costs a server while scripts run.
+const maxDepth = 12
+
+// Layer makes a layer of what do changes in a stage, or takes it from the
+// cache. k is what it depends on beside the layers below. In a stage that is
+// not Layered, do is all.
+func (b *Build) Layer(ctx context.Context, at At, k *key.Key, do func() error) error {
+	s := b.Stage(at)
+	if !s.Layered {
+		return do()
+	}
+	over := s.over()
+	sum := k.Digest("below", s.Key).Sum()
+	id := cache.ID{Kind: layerKind, Key: sum.String()}
+	m := &making{do: do, freeze: func(f *os.File) error { return s.Freeze(ctx, f, over) }}
+	c, err := b.layer(ctx, id, m)
+	if err != nil {
+		return err
+	}
+	if _, err = b.push(s, over, c); err != nil && !m.begun {
+		// What another build left is no good.
+		b.Warning("layer %s is made again: %v", id, err)
+		if err = b.Cache.Remove(id); err == nil || errors.Is(err, fs.ErrNotExist) {
+			if c, err = b.layer(ctx, id, m); err == nil {
+				_, err = b.push(s, over, c)
+			}
+		}
+	}
+	s.Key = sum
+	return err
+}
+
+// Keep makes a layer of what something wrote to a stage that is Layered, when
+// nobody can tell what the outcome depends on. What comes after depends on the
+// outcome itself.
+func (b *Build) Keep(ctx context.Context, at At, kind string) error {
+	s := b.Stage(at)
+	over := s.over()
+	c, err := b.apart(&making{begun: true, freeze: func(f *os.File) error { return s.Freeze(ctx, f, over) }})
+	if err != nil {
+		return err
+	}
+	r, err := b.push(s, over, c)
+	if err != nil {
+		return err
+	}
+	k := key.New(kind).Digest("below", s.Key)
+	if r != nil {
+		root, err := r.Tree()
+		if err != nil {
+			return err
+		}
+		d, err := key.Tree(ctx, root, b.TreeKey())
+		if err != nil {
+			return err
+		}
+		k.Digest("content", d)
+	}
+	s.Key = k.Sum()
+	return nil
+}
+
+// over returns over how many of the stage's layers the next one lies.
+func (s *Stage) over() int {
+	if n := s.Depth(); n < maxDepth {
+		return n
+	}
+	return 1
+}
+
+// push gives a stage the layer c, which it opens; nil is a layer without
+// changes.
+func (b *Build) push(s *Stage, over int, c content) (r *squashfs.Reader, err error) {
+	b.event.Bytes = c.Size()
+	if c.Size() > 0 {
+		if r, err = squashfs.Open(c, c.Size(), squashfs.Options{}); err != nil {
+			return nil, fmt.Errorf("read the layer again: %w", err)
+		}
+	}
+	s.Push(over, r)
+	return r, nil
+}
+
+// content is what a layer is read from.
+type content interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// layer returns the layer, from the cache if it is there.
+func (b *Build) layer(ctx context.Context, id cache.ID, m *making) (content, error) {
+	if b.Cache == nil {
+		return b.apart(m)
+	}
+	if b.fresh {
+		if err := b.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	e, err := b.Cache.Put(ctx, id, b.event.Step.String(), m.write)
+	switch {
+	case err == nil:
+		b.Defer(e.Close)
+		if !m.begun {
+			b.progress(Cached)
+		}
+		return e, nil
+	case m.failed != nil || ctx.Err() != nil:
+		return nil, m.failure(err)
+	}
+	// The layer is fine, only not for others.
+	b.Warning("this step is not kept for other builds: %v", err)
+	return b.apart(m)
+}
+
+// apart makes the layer in the temporary directory.
+func (b *Build) apart(m *making) (content, error) {
+	f, err := b.newFile("layer.squashfs")
+	if err == nil {
+		err = m.write(f)
+	}
+	if err != nil {
+		return nil, m.failure(b.explain(err))
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(f, 0, st.Size()), nil
+}
+
+// making is a layer being made: what changes the stage, and what writes that.
+type making struct {
+	do     func() error
+	freeze func(f *os.File) error
+	// begun is set once the stage is, or may be, changed. failed is what do
+	// returned then.
+	begun  bool
+	failed error
+}
+
+// write writes the layer to f. The stage is changed once, even if the first
+// file turns out to be no good.
+func (m *making) write(f *os.File) error {
+	if !m.begun {
+		m.begun = true
+		m.failed = m.do()
+	}
+	if m.failed != nil {
+		return m.failed
+	}
+	return m.freeze(f)
+}
+
+// failure prefers the step's own error to what the cache makes of it.
+func (m *making) failure(err error) error {
+	if m.failed != nil {
+		return m.failed
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package build
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/metadata"
+)
+
+// Test is the step that runs %test: on the packed output, or on a stage before
+// the last.
+func Test(at At, packed bool) Step { return &test{at, packed} }
+
+type test struct {
+	at     At
+	packed bool
+}
+
+func (s *test) Name() string { return s.at.Step("test") }
+
+func (s *test) String() string {
+	if s.packed {
+		return fmt.Sprintf("%v: %%test on the new image", s.at)
+	}
+	return fmt.Sprintf("%v: %%test", s.at)
+}
+
+func (s *test) Run(ctx context.Context, b *Build) (err error) {
+	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, b.Stage(s.at).Env)}
+	switch {
+	case !s.packed:
+		if x.Layers, x.View, err = b.Stage(s.at).Layers(ctx); err != nil {
+			return err
+		}
+	case b.dir != nil:
+		x.Base = b.dir.Path()
+	default:
+		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())
+	}
+	if err := b.Exec(ctx, x); err != nil {
+		err = fmt.Errorf("%v: %%test: %w", s.at, err)
+		if ctx.Err() != nil {
+			return err
+		}
+		return hint.Wrap(err, "correct the image, or build without its test")
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package build
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// WorkDir returns the path of the build's temporary directory, which is on the
+// file system of the output and goes with the build.
+func (b *Build) WorkDir() string { return b.work.Path() }
+
+// NewDir makes a directory in the temporary directory and opens it.
+func (b *Build) NewDir(kind string) (*os.File, error) {
+	name := b.workPath(kind)
+	if err := os.Mkdir(name, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(f.Close)
+	return f, nil
+}
+
+// newFile makes a file of the temporary directory.
+func (b *Build) newFile(kind string) (*os.File, error) {
+	f, err := os.OpenFile(b.workPath(kind), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(f.Close)
+	return f, nil
+}
+
+// workPath returns the path of a new name in the temporary directory.
+func (b *Build) workPath(kind string) string {
+	b.names++
+	return filepath.Join(b.work.Path(), fmt.Sprintf("%d-%s", b.names, kind))
+}
+
+// Own are the paths that the build itself writes to.
+func (b *Build) Own() []string {
+	if b.dir != nil {
+		return []string{b.work.Path(), filepath.Dir(b.dir.Path())}
+	}
+	return []string{b.work.Path(), fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())}
+}

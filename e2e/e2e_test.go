@@ -161,6 +161,9 @@ func asUser(t *testing.T, run string) {
 func TestScripts(t *testing.T) {
 	asUser(t, "^TestScripts$")
 	env := images(t)
+	if busybox := env["BUSYBOX"]; busybox != "" {
+		env["REGISTRY"] = startRegistry(t, map[string]string{"base/busybox:1": busybox})
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",

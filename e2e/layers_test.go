@@ -47,14 +47,16 @@ var layers = map[string][]string{
 	"image/sif":               {},
 	"image/sandbox":           {"image/tree", "starter/owner"},
 	"image/output":            {},
-	"image/oci":               {"image/output", "image/tree"},
+	"image/registry":          {},
+	"image/oci":               {"image/oci/compression", "image/output", "image/registry", "image/tree"},
+	"image/oci/compression":   {},
 	"image/definition":        {},
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
 	"image/dockerfile/steps":  {},
 	"image":                   {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
 	"image/contents": {
-		"image", "image/oci", "image/output", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
+		"image", "image/oci", "image/output", "image/registry", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
 		"image/squashfs/format", "image/squashfs/writer", "image/tree",
 	},
 	"image/metadata":  {"buildcfg", "image", "image/definition", "image/tree"},
@@ -68,7 +70,8 @@ var layers = map[string][]string{
 		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
-		"image", "image/build/key", "image/cache", "image/metadata", "image/output", "image/profile", "image/sandbox", "image/sif",
+		"image", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/registry",
+		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
 	"image/build/bootstrap": {"image", "image/build", "image/build/key", "image/metadata", "image/oci", "image/stage", "image/tree"},
@@ -93,16 +96,18 @@ var layers = map[string][]string{
 
 	"cmd/sealift/ui": {},
 	"cmd/sealift/images": {
-		"cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/output", "image/sandbox",
+		"cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/output", "image/sandbox",
 		"image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
-	"cmd/sealift/caches": {"cmd/sealift/ui", "image/cache"},
+	"cmd/sealift/remotes": {"buildcfg", "cmd/sealift/ui", "image/registry"},
+	"cmd/sealift/caches":  {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/builds": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui", "image/build",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
+		"cmd/sealift/ui", "image/build",
 		"image/build/fromdef", "image/definition", "runtime/identity",
 	},
 	"cmd/sealift": {
@@ -117,15 +122,17 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",
+	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
+	"cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
 	"github.com/DataDog/zstd":                {"image/squashfs/codec"},
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
-	"github.com/google/go-containerregistry": {"image/oci"},
-	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci", "e2e/fixture"},
+	"github.com/docker/cli":                  {"image/registry"},
+	"github.com/google/go-containerregistry": {"image/registry"},
+	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
 	"github.com/moby/docker-image-spec":      {"image/dockerfile/steps"},
 	"github.com/moby/patternmatcher":         {"image/dockerfile/ignore"},

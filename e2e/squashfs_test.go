@@ -32,7 +32,7 @@ func TestDebianImageIsItsLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := oci.Open(context.Background(), ref, oci.Platform{OS: "linux", Arch: runtime.GOARCH}, t.TempDir())
+	img, err := oci.Open(context.Background(), ref, oci.Platform{OS: "linux", Arch: runtime.GOARCH}, oci.Options{TempDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/registry"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
@@ -92,6 +93,8 @@ type Environment struct {
 	Powers string
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
+	// Registry reads from registries.
+	Registry *registry.Client
 	// Now is the time that the build happens at, to the second.
 	Now time.Time
 	// UID and GID are the caller's: what of an overlay belongs to them is the

@@ -25,6 +25,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/registry"
 )
 
 // FS is the file system of a source. Symbolic links resolve inside it. Names
@@ -40,6 +41,8 @@ type FS interface {
 type Options struct {
 	// Arch is the Go name of the architecture that is wanted of an OCI image.
 	Arch string
+	// Registry reads from registries.
+	Registry *registry.Client
 	// TempDir receives an unnamed file as large as a compressed archive is
 	// decompressed; nothing else is written there.
 	TempDir string
@@ -53,7 +56,7 @@ type Source struct {
 	warnings []string
 }
 
-// Open opens what name says: oci:DIR[:TAG], oci-archive:FILE[:TAG],
+// Open opens what name says: docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG],
 // docker-archive:FILE[:NAME:TAG], or the path of anything that a Source can be.
 func Open(ctx context.Context, name string, o Options) (*Source, error) {
 	ref, isOCI, err := reference(name)
@@ -61,7 +64,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 		return nil, err
 	}
 	if isOCI {
-		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, o.TempDir)
+		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, oci.Options{TempDir: o.TempDir, Registry: o.Registry})
 		return &Source{name: name, oci: img}, err
 	}
 	f, err := image.Open(name, image.Options{})
@@ -75,7 +78,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 // or by what lies at the path.
 func reference(name string) (ref oci.Reference, isOCI bool, err error) {
 	transport, _, found := strings.Cut(name, ":")
-	if found && slices.Contains([]string{oci.Layout, oci.LayoutArchive, oci.DockerArchive}, transport) {
+	if found && slices.Contains([]string{oci.Docker, oci.Layout, oci.LayoutArchive, oci.DockerArchive}, transport) {
 		ref, err = oci.ParseReference(name)
 		return ref, true, err
 	}

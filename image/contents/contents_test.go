@@ -139,7 +139,7 @@ func TestOpenErrors(t *testing.T) {
 	must(t, syscall.Mkfifo(dir+"/fifo", 0o644))
 	for name, want := range map[string][2]string{
 		dir + "/plain.tar": {"archive of no image", "docker save"}, dir + "/text": {"neither a SIF", ""}, dir + "/fifo": {"a FIFO", ""},
-		dir + "/none": {"no such file", "spelling"}, "docker://x": {"no such file", "oci-archive:FILE"}, "oci:" + dir: {"not an OCI layout", ""}, "oci:": {"no path", ""},
+		dir + "/none": {"no such file", "spelling"}, "dokcer://x": {"no such file", "oci-archive:FILE"}, "docker://x": {"no registry can be reached", ""}, "oci:" + dir: {"not an OCI layout", ""}, "oci:": {"no path", ""},
 	} {
 		_, err := Open(t.Context(), name, Options{Arch: "amd64"})
 		wantError(t, err, want[0], want[1])

@@ -10,7 +10,7 @@ import (
 func TestAnyArchive(t *testing.T) {
 	open := func(p place, tag string) (*Image, error) {
 		ref := Reference{Transport: AnyArchive, Path: writeFile(t, p.tar()), Tag: tag}
-		return Open(context.Background(), ref, amd64, t.TempDir())
+		return Open(context.Background(), ref, amd64, Options{TempDir: t.TempDir()})
 	}
 	x := plainPart("x")
 	layout := place{}

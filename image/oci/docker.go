@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ type dockerImage struct {
 }
 
 // findDocker finds the image with the name in a docker-archive.
-func (img *Image) findDocker(name string, p Platform) error {
-	raw, err := readFile(img.source, dockerManifestFile, maxManifest)
+func (img *Image) findDocker(ctx context.Context, name string, p Platform) error {
+	raw, err := readFile(ctx, img.source, dockerManifestFile, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("is not the output of docker save: %w", err),
 			"for an OCI layout write %s:FILE; an archive from before Docker 1.10 must be saved again", LayoutArchive)
@@ -42,7 +43,7 @@ func (img *Image) findDocker(name string, p Platform) error {
 	if err != nil {
 		return err
 	}
-	return img.setDocker(found, p)
+	return img.setDocker(ctx, found, p)
 }
 
 // named returns the image with the name, or the only one if name is empty.
@@ -81,11 +82,11 @@ func familiar(name string) string {
 }
 
 // setDocker takes over the configuration and layers of d.
-func (img *Image) setDocker(d *dockerImage, p Platform) error {
+func (img *Image) setDocker(ctx context.Context, d *dockerImage, p Platform) error {
 	if len(d.Layers) > maxLayers {
 		return fmt.Errorf("has %d layers, more than %d", len(d.Layers), maxLayers)
 	}
-	raw, err := readFile(img.source, d.Config, maxConfig)
+	raw, err := readFile(ctx, img.source, d.Config, maxConfig)
 	if err != nil {
 		return fmt.Errorf("image configuration: %w", err)
 	}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,11 +125,16 @@ func (img *Image) setConfig(raw []byte, count int, p Platform) ([]digest, error)
 }
 
 // readFile reads a file of at most limit bytes.
-func readFile(src source, name string, limit int64) ([]byte, error) {
-	f, err := src.open(name)
+func readFile(ctx context.Context, src source, name string, limit int64) ([]byte, error) {
+	f, err := src.open(ctx, name, unknownSize)
 	if err != nil {
 		return nil, err
 	}
+	return readAll(f, name, limit)
+}
+
+// readAll reads the whole of a file of at most limit bytes, and closes it.
+func readAll(f *blob, name string, limit int64) ([]byte, error) {
 	defer f.Close()
 	if f.size > limit {
 		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, f.size, limit)
@@ -144,18 +150,30 @@ func readFile(src source, name string, limit int64) ([]byte, error) {
 }
 
 // readBlob reads the blob of a descriptor and verifies it.
-func readBlob(src source, d descriptor, limit int64) ([]byte, error) {
+func readBlob(ctx context.Context, src source, d descriptor, limit int64) ([]byte, error) {
 	if d.Digest == (digest{}) {
 		return nil, damaged("a descriptor has no digest")
 	}
-	raw, err := readFile(src, d.Digest.path(), limit)
+	if d.Size > limit {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", d.Digest, d.Size, limit)
+	}
+	f, err := src.open(ctx, d.Digest.path(), d.Size)
 	if err != nil {
 		return nil, missing(err)
 	}
+	raw, err := readAll(f, d.Digest.path(), limit)
+	if err != nil {
+		return nil, err
+	}
+	return raw, d.verify(raw)
+}
+
+// verify tells whether raw is the blob.
+func (d descriptor) verify(raw []byte) error {
 	if int64(len(raw)) != d.Size {
-		return nil, damaged("blob %s has %d bytes, not %d", d.Digest, len(raw), d.Size)
+		return damaged("blob %s has %d bytes, not %d", d.Digest, len(raw), d.Size)
 	}
 	h := d.Digest.new()
 	h.Write(raw)
-	return raw, d.Digest.check("blob", h)
+	return d.Digest.check("blob", h)
 }

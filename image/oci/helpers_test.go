@@ -167,7 +167,7 @@ func openAs(t testing.TB, reference string) (*Image, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := Open(context.Background(), ref, amd64, t.TempDir())
+	img, err := Open(context.Background(), ref, amd64, Options{TempDir: t.TempDir()})
 	if err == nil {
 		t.Cleanup(func() { img.Close() })
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/sealift/sealift/image/oci/compression"
 )
 
 // TestDecodersEnd: a decoder that has failed, or was left in the middle, holds
@@ -22,11 +24,11 @@ func TestDecodersEnd(t *testing.T) {
 	}
 	before := runtime.NumGoroutine()
 	for name, l := range map[string]*layer{
-		"gzip": testLayer(plain, packed, gzipCompression), "zstd": testLayer(plain, frame, zstdCompression),
-		"gzip truncated": testLayer(plain, packed[:1000], gzipCompression),
-		"zstd truncated": testLayer(plain, frame[:1000], zstdCompression),
-		"gzip damaged":   testLayer(plain, middle(packed), gzipCompression),
-		"zstd damaged":   testLayer(plain, middle(frame), zstdCompression),
+		"gzip": testLayer(plain, packed, compression.Gzip), "zstd": testLayer(plain, frame, compression.Zstd),
+		"gzip truncated": testLayer(plain, packed[:1000], compression.Gzip),
+		"zstd truncated": testLayer(plain, frame[:1000], compression.Zstd),
+		"gzip damaged":   testLayer(plain, middle(packed), compression.Gzip),
+		"zstd damaged":   testLayer(plain, middle(frame), compression.Zstd),
 	} {
 		for _, most := range []int64{0, 10, 200_000, 1 << 30} {
 			r, err := l.Open(t.Context())
@@ -53,8 +55,8 @@ func TestDecodersEnd(t *testing.T) {
 // TestMillionEmptyFrames reads a million members or frames of nothing.
 func TestMillionEmptyFrames(t *testing.T) {
 	for name, l := range map[string]*layer{
-		"zstd": testLayer(nil, bytes.Repeat(zst(nil), 1_000_000), zstdCompression),
-		"gzip": testLayer(nil, bytes.Repeat(gz(nil), 200_000), gzipCompression),
+		"zstd": testLayer(nil, bytes.Repeat(zst(nil), 1_000_000), compression.Zstd),
+		"gzip": testLayer(nil, bytes.Repeat(gz(nil), 200_000), compression.Gzip),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

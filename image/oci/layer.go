@@ -4,11 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 
-	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/compression"
 )
 
 const unknownSize = -1
@@ -22,9 +21,9 @@ type layer struct {
 	digest digest
 	size   int64
 	diffID digest // of the decompressed stream
-	// compression is what the media type says, anyCompression if there is
+	// compression is what the media type says, compression.Any if there is
 	// none.
-	compression compression
+	compression compression.Kind
 }
 
 // String returns the digest, or the diff ID of a layer without one.
@@ -49,11 +48,11 @@ func (l *layer) Open(ctx context.Context) (io.ReadCloser, error) {
 
 // decode opens the blob and what decompresses it.
 func (l *layer) decode(ctx context.Context) (*decoding, error) {
-	f, err := l.source.open(l.path)
+	f, err := l.source.open(ctx, l.path, l.size)
 	if err != nil {
 		return nil, missing(err)
 	}
-	d := &decoding{layer: l, ctx: ctx, file: f, raw: &meter{ctx: ctx, r: f}, ratio: ratioLimit}
+	d := &decoding{layer: l, ctx: ctx, file: f, raw: &meter{ctx: ctx, r: f}, ratio: compression.Limit}
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -81,22 +80,6 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// expansion bounds what a decoder may make of its input: when it has made
-// more than free bytes, these are at most times the bytes it has read.
-type expansion struct{ free, times int64 }
-
-// ratioLimit stops bombs. DEFLATE expands by less than 1032, and no layer of
-// 64 GiB compresses nearly as well.
-var ratioLimit = expansion{free: 64 << 30, times: 1000}
-
-func (e expansion) check(out, in int64) error {
-	if out > e.free && out/e.times > in {
-		return hint.New(fmt.Sprintf("%d bytes expand to more than %d", in, out),
-			"check where the image comes from; this looks like a decompression bomb")
-	}
-	return nil
-}
-
 // decoding is a blob being decompressed. It ends with io.EOF only if the blob
 // is the one that the image names.
 type decoding struct {
@@ -106,7 +89,7 @@ type decoding struct {
 	raw     *meter // the blob
 	decoder io.ReadCloser
 	n       int64 // bytes decompressed
-	ratio   expansion
+	ratio   compression.Expansion
 }
 
 func (d *decoding) start() error {
@@ -115,22 +98,24 @@ func (d *decoding) start() error {
 		return damaged("blob has %d bytes, not %d", d.file.size, l.size)
 	}
 	buffered := bufio.NewReaderSize(d.raw, 64<<10)
-	found, err := sniff(buffered)
+	found, err := compression.Sniff(buffered)
 	if err != nil {
 		return err
 	}
-	if l.compression != anyCompression && l.compression != found {
+	if l.compression != compression.Any && l.compression != found {
 		return damaged("blob is %s, its media type says %s", found, l.compression)
 	}
 	// An uncompressed blob whose digest is its diff ID is hashed once.
-	if l.digest != (digest{}) && !(found == noCompression && l.digest == l.diffID) {
+	if l.digest != (digest{}) && !(found == compression.None && l.digest == l.diffID) {
 		d.raw.hash = l.digest.new()
 		// What sniff has made buffered read is not hashed yet.
 		head, _ := buffered.Peek(buffered.Buffered())
 		d.raw.hash.Write(head)
 	}
-	d.decoder, err = newDecoder(found, buffered)
-	return err
+	if d.decoder, err = compression.NewDecoder(found, buffered); err != nil {
+		return damaged("%w", err)
+	}
+	return nil
 }
 
 // Read is not called again after an error.
@@ -145,7 +130,7 @@ func (d *decoding) Read(p []byte) (int, error) {
 	case err != nil:
 		return n, damaged("after %d bytes of the blob: %w", d.raw.n, err)
 	}
-	return n, d.ratio.check(d.n, d.raw.n)
+	return n, d.ratio.Check(d.n, d.raw.n)
 }
 
 // verify returns io.EOF if the blob is what the image says. The decoders have

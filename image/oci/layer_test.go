@@ -13,10 +13,12 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sealift/sealift/image/oci/compression"
 )
 
 // testLayer is a layer whose documents are right for plain and blob.
-func testLayer(plain, blob []byte, how compression) *layer {
+func testLayer(plain, blob []byte, how compression.Kind) *layer {
 	return &layer{source: memory{"blob": blob}, path: "blob", digest: digestOf(blob), size: int64(len(blob)),
 		diffID: digestOf(plain), compression: how}
 }
@@ -48,18 +50,18 @@ func skippable(n int) []byte {
 func TestStreams(t *testing.T) {
 	big := random(300_000)
 	for name, l := range map[string]*layer{
-		"empty":                 testLayer(nil, nil, noCompression),
-		"plain":                 testLayer(big, big, noCompression),
-		"gzip":                  testLayer(big, gz(big), gzipCompression),
-		"gzip of nothing":       testLayer(nil, gz(nil), gzipCompression),
-		"gzip members":          testLayer(big, join(gz(big[:1000]), gz(nil), gz(big[1000:])), gzipCompression),
-		"many gzip members":     testLayer(nil, bytes.Repeat(gz(nil), 20000), gzipCompression),
-		"gzip with NULs":        testLayer(big, join(gz(big), make([]byte, 70_000)), gzipCompression),
-		"zstd":                  testLayer(big, zst(big), zstdCompression),
-		"zstd frames":           testLayer(big, join(skippable(5), zst(big[:9]), zst(nil), zst(big[9:]), skippable(70_000)), zstdCompression),
-		"many zstd frames":      testLayer(nil, bytes.Repeat(zst(nil), 20000), zstdCompression),
-		"sniffed":               testLayer(big, gz(big), anyCompression),
-		"compressed in a plain": testLayer(gz(big), gz(gz(big)), gzipCompression),
+		"empty":                 testLayer(nil, nil, compression.None),
+		"plain":                 testLayer(big, big, compression.None),
+		"gzip":                  testLayer(big, gz(big), compression.Gzip),
+		"gzip of nothing":       testLayer(nil, gz(nil), compression.Gzip),
+		"gzip members":          testLayer(big, join(gz(big[:1000]), gz(nil), gz(big[1000:])), compression.Gzip),
+		"many gzip members":     testLayer(nil, bytes.Repeat(gz(nil), 20000), compression.Gzip),
+		"gzip with NULs":        testLayer(big, join(gz(big), make([]byte, 70_000)), compression.Gzip),
+		"zstd":                  testLayer(big, zst(big), compression.Zstd),
+		"zstd frames":           testLayer(big, join(skippable(5), zst(big[:9]), zst(nil), zst(big[9:]), skippable(70_000)), compression.Zstd),
+		"many zstd frames":      testLayer(nil, bytes.Repeat(zst(nil), 20000), compression.Zstd),
+		"sniffed":               testLayer(big, gz(big), compression.Any),
+		"compressed in a plain": testLayer(gz(big), gz(gz(big)), compression.Gzip),
 	} {
 		got, err := readLayer(l)
 		if err != nil || digestOf(got) != l.diffID {
@@ -71,7 +73,7 @@ func TestStreams(t *testing.T) {
 func TestStreamWithSHA512(t *testing.T) {
 	plain := []byte("text")
 	long := func(b []byte) digest { sum := sha512.Sum512(b); return digest{"sha512", hex.EncodeToString(sum[:])} }
-	l := testLayer(plain, gz(plain), gzipCompression)
+	l := testLayer(plain, gz(plain), compression.Gzip)
 	l.digest, l.diffID = long(gz(plain)), long(plain)
 	if got, err := readLayer(l); err != nil || string(got) != "text" {
 		t.Errorf("%q, %v", got, err)
@@ -91,28 +93,28 @@ func TestBadStreams(t *testing.T) {
 		l    *layer
 		want string
 	}{
-		"no blob":             {change(testLayer(plain, plain, noCompression), func(l *layer) { l.path = "none" }), "is missing"},
-		"size less":           {change(testLayer(plain, packed, gzipCompression), func(l *layer) { l.size-- }), "blob has"},
-		"one NUL more":        {change(testLayer(plain, packed, gzipCompression), func(l *layer) { l.source = memory{"blob": append(packed, 0)} }), "blob has"},
-		"digest":              {change(testLayer(plain, packed, gzipCompression), func(l *layer) { l.digest = digestOf(nil) }), "blob is sha256:"},
-		"diff ID":             {change(testLayer(plain, packed, gzipCompression), func(l *layer) { l.diffID = digestOf(nil) }), "content is sha256:"},
-		"plain, digest":       {change(testLayer(plain, plain, noCompression), func(l *layer) { l.digest = digestOf(nil) }), "blob is sha256:"},
-		"plain, both":         {change(testLayer(plain, plain, noCompression), func(l *layer) { l.digest, l.diffID = digestOf(nil), digestOf(nil) }), "content is sha256:"},
-		"gzip CRC":            {testLayer(plain, badCRC, gzipCompression), "checksum"},
-		"gzip truncated":      {testLayer(plain, packed[:len(packed)-1], gzipCompression), "unexpected EOF"},
-		"gzip header only":    {testLayer(plain, packed[:5], gzipCompression), "gzip: "},
-		"gzip and garbage":    {testLayer(plain, append(bytes.Clone(packed), "garbage"...), gzipCompression), "after a gzip member"},
-		"gzip, NUL, garbage":  {testLayer(plain, append(bytes.Clone(packed), 0, 0, 1), gzipCompression), "garbage after"},
-		"zstd truncated":      {testLayer(plain, frame[:len(frame)-1], zstdCompression), "unexpected EOF"},
-		"zstd and garbage":    {testLayer(plain, append(bytes.Clone(frame), "garbage"...), zstdCompression), "magic"},
-		"zstd large window":   {testLayer(nil, []byte("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00"), zstdCompression), "window size"},
-		"zstd dictionary":     {testLayer(nil, []byte("\x28\xb5\x2f\xfd\x01\x00\x07\x01\x00\x00"), zstdCompression), "dictionary"},
-		"zstd skip to beyond": {testLayer(nil, []byte("\x50\x2a\x4d\x18\xff\xff\xff\xff"), zstdCompression), "unexpected EOF"},
-		"gzip named zstd":     {testLayer(plain, packed, zstdCompression), "media type says zstd"},
-		"gzip named plain":    {testLayer(plain, packed, noCompression), "media type says not compressed"},
-		"empty named gzip":    {testLayer(nil, nil, gzipCompression), "media type says gzip"},
-		"xz":                  {testLayer(nil, []byte("\xfd7zXZ\x00"), anyCompression), "compressed with xz"},
-		"bzip2":               {testLayer(nil, []byte("BZh91AY"), anyCompression), "compressed with bzip2"},
+		"no blob":             {change(testLayer(plain, plain, compression.None), func(l *layer) { l.path = "none" }), "is missing"},
+		"size less":           {change(testLayer(plain, packed, compression.Gzip), func(l *layer) { l.size-- }), "blob has"},
+		"one NUL more":        {change(testLayer(plain, packed, compression.Gzip), func(l *layer) { l.source = memory{"blob": append(packed, 0)} }), "blob has"},
+		"digest":              {change(testLayer(plain, packed, compression.Gzip), func(l *layer) { l.digest = digestOf(nil) }), "blob is sha256:"},
+		"diff ID":             {change(testLayer(plain, packed, compression.Gzip), func(l *layer) { l.diffID = digestOf(nil) }), "content is sha256:"},
+		"plain, digest":       {change(testLayer(plain, plain, compression.None), func(l *layer) { l.digest = digestOf(nil) }), "blob is sha256:"},
+		"plain, both":         {change(testLayer(plain, plain, compression.None), func(l *layer) { l.digest, l.diffID = digestOf(nil), digestOf(nil) }), "content is sha256:"},
+		"gzip CRC":            {testLayer(plain, badCRC, compression.Gzip), "checksum"},
+		"gzip truncated":      {testLayer(plain, packed[:len(packed)-1], compression.Gzip), "unexpected EOF"},
+		"gzip header only":    {testLayer(plain, packed[:5], compression.Gzip), "gzip: "},
+		"gzip and garbage":    {testLayer(plain, append(bytes.Clone(packed), "garbage"...), compression.Gzip), "after a gzip member"},
+		"gzip, NUL, garbage":  {testLayer(plain, append(bytes.Clone(packed), 0, 0, 1), compression.Gzip), "garbage after"},
+		"zstd truncated":      {testLayer(plain, frame[:len(frame)-1], compression.Zstd), "unexpected EOF"},
+		"zstd and garbage":    {testLayer(plain, append(bytes.Clone(frame), "garbage"...), compression.Zstd), "magic"},
+		"zstd large window":   {testLayer(nil, []byte("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00"), compression.Zstd), "window size"},
+		"zstd dictionary":     {testLayer(nil, []byte("\x28\xb5\x2f\xfd\x01\x00\x07\x01\x00\x00"), compression.Zstd), "dictionary"},
+		"zstd skip to beyond": {testLayer(nil, []byte("\x50\x2a\x4d\x18\xff\xff\xff\xff"), compression.Zstd), "unexpected EOF"},
+		"gzip named zstd":     {testLayer(plain, packed, compression.Zstd), "media type says zstd"},
+		"gzip named plain":    {testLayer(plain, packed, compression.None), "media type says not compressed"},
+		"empty named gzip":    {testLayer(nil, nil, compression.Gzip), "media type says gzip"},
+		"xz":                  {testLayer(nil, []byte("\xfd7zXZ\x00"), compression.Any), "compressed with xz"},
+		"bzip2":               {testLayer(nil, []byte("BZh91AY"), compression.Any), "compressed with bzip2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := readLayer(c.l)
@@ -123,7 +125,7 @@ func TestBadStreams(t *testing.T) {
 
 // TestErrorStays reads on after an error and closes early.
 func TestErrorStays(t *testing.T) {
-	l := testLayer([]byte("x"), gz([]byte("y")), gzipCompression)
+	l := testLayer([]byte("x"), gz([]byte("y")), compression.Gzip)
 	r, err := l.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -144,14 +146,14 @@ func TestErrorStays(t *testing.T) {
 func TestBombStops(t *testing.T) {
 	zeros := make([]byte, 4<<20)
 	for name, l := range map[string]*layer{
-		"gzip": testLayer(zeros, gz(zeros), gzipCompression),
-		"zstd": testLayer(zeros, zst(zeros), zstdCompression),
+		"gzip": testLayer(zeros, gz(zeros), compression.Gzip),
+		"zstd": testLayer(zeros, zst(zeros), compression.Zstd),
 	} {
 		r, err := l.decode(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.ratio = expansion{free: 1 << 20, times: 100}
+		r.ratio = compression.Expansion{Free: 1 << 20, Times: 100}
 		n, err := io.Copy(io.Discard, r)
 		r.Close()
 		wantError(t, err, "expand to more than", "bomb")
@@ -163,7 +165,7 @@ func TestBombStops(t *testing.T) {
 		out, in int64
 		stop    bool
 	}{{64 << 30, 1, false}, {64<<30 + 1, 64 << 20, true}, {64<<30 + 1, 70 << 20, false}, {1 << 62, 1, true}} {
-		if err := ratioLimit.check(c.out, c.in); (err != nil) != c.stop {
+		if err := compression.Limit.Check(c.out, c.in); (err != nil) != c.stop {
 			t.Errorf("%d of %d: %v", c.out, c.in, err)
 		}
 	}
@@ -172,7 +174,7 @@ func TestBombStops(t *testing.T) {
 // TestDecoderMemory decodes frames that claim much and hold little.
 func TestDecoderMemory(t *testing.T) {
 	var windowed bytes.Buffer
-	w, err := zstd.NewWriter(&windowed, zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
+	w, err := zstd.NewWriter(&windowed, zstd.WithWindowSize(compression.MaxWindow), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,9 +190,9 @@ func TestDecoderMemory(t *testing.T) {
 		l  *layer
 		ok bool
 	}{
-		"largest window":  {testLayer(plain, windowed.Bytes(), zstdCompression), true},
-		"frame of 8 GiB":  {testLayer([]byte("x"), liar, zstdCompression), false},
-		"4 GiB of a skip": {testLayer(nil, skippable(0)[:4:4], zstdCompression), false},
+		"largest window":  {testLayer(plain, windowed.Bytes(), compression.Zstd), true},
+		"frame of 8 GiB":  {testLayer([]byte("x"), liar, compression.Zstd), false},
+		"4 GiB of a skip": {testLayer(nil, skippable(0)[:4:4], compression.Zstd), false},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -211,14 +213,14 @@ func FuzzDecoder(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		l := testLayer(nil, raw, anyCompression)
+		l := testLayer(nil, raw, compression.Any)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		d, err := l.decode(ctx)
 		if err != nil {
 			return
 		}
-		d.ratio = expansion{free: 16 << 20, times: 1000}
+		d.ratio = compression.Expansion{Free: 16 << 20, Times: 1000}
 		r := newStream(d, cancel)
 		n, err := io.Copy(io.Discard, r)
 		if err == nil && n > 0 {
@@ -228,28 +230,4 @@ func FuzzDecoder(f *testing.F) {
 			t.Error(err)
 		}
 	})
-}
-
-func TestCompressionOf(t *testing.T) {
-	for mediaType, want := range map[string]compression{
-		layerType:           noCompression,
-		layerType + "+gzip": gzipCompression,
-		layerType + "+zstd": zstdCompression,
-		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": gzipCompression,
-		"application/vnd.docker.image.rootfs.diff.tar.gzip":            gzipCompression,
-		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":    gzipCompression,
-		"application/vnd.docker.image.rootfs.diff.tar.zstd":            zstdCompression,
-		"application/vnd.docker.image.rootfs.diff.tar":                 noCompression,
-		"":                            "",
-		layerType + "+":               noCompression,
-		layerType + "+bzip2":          "",
-		layerType + "+gzip+zstd":      "",
-		layerType + "+gzip+encrypted": "",
-		"application/vnd.docker.image.rootfs.diff.tar.gzip+encrypted": "",
-	} {
-		got, err := compressionOf(mediaType)
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q, %v", mediaType, got, err)
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,14 +12,15 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/compression"
 )
 
 // find finds the image with the tag in a layout.
-func (img *Image) find(tag string, p Platform) error {
-	if err := checkLayout(img.source); err != nil {
+func (img *Image) find(ctx context.Context, tag string, p Platform) error {
+	if err := checkLayout(ctx, img.source); err != nil {
 		return err
 	}
-	raw, err := readFile(img.source, v1.ImageIndexFile, maxManifest)
+	raw, err := readFile(ctx, img.source, v1.ImageIndexFile, maxManifest)
 	if err != nil {
 		return err
 	}
@@ -33,12 +35,17 @@ func (img *Image) find(tag string, p Platform) error {
 	if err != nil {
 		return err
 	}
+	return img.choose(ctx, list, p)
+}
+
+// choose takes the image for p out of indexes in indexes.
+func (img *Image) choose(ctx context.Context, list []descriptor, p Platform) error {
 	for range maxNesting {
 		d, err := choose(list, p)
 		if err != nil {
 			return err
 		}
-		raw, err := readBlob(img.source, d, maxManifest)
+		raw, err := img.manifest(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -48,15 +55,24 @@ func (img *Image) find(tag string, p Platform) error {
 		}
 		if doc.Manifests == nil {
 			img.digest = d.Digest
-			return img.setManifest(doc, p)
+			return img.setManifest(ctx, doc, p)
 		}
 		list = *doc.Manifests
 	}
 	return damaged("indexes are nested more than %d deep", maxNesting)
 }
 
-func checkLayout(src source) error {
-	raw, err := readFile(src, v1.ImageLayoutFile, maxManifest)
+// manifest reads a manifest or an index. Registries keep them apart from
+// blobs.
+func (img *Image) manifest(ctx context.Context, d descriptor) ([]byte, error) {
+	if r, ok := img.source.(*remote); ok {
+		return r.manifest(ctx, d)
+	}
+	return readBlob(ctx, img.source, d, maxManifest)
+}
+
+func checkLayout(ctx context.Context, src source) error {
+	raw, err := readFile(ctx, src, v1.ImageLayoutFile, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.Wrap(fmt.Errorf("is not an OCI layout: %w", err), "for the output of docker save write %s:FILE", DockerArchive)
 	}
@@ -116,9 +132,25 @@ func noTag(tag string, tags []string) error {
 	return hint.Wrap(err, "use one of the tags :%.2000s", strings.Join(tags, ", :"))
 }
 
+// configuration reads an image's configuration.
+func (img *Image) configuration(ctx context.Context, d descriptor) ([]byte, error) {
+	r, ok := img.source.(*remote)
+	if !ok {
+		return readBlob(ctx, img.source, d, maxConfig)
+	}
+	if raw := r.kept(d.Digest); raw != nil {
+		return raw, d.verify(raw)
+	}
+	raw, err := readBlob(ctx, r, d, maxConfig)
+	if err == nil {
+		r.keep(d.Digest, raw)
+	}
+	return raw, err
+}
+
 // setManifest takes over the configuration and layers of a manifest.
-func (img *Image) setManifest(doc *document, p Platform) error {
-	raw, err := readBlob(img.source, *doc.Config, maxConfig)
+func (img *Image) setManifest(ctx context.Context, doc *document, p Platform) error {
+	raw, err := img.configuration(ctx, *doc.Config)
 	if err != nil {
 		return fmt.Errorf("image configuration: %w", err)
 	}
@@ -130,7 +162,7 @@ func (img *Image) setManifest(doc *document, p Platform) error {
 		if d.Digest == (digest{}) || d.Size < 0 {
 			return damaged("layer %d of the manifest has no digest or size", i+1)
 		}
-		want, err := compressionOf(d.MediaType)
+		want, err := compression.Of(d.MediaType)
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", d.Digest, err)
 		}

@@ -1,5 +1,5 @@
-// Package oci opens OCI and Docker images where they lie: an OCI layout
-// directory, the archive of one, or the output of "docker save".
+// Package oci opens OCI and Docker images where they lie: a registry, an OCI
+// layout directory, the archive of one, or the output of "docker save".
 //
 // Input: a Reference, the Platform wanted, and a directory for what must be
 // spooled. Output: an Image with its configuration and its layers as
@@ -8,8 +8,7 @@
 // error unless its size, digest and diff ID are what the documents say.
 //
 // The package unpacks no layer to disk, interprets no tar of a layer, and does
-// not merge: that is image/tree. It is the only one that may import
-// go-containerregistry.
+// not merge: that is image/tree. It speaks to registries by image/registry.
 //
 // Formats: image-layout.md, image-index.md, manifest.md and config.md of the
 // OCI image specification 1.1; image/spec/spec.md of moby for docker-archive.
@@ -22,6 +21,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/registry"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -34,31 +34,44 @@ type Image struct {
 	layers []tree.Layer
 }
 
+// Options are what Open works with.
+type Options struct {
+	// TempDir receives, for a compressed archive only, a file without a name as
+	// large as the archive decompressed.
+	TempDir string
+	// Registry reads from registries; images elsewhere need none.
+	Registry *registry.Client
+	// Documents, if not nil, keeps manifests and configurations of images in
+	// registries.
+	Documents Documents
+}
+
 // Open opens the image that ref names. Of an image for several platforms it
 // takes the best that p can run; an image for another platform is an error
-// whose hint tells what there is. tempDir, which is used for a compressed
-// archive only, receives a file without a name as large as the archive
-// decompressed.
-func Open(ctx context.Context, ref Reference, p Platform, tempDir string) (*Image, error) {
-	img, err := open(ctx, ref, p, tempDir)
+// whose hint tells what there is.
+func Open(ctx context.Context, ref Reference, p Platform, o Options) (*Image, error) {
+	img, err := open(ctx, ref, p, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	return img, nil
 }
 
-func open(ctx context.Context, ref Reference, p Platform, tempDir string) (_ *Image, err error) {
+func open(ctx context.Context, ref Reference, p Platform, o Options) (_ *Image, err error) {
 	var src source
-	if ref.Transport == Layout {
+	switch ref.Transport {
+	case Docker:
+		src, err = openRemote(ctx, ref.Registry, o)
+	case Layout:
 		src, err = openDirectory(ref.Path)
-	} else {
-		src, err = openArchive(ctx, ref.Path, tempDir)
+	default:
+		src, err = openArchive(ctx, ref.Path, o.TempDir)
 	}
 	if err != nil {
 		return nil, err
 	}
 	img := &Image{source: src}
-	err = img.findIn(ref, p)
+	err = img.findIn(ctx, ref, p)
 	if err != nil {
 		src.Close()
 		return nil, err
@@ -67,23 +80,26 @@ func open(ctx context.Context, ref Reference, p Platform, tempDir string) (_ *Im
 }
 
 // findIn finds the image that ref names in the place that is open.
-func (img *Image) findIn(ref Reference, p Platform) error {
-	if ref.Transport == DockerArchive {
-		return img.findDocker(ref.Tag, p)
+func (img *Image) findIn(ctx context.Context, ref Reference, p Platform) error {
+	if r, ok := img.source.(*remote); ok {
+		return img.findRemote(ctx, r, p)
 	}
-	if ref.Transport == AnyArchive && !img.holds(v1.ImageLayoutFile) {
-		if !img.holds(dockerManifestFile) {
+	if ref.Transport == DockerArchive {
+		return img.findDocker(ctx, ref.Tag, p)
+	}
+	if ref.Transport == AnyArchive && !img.holds(ctx, v1.ImageLayoutFile) {
+		if !img.holds(ctx, dockerManifestFile) {
 			return hint.New("is an archive of no image",
 				"name the archive of an OCI layout or the output of docker save; to make an image of any other, unpack it")
 		}
-		return img.findDocker(ref.Tag, p)
+		return img.findDocker(ctx, ref.Tag, p)
 	}
-	return img.find(ref.Tag, p)
+	return img.find(ctx, ref.Tag, p)
 }
 
 // holds tells whether the source has a file.
-func (img *Image) holds(name string) bool {
-	f, err := img.source.open(name)
+func (img *Image) holds(ctx context.Context, name string) bool {
+	f, err := img.source.open(ctx, name, unknownSize)
 	if err == nil {
 		f.Close()
 	}

@@ -68,8 +68,8 @@ func TestSpoolLeavesNothing(t *testing.T) {
 	p := place{}
 	p.layout(p.addImage("amd64", threeParts...))
 	dir := t.TempDir()
-	ref := Reference{LayoutArchive, writeFile(t, gz(p.tar())), ""}
-	img, err := Open(context.Background(), ref, amd64, dir)
+	ref := Reference{Transport: LayoutArchive, Path: writeFile(t, gz(p.tar()))}
+	img, err := Open(context.Background(), ref, amd64, Options{TempDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,15 +77,15 @@ func TestSpoolLeavesNothing(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("%v left in the temporary directory, %v", left, err)
 	}
-	if _, err := Open(context.Background(), ref, amd64, filepath.Join(dir, "none")); err == nil {
+	if _, err := Open(context.Background(), ref, amd64, Options{TempDir: filepath.Join(dir, "none")}); err == nil {
 		t.Error("opened without a place to spool")
 	}
-	if _, err := Open(context.Background(), ref, amd64, ""); err == nil {
+	if _, err := Open(context.Background(), ref, amd64, Options{TempDir: ""}); err == nil {
 		t.Error("opened with no temporary directory named")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = Open(ctx, ref, amd64, dir)
+	_, err = Open(ctx, ref, amd64, Options{TempDir: dir})
 	wantError(t, err, "context canceled", "")
 }
 
@@ -118,7 +118,7 @@ func TestEveryByteCounts(t *testing.T) {
 type memory place
 
 func (m memory) Close() error { return nil }
-func (m memory) open(name string) (*blob, error) {
+func (m memory) open(_ context.Context, name string, _ int64) (*blob, error) {
 	raw, ok := m[name]
 	if !ok {
 		return nil, os.ErrNotExist
@@ -133,7 +133,7 @@ func (noClose) Close() error { return nil }
 
 func readMemory(p place) ([]string, error) {
 	img := &Image{source: memory(p)}
-	if err := img.find("", amd64); err != nil {
+	if err := img.find(context.Background(), "", amd64); err != nil {
 		return nil, err
 	}
 	return read(img)
@@ -169,7 +169,7 @@ func FuzzDocuments(f *testing.F) {
 		}
 		img := &Image{source: memory(p)}
 		if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
-			img.setManifest(doc, amd64)
+			img.setManifest(context.Background(), doc, amd64)
 		}
 		img.setConfig(config, 3, amd64)
 	})

@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/registry"
 )
 
 // Transports: the kinds of place that hold images.
 const (
+	Docker        = "docker" // a registry
 	Layout        = "oci"
 	LayoutArchive = "oci-archive"
 	DockerArchive = "docker-archive"
@@ -22,6 +24,8 @@ const (
 type Reference struct {
 	// Transport is one of the constants of this package.
 	Transport string
+	// Registry is where a Docker image is.
+	Registry registry.Reference
 	// Path is a directory for Layout, a file for the others.
 	Path string
 	// Tag selects among several images in the place: the value of the
@@ -30,14 +34,18 @@ type Reference struct {
 	Tag string
 }
 
-// ParseReference reads "oci:DIR[:TAG]", "oci-archive:FILE[:TAG]" or
-// "docker-archive:FILE[:NAME[:TAG]]", as Apptainer and skopeo spell them: the
-// path ends at the first colon. "//" after the transport is accepted too.
+// ParseReference reads "docker://NAME", as registry.ParseReference has it, or
+// "oci:DIR[:TAG]", "oci-archive:FILE[:TAG]" or "docker-archive:FILE[:NAME[:TAG]]",
+// as Apptainer and skopeo spell them: the path ends at the first colon. "//"
+// after the transport may be there or not.
 func ParseReference(s string) (Reference, error) {
 	transport, rest, found := strings.Cut(s, ":")
 	switch {
 	case !found:
 		return Reference{}, unknownTransport(s, "has no transport")
+	case transport == Docker:
+		r, err := registry.ParseReference(rest)
+		return Reference{Transport: Docker, Registry: r}, err
 	case transport != Layout && transport != LayoutArchive && transport != DockerArchive:
 		return Reference{}, unknownTransport(s, fmt.Sprintf("has the unknown transport %q", transport))
 	}
@@ -48,16 +56,19 @@ func ParseReference(s string) (Reference, error) {
 	if tagged && tag == "" {
 		return Reference{}, hint.New(fmt.Sprintf("image reference %q has an empty tag", s), "remove the last colon or add a tag")
 	}
-	return Reference{transport, path, tag}, nil
+	return Reference{Transport: transport, Path: path, Tag: tag}, nil
 }
 
 func unknownTransport(s, what string) error {
 	return hint.New(fmt.Sprintf("image reference %q %s", s, what),
-		"begin it with one of %s:, %s:, %s:", Layout, LayoutArchive, DockerArchive)
+		"begin it with one of %s:, %s:, %s:, %s:", Docker, Layout, LayoutArchive, DockerArchive)
 }
 
 // String returns the form that ParseReference reads.
 func (r Reference) String() string {
+	if r.Transport == Docker {
+		return "docker://" + r.Registry.String()
+	}
 	s := r.Transport + ":" + r.Path
 	if r.Tag != "" {
 		s += ":" + r.Tag

@@ -2,17 +2,20 @@ package oci
 
 import (
 	"testing"
+
+	"github.com/sealift/sealift/image/registry"
 )
 
 func TestParseReference(t *testing.T) {
 	for s, want := range map[string]Reference{
-		"oci:dir":                          {Layout, "dir", ""},
-		"oci:/a/dir:v1":                    {Layout, "/a/dir", "v1"},
-		"oci://dir":                        {Layout, "dir", ""},
-		"oci:///a/dir":                     {Layout, "/a/dir", ""},
-		"oci:dir:quay.io/x/y:1":            {Layout, "dir", "quay.io/x/y:1"},
-		"oci-archive:f.tar:v1":             {LayoutArchive, "f.tar", "v1"},
-		"docker-archive:f.tar:busybox:1.3": {DockerArchive, "f.tar", "busybox:1.3"},
+		"oci:dir":                          {Transport: Layout, Path: "dir", Tag: ""},
+		"oci:/a/dir:v1":                    {Transport: Layout, Path: "/a/dir", Tag: "v1"},
+		"oci://dir":                        {Transport: Layout, Path: "dir", Tag: ""},
+		"oci:///a/dir":                     {Transport: Layout, Path: "/a/dir", Tag: ""},
+		"oci:dir:quay.io/x/y:1":            {Transport: Layout, Path: "dir", Tag: "quay.io/x/y:1"},
+		"oci-archive:f.tar:v1":             {Transport: LayoutArchive, Path: "f.tar", Tag: "v1"},
+		"docker-archive:f.tar:busybox:1.3": {Transport: DockerArchive, Path: "f.tar", Tag: "busybox:1.3"},
+		"docker://debian:12":               {Transport: Docker, Registry: registry.Reference{Host: "index.docker.io", Repository: "library/debian", Tag: "12"}},
 	} {
 		got, err := ParseReference(s)
 		if err != nil || got != want {
@@ -29,7 +32,8 @@ func TestParseReferenceRejects(t *testing.T) {
 	for s, text := range map[string]string{
 		"":                "has no transport",
 		"image.tar":       "has no transport",
-		"docker://alpine": `unknown transport "docker"`,
+		"docker:":         "does not name an image of a registry",
+		"dokcer://alpine": `unknown transport "dokcer"`,
 		"OCI:dir":         `unknown transport "OCI"`,
 		"oci:":            "has no path",
 		"oci::v1":         "has no path",
@@ -39,8 +43,8 @@ func TestParseReferenceRejects(t *testing.T) {
 		_, err := ParseReference(s)
 		wantError(t, err, text, "")
 	}
-	_, err := ParseReference("docker://alpine")
-	wantError(t, err, "unknown", "begin it with one of oci:, oci-archive:, docker-archive:")
+	_, err := ParseReference("dokcer://alpine")
+	wantError(t, err, "unknown", "begin it with one of docker:, oci:, oci-archive:, docker-archive:")
 }
 
 func FuzzParseReference(f *testing.F) {
@@ -51,7 +55,7 @@ func FuzzParseReference(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if ref.Path == "" {
+		if ref.Path == "" && ref.Registry.Repository == "" {
 			t.Errorf("%q has no path", s)
 		}
 	})

@@ -15,13 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/compression"
 	"github.com/sealift/sealift/image/output"
 )
 
 // source is a set of files by name: those of a layout or an archive.
 type source interface {
-	// open opens a file; fs.ErrNotExist if there is none.
-	open(name string) (*blob, error)
+	// open opens a file; fs.ErrNotExist if there is none. size is how many bytes
+	// it is to have, or unknownSize.
+	open(ctx context.Context, name string, size int64) (*blob, error)
 	Close() error
 }
 
@@ -46,7 +48,7 @@ func openDirectory(name string) (source, error) {
 	return nil, err
 }
 
-func (d directory) open(name string) (*blob, error) {
+func (d directory) open(_ context.Context, name string, _ int64) (*blob, error) {
 	// A FIFO must not block.
 	f, err := d.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -123,23 +125,23 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 	}
 	raw := &meter{ctx: ctx, r: f}
 	buffered := bufio.NewReader(raw)
-	how, err := sniff(buffered)
+	how, err := compression.Sniff(buffered)
 	if err != nil {
 		return nil, err
 	}
-	if how == noCompression {
+	if how == compression.None {
 		_, err := f.Seek(0, io.SeekStart)
 		return plain, err
 	}
-	decoder, err := newDecoder(how, buffered)
+	decoder, err := compression.NewDecoder(how, buffered)
 	if err != nil {
-		return nil, err
+		return nil, damaged("%w", err)
 	}
 	defer decoder.Close()
 	if plain, err = output.Unnamed(tempDir); err != nil {
 		return nil, err
 	}
-	if err := spool(ctx, plain, decoder, raw, ratioLimit); err != nil {
+	if err := spool(ctx, plain, decoder, raw, compression.Limit); err != nil {
 		plain.Close()
 		return nil, fmt.Errorf("decompress %d bytes of %s into %s: %w", size, how, tempDir, err)
 	}
@@ -147,7 +149,7 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 }
 
 // spool copies r, which decompresses raw, into f and rewinds f.
-func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio expansion) error {
+func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio compression.Expansion) error {
 	buf := make([]byte, 256<<10)
 	for out := int64(0); ; {
 		n, err := r.Read(buf)
@@ -165,7 +167,7 @@ func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio expan
 		if err != nil {
 			return damaged("%w", err)
 		}
-		if err := ratio.check(out, raw.n); err != nil {
+		if err := ratio.Check(out, raw.n); err != nil {
 			return err
 		}
 	}
@@ -232,7 +234,7 @@ func sparse(h *tar.Header) bool {
 // cleanMember makes the names of one file equal; it is only ever a map key.
 func cleanMember(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
 
-func (a *archive) open(name string) (*blob, error) {
+func (a *archive) open(_ context.Context, name string, _ int64) (*blob, error) {
 	m, ok := a.members[cleanMember(name)]
 	// A layer that an image has twice is a link in docker save's output.
 	for hops := 0; ok && m.link != "" && hops < 8; hops++ {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/compression"
 )
 
 // counted is a source of one blob that counts what is read of it.
@@ -30,7 +31,9 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func (c *counted) Close() error { return nil }
 
-func (c *counted) open(string) (*blob, error) { return &blob{c, c, c.size}, nil }
+func (c *counted) open(context.Context, string, int64) (*blob, error) {
+	return &blob{c, c, c.size}, nil
+}
 
 // settled waits until so many bytes were read and returns how many are after a
 // while.
@@ -57,7 +60,7 @@ func goroutines(t *testing.T, before int) {
 func TestRunsAhead(t *testing.T) {
 	const most = chunksAhead * chunkSize
 	plain := random(3 * most)
-	l := testLayer(plain, plain, noCompression)
+	l := testLayer(plain, plain, compression.None)
 	c := &counted{Reader: bytes.NewReader(plain), size: l.size}
 	l.source = c
 	r, err := l.Open(t.Context())
@@ -138,12 +141,12 @@ func TestStreamEqualsSerial(t *testing.T) {
 	bad := 0
 	for range 150 {
 		plain := bytes.Repeat(random(1+r.Intn(3000)), 1+r.Intn(300))
-		l := testLayer(plain, plain, noCompression)
+		l := testLayer(plain, plain, compression.None)
 		switch r.Intn(3) {
 		case 0:
-			l = testLayer(plain, gz(plain), gzipCompression)
+			l = testLayer(plain, gz(plain), compression.Gzip)
 		case 1:
-			l = testLayer(plain, zst(plain), zstdCompression)
+			l = testLayer(plain, zst(plain), compression.Zstd)
 		}
 		raw := l.source.(memory)["blob"]
 		switch r.Intn(5) {

@@ -23,6 +23,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdef"
@@ -39,6 +40,7 @@ type buildFlags struct {
 	fakeroot       bool
 	emulation      string
 	disableCache   bool
+	remotes        remotes.Flags
 }
 
 // buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -60,9 +62,10 @@ func Command(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file or another image",
 		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, or an image to convert:
-oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a
-SIF or SquashFS file, or a directory. OUTPUT appears when everything has
-succeeded, the %test section included.
+docker://[HOST/]PATH[:TAG][@DIGEST] from a registry, oci:DIRECTORY[:TAG],
+oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file,
+or a directory. OUTPUT appears when everything has succeeded, the %test section
+included.
 
 With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
@@ -86,6 +89,7 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
 	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
 	b.format.AddFlags(flags)
+	b.remotes.Add(flags)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "make every step anew, and keep it for other builds")
 	flags.StringVar(&b.RebuildFrom, "rebuild-from", "",
 		"make the steps from `STEP` on anew: its number, or its name, such as post or STAGE:post")
@@ -143,6 +147,9 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
 		Progress: func(e build.Event) { progress(p, e) },
 		Note:     func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
+	}
+	if e.Registry, err = b.remotes.Client(p); err != nil {
+		return err
 	}
 	if !b.disableCache {
 		c, err := caches.Open(p)

@@ -7,7 +7,7 @@ import (
 	"github.com/sealift/sealift/image/contents"
 )
 
-func catCommand(p *ui.Process, arch *string) *cobra.Command {
+func catCommand(p *ui.Process, o *opener) *cobra.Command {
 	return &cobra.Command{
 		Use: "cat IMAGE PATH...", Short: "Print files of an image",
 		Long: `Write the bytes of files in IMAGE to standard output, one after the other.
@@ -19,7 +19,7 @@ IMAGE is ` + sources + `.`,
   sealift image cat oci-archive:image.tar /usr/bin/tool > tool`,
 		Args: ui.AtLeast(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withFiles(c.Context(), args[0], *arch, func(files contents.FS) error {
+			return o.withFiles(c.Context(), args[0], func(files contents.FS) error {
 				for _, path := range args[1:] {
 					if err := contents.Cat(p.Out, files, path); err != nil {
 						return ui.Gone(err)

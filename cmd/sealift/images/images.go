@@ -13,14 +13,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
 )
 
 // sources is what the commands about images take, for their help.
 const sources = `a SIF or SquashFS file, a directory, an OCI layout or archive,
-or the output of docker save: by its path, or as oci:DIR[:TAG],
-oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]`
+the output of docker save, or an image in a registry: by its path, or as
+oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG] or
+docker://[HOST/]PATH[:TAG][@DIGEST]`
 
 // Command returns image and its commands.
 func Command(p *ui.Process) *cobra.Command {
@@ -33,15 +35,32 @@ An image is ` + sources + `.`,
 		Args: ui.KnownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	arch := c.PersistentFlags().String("arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
-	c.AddCommand(catCommand(p, arch), listCommand(p, arch), packCommand(p, arch), unpackCommand(p, arch))
+	o := &opener{process: p}
+	c.PersistentFlags().StringVar(&o.arch, "arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
+	o.remotes.Add(c.PersistentFlags())
+	c.AddCommand(catCommand(p, o), listCommand(p, o), packCommand(p, o), unpackCommand(p, o))
 	return c
+}
+
+// opener opens sources as the flags of image say.
+type opener struct {
+	process *ui.Process
+	arch    string
+	remotes remotes.Flags
+}
+
+func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
+	client, err := o.remotes.Client(o.process)
+	if err != nil {
+		return nil, err
+	}
+	return contents.Open(ctx, name, contents.Options{Arch: o.arch, Registry: client, TempDir: temp})
 }
 
 // withFiles calls f with the files of the image that name says. Signals end the
 // program as they come, since nothing would be left.
-func withFiles(ctx context.Context, name, arch string, f func(contents.FS) error) error {
-	s, err := contents.Open(ctx, name, contents.Options{Arch: arch, TempDir: os.TempDir()})
+func (o *opener) withFiles(ctx context.Context, name string, f func(contents.FS) error) error {
+	s, err := o.open(ctx, name, os.TempDir())
 	if err != nil {
 		return err
 	}
@@ -58,9 +77,9 @@ func withFiles(ctx context.Context, name, arch string, f func(contents.FS) error
 
 // withSource calls f with the image that name says, and a context that signals
 // end. In temp a compressed archive is decompressed.
-func withSource(ctx context.Context, name, arch, temp string, f func(context.Context, *contents.Source) error) error {
+func (o *opener) withSource(ctx context.Context, name, temp string, f func(context.Context, *contents.Source) error) error {
 	return ui.Interruptible(ctx, func(ctx context.Context) error {
-		s, err := contents.Open(ctx, name, contents.Options{Arch: arch, TempDir: temp})
+		s, err := o.open(ctx, name, temp)
 		if err != nil {
 			return err
 		}

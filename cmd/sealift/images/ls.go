@@ -9,7 +9,7 @@ import (
 	"github.com/sealift/sealift/image/contents"
 )
 
-func listCommand(p *ui.Process, arch *string) *cobra.Command {
+func listCommand(p *ui.Process, o *opener) *cobra.Command {
 	var l contents.Style
 	c := &cobra.Command{
 		Use: "ls [flags] IMAGE [PATH...]", Short: "List files of an image",
@@ -29,7 +29,7 @@ IMAGE is ` + sources + `.`,
   sealift image ls -R --json image.sif | jq -r '.[] | select(.type == "file") | .path'`,
 		Args: ui.AtLeast(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withFiles(c.Context(), args[0], *arch, func(files contents.FS) error {
+			return o.withFiles(c.Context(), args[0], func(files contents.FS) error {
 				return p.Buffered(func(w io.Writer) error { return l.Print(w, files, args[1:]) })
 			})
 		},

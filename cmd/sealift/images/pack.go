@@ -20,7 +20,7 @@ type packFlags struct {
 	force bool
 }
 
-func packCommand(p *ui.Process, arch *string) *cobra.Command {
+func packCommand(p *ui.Process, o *opener) *cobra.Command {
 	var f packFlags
 	c := &cobra.Command{
 		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file",
@@ -41,8 +41,8 @@ SOURCE is ` + sources + `.`,
   sealift image pack --compression zstd:19 --block-size 1M image.sif small.sif`,
 		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.Arch = *arch
-			return pack(c.Context(), p, f, args[0], args[1])
+			f.Arch = o.arch
+			return pack(c.Context(), p, o, f, args[0], args[1])
 		},
 	}
 	flags := c.Flags()
@@ -54,7 +54,7 @@ SOURCE is ` + sources + `.`,
 	return c
 }
 
-func pack(ctx context.Context, p *ui.Process, f packFlags, source, path string) (err error) {
+func pack(ctx context.Context, p *ui.Process, from *opener, f packFlags, source, path string) (err error) {
 	if f.Codec, f.BlockSize, err = f.Format.Options(); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func pack(ctx context.Context, p *ui.Process, f packFlags, source, path string) 
 	if err != nil {
 		return err
 	}
-	err = withSource(ctx, source, f.Arch, filepath.Dir(path), func(ctx context.Context, s *contents.Source) error {
+	err = from.withSource(ctx, source, filepath.Dir(path), func(ctx context.Context, s *contents.Source) error {
 		defer func() { losses(p, s) }()
 		return s.Pack(ctx, out.File(), f.PackOptions)
 	})

@@ -16,11 +16,10 @@ import (
 
 // unpackFlags are the flags of unpack.
 type unpackFlags struct {
-	arch             string
 	force, notOwners bool
 }
 
-func unpackCommand(p *ui.Process, arch *string) *cobra.Command {
+func unpackCommand(p *ui.Process, o *opener) *cobra.Command {
 	var f unpackFlags
 	c := &cobra.Command{
 		Use: "unpack [flags] IMAGE DIRECTORY [PATH...]", Short: "Write files of an image to a new directory",
@@ -37,8 +36,7 @@ IMAGE is ` + sources + `.`,
   sealift image unpack oci-archive:image.tar tools /usr/local /etc/profile`,
 		Args: ui.AtLeast(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.arch = *arch
-			return unpack(c.Context(), p, f, args[0], args[1], args[2:])
+			return unpack(c.Context(), p, o, f, args[0], args[1], args[2:])
 		},
 	}
 	c.Flags().BoolVarP(&f.force, "force", "F", false, "replace a directory that exists")
@@ -46,13 +44,13 @@ IMAGE is ` + sources + `.`,
 	return c
 }
 
-func unpack(ctx context.Context, p *ui.Process, f unpackFlags, name, path string, paths []string) error {
+func unpack(ctx context.Context, p *ui.Process, from *opener, f unpackFlags, name, path string, paths []string) error {
 	out, err := output.CreateDir(path, output.DirOptions{Force: f.force, Marker: ".singularity.d"})
 	if err != nil {
 		return err
 	}
 	parent := filepath.Dir(filepath.Clean(path))
-	err = withSource(ctx, name, f.arch, parent, func(ctx context.Context, s *contents.Source) (err error) {
+	err = from.withSource(ctx, name, parent, func(ctx context.Context, s *contents.Source) (err error) {
 		dir, err := os.Open(out.Path())
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,18 +26,20 @@ import (
 
 // The agents that a stage can start from, and those that other builders have.
 var (
-	ociAgents   = []string{"docker-archive", "oci", "oci-archive"}
+	ociAgents   = []string{"docker", "docker-archive", "oci", "oci-archive"}
 	localAgents = []string{"localimage", "scratch"}
 	laterAgents = []string{
-		"docker", "docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
+		"docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
 		"arch", "zypper", "busybox", "buildkit", "dockerfile",
 	}
 )
 
 // Source is what a stage starts from.
 type Source struct {
-	// Agent and From are the headers, Agent in lower case.
-	Agent, From string
+	// Agent and From are the headers, Agent in lower case. Registry and
+	// Namespace go in front of From for the agent docker.
+	Agent, From         string
+	Registry, Namespace string
 	// Layered makes a layer of the source, for a stage that does more than to
 	// turn it into an image.
 	Layered bool
@@ -88,20 +91,27 @@ func New(at build.At, s Source, h build.Host) (build.Step, error) {
 		if f.ref, err = oci.ParseReference(f.image()); err != nil {
 			return nil, err
 		}
-		f.ref.Path = absolute(h.Dir, f.ref.Path)
+		if f.ref.Transport != oci.Docker {
+			f.ref.Path = absolute(h.Dir, f.ref.Path)
+		}
 	}
 	return f, nil
 }
 
-func absolute(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
+func absolute(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
-	return filepath.Join(dir, path)
+	return filepath.Join(dir, name)
 }
 
 // image names the image of an OCI agent.
-func (s *fetch) image() string { return s.Agent + ":" + s.From }
+func (s *fetch) image() string {
+	if s.Agent != oci.Docker {
+		return s.Agent + ":" + s.From
+	}
+	return "docker://" + path.Join(s.Registry, s.Namespace, strings.TrimPrefix(s.From, "//"))
+}
 
 func (s *fetch) Name() string { return s.at.Step("base") }
 
@@ -176,7 +186,9 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 }
 
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
-	img, err := oci.Open(ctx, s.ref, oci.Platform{OS: "linux", Arch: s.arch}, b.WorkDir())
+	img, err := oci.Open(ctx, s.ref, oci.Platform{OS: "linux", Arch: s.arch}, oci.Options{
+		TempDir: b.WorkDir(), Registry: b.Registry, Documents: b.Documents(ctx),
+	})
 	if err != nil {
 		return nil, err
 	}

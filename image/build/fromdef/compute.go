@@ -134,7 +134,11 @@ func (c *computer) base(s *definition.Stage, at build.At) error {
 			"verify the base image yourself and remove the line")
 	}
 	from, _ := s.Header("from")
-	step, err := bootstrap.New(at, bootstrap.Source{Agent: agent, From: from.Value, Layered: c.layered(s, at)}, c.host)
+	registry, _ := s.Header("registry")
+	namespace, _ := s.Header("namespace")
+	step, err := bootstrap.New(at, bootstrap.Source{
+		Agent: agent, From: from.Value, Registry: registry.Value, Namespace: namespace.Value, Layered: c.layered(s, at),
+	}, c.host)
 	if err != nil {
 		return hint.Wrap(c.recipe.Errorf(from.Line, "%v", err), "%s", hint.Of(err))
 	}

@@ -69,10 +69,11 @@ func TestComputeGolden(t *testing.T) {
 func TestComputeErrors(t *testing.T) {
 	const scratch = "Bootstrap: scratch\n"
 	for _, c := range []struct{ name, text, want, hint string }{
-		{"later agent", "\nBootstrap: Docker\nFrom: x\n", `x.def:2: agent "docker" is not supported yet`, "docker-archive, oci, oci-archive, localimage, scratch"},
+		{"later agent", "\nBootstrap: Oras\nFrom: x\n", `x.def:2: agent "oras" is not supported yet`, "docker, docker-archive, oci, oci-archive, localimage, scratch"},
 		{"unknown agent", "Bootstrap: dcoker\nFrom: x\n", `x.def:1:12: unknown agent "dcoker"`, "did you mean docker?"},
 		{"no From", "Bootstrap: oci\n", "x.def:1:12: agent oci without the header From", "add a line"},
 		{"bad reference", "Bootstrap: oci\nFrom: a:\n", `x.def:2: image reference "oci:a:" has an empty tag`, "remove the last colon"},
+		{"bad name", "Bootstrap: docker\nFrom: UPPER\n", `x.def:2: "//UPPER" does not name`, "write [HOST"},
 		{"fingerprints", "Bootstrap: localimage\nFrom: a\nFingerprints: B\n", "x.def:3: Fingerprints are not supported yet", "verify the base"},
 		{"unknown stage", scratch + "%files from a\n b\n", `x.def:2: no earlier stage is named "a"`, ""},
 		{"own stage", scratch + "Stage: a\n%files from a\n b\n", `x.def:3: no earlier stage is named "a"`, ""},
@@ -121,14 +122,14 @@ func TestRecipeFor(t *testing.T) {
 		}
 	}
 	for source, want := range map[string]string{
-		"docker://user:pw@host/x": "build from docker://host/x: agent docker is not supported yet",
-		"library:x":               "agent library is not supported yet",
-		"a\nb":                    "build from",
-		"a\n%post":                "build from",
-		"a #b":                    "cannot be written in a definition",
-		`a\`:                      "build from",
-		" a":                      "cannot be written in a definition",
-		"":                        "build from",
+		"oras://user:pw@host/x": "build from oras://host/x: agent oras is not supported yet",
+		"library:x":             "agent library is not supported yet",
+		"a\nb":                  "build from",
+		"a\n%post":              "build from",
+		"a #b":                  "cannot be written in a definition",
+		`a\`:                    "build from",
+		" a":                    "cannot be written in a definition",
+		"":                      "build from",
 	} {
 		_, err := RecipeFor(source)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -1,4 +1,9 @@
-package oci
+// Package compression is how layers and archives of images are compressed: what
+// their media types and first bytes say, and decoders whose memory is bounded
+// whatever a stream says.
+//
+// Input: streams that nobody trusts. Output: what they hold, or an error.
+package compression
 
 import (
 	"bufio"
@@ -12,22 +17,24 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// compression is how a layer or an archive is compressed.
-type compression string
+// Kind is how a stream is compressed.
+type Kind string
 
+// The kinds. Any is for what only the stream itself tells.
 const (
-	anyCompression  compression = ""
-	noCompression   compression = "not compressed"
-	gzipCompression compression = "gzip"
-	zstdCompression compression = "zstd"
+	Any  Kind = ""
+	None Kind = "not compressed"
+	Gzip Kind = "gzip"
+	Zstd Kind = "zstd"
 )
 
-// zstdWindow is the largest window accepted, in bytes: that of zstd --ultra
-// and of --long without a number.
-const zstdWindow = 128 << 20
+// MaxWindow is the largest window of zstd accepted, in bytes: that of zstd
+// --ultra and of --long without a number.
+const MaxWindow = 128 << 20
 
-// compressionOf returns what a layer's media type says; layer.md.
-func compressionOf(mediaType string) (compression, error) {
+// Of returns what a layer's media type says: layer.md of the OCI image format,
+// and Docker's own types.
+func Of(mediaType string) (Kind, error) {
 	base, suffix, _ := strings.Cut(mediaType, "+")
 	if strings.HasSuffix(suffix, "encrypted") {
 		return "", errors.New("is encrypted")
@@ -36,11 +43,11 @@ func compressionOf(mediaType string) (compression, error) {
 	case "application/vnd.docker.image.rootfs.diff.tar.gzip",
 		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":
 		if suffix == "" {
-			return gzipCompression, nil
+			return Gzip, nil
 		}
 	case "application/vnd.docker.image.rootfs.diff.tar.zstd":
 		if suffix == "" {
-			return zstdCompression, nil
+			return Zstd, nil
 		}
 	case "application/vnd.oci.image.layer.v1.tar",
 		"application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -48,16 +55,16 @@ func compressionOf(mediaType string) (compression, error) {
 		"application/vnd.docker.image.rootfs.foreign.diff.tar":
 		switch suffix {
 		case "":
-			return noCompression, nil
+			return None, nil
 		case "gzip", "zstd":
-			return compression(suffix), nil
+			return Kind(suffix), nil
 		}
 	}
 	return "", fmt.Errorf("has the media type %.140q, not a tar, gzip or zstd layer's", mediaType)
 }
 
-// sniff tells from its first bytes how the stream is compressed.
-func sniff(r *bufio.Reader) (compression, error) {
+// Sniff tells from its first bytes, which it leaves, how a stream is compressed.
+func Sniff(r *bufio.Reader) (Kind, error) {
 	head, err := r.Peek(6)
 	if err != nil && err != io.EOF {
 		return "", err
@@ -65,33 +72,33 @@ func sniff(r *bufio.Reader) (compression, error) {
 	skippable := len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte("\x2a\x4d\x18"))
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return gzipCompression, nil
+		return Gzip, nil
 	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")) || skippable:
-		return zstdCompression, nil
+		return Zstd, nil
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
 		return "", errors.New("is compressed with xz, not gzip or zstd")
 	case bytes.HasPrefix(head, []byte("BZh")) && len(head) == 6:
 		return "", errors.New("is compressed with bzip2, not gzip or zstd")
 	}
-	return noCompression, nil
+	return None, nil
 }
 
-// newDecoder decompresses r. The result reads r to its end before it returns
+// NewDecoder decompresses r. The result reads r to its end before it returns
 // io.EOF. Its memory is bounded whatever the stream says.
-func newDecoder(c compression, r *bufio.Reader) (io.ReadCloser, error) {
+func NewDecoder(c Kind, r *bufio.Reader) (io.ReadCloser, error) {
 	switch c {
-	case gzipCompression:
+	case Gzip:
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, damaged("gzip: %w", err)
+			return nil, fmt.Errorf("gzip: %w", err)
 		}
 		z.Multistream(false)
 		return &members{r, z}, nil
-	case zstdCompression:
+	case Zstd:
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(zstdWindow))
+			zstd.WithDecoderMaxWindow(MaxWindow))
 		if err != nil {
-			return nil, damaged("zstd: %w", err)
+			return nil, fmt.Errorf("zstd: %w", err)
 		}
 		return z.IOReadCloser(), nil
 	}

@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"io"
+	"log"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// startRegistry starts a registry with the images of OCI layouts, by their
+// names there, and returns its host. It is this machine's, so without TLS.
+func startRegistry(t *testing.T, images map[string]string) string {
+	t.Helper()
+	s := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(s.Close)
+	host := strings.TrimPrefix(s.URL, "http://")
+	for where, dir := range images {
+		ref, err := name.ParseReference(host + "/" + where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, err := layout.ImageIndexFromPath(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.WriteIndex(ref, index); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return host
+}

@@ -1,0 +1,71 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// Logins returns a lookup of credentials in files that docker login and its
+// like write, the first one that knows a host; it runs the credential helpers
+// that a file names. A file that is missing is none. Fixed, unless zero, stands
+// for all hosts.
+func Logins(fixed Credentials, files []string) (func(context.Context, string) (Credentials, error), error) {
+	var known []*configfile.ConfigFile
+	for _, path := range files {
+		c, err := readLogins(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("logins in %s: %w", path, err)
+		}
+		known = append(known, c)
+	}
+	return func(_ context.Context, host string) (Credentials, error) {
+		if fixed != (Credentials{}) {
+			return fixed, nil
+		}
+		for _, c := range known {
+			found, err := lookup(c, host)
+			if err != nil || found != (Credentials{}) {
+				return found, err
+			}
+		}
+		return Credentials{}, nil
+	}, nil
+}
+
+func readLogins(path string) (*configfile.ConfigFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.LoadFromReader(f)
+	return c, errors.Join(err, f.Close())
+}
+
+// lookup finds a host in a file. Docker Hub has another name there.
+func lookup(c *configfile.ConfigFile, host string) (Credentials, error) {
+	keys := []string{host}
+	if host == name.DefaultRegistry {
+		keys = []string{"https://index.docker.io/v1/", host, "docker.io"}
+	}
+	for _, key := range keys {
+		a, err := c.GetAuthConfig(key)
+		if err != nil {
+			return Credentials{}, fmt.Errorf("%s: %w", c.GetFilename(), err)
+		}
+		found := Credentials{a.Username, a.Password, a.IdentityToken, a.RegistryToken}
+		if found != (Credentials{}) {
+			return found, nil
+		}
+	}
+	return Credentials{}, nil
+}

@@ -159,11 +159,15 @@ func asUser(t *testing.T, run string) {
 
 // TestScripts runs every script of testdata/script.
 func TestScripts(t *testing.T) {
+	apt := startAptCache(t)
 	asUser(t, "^TestScripts$")
 	env := images(t)
-	if busybox := env["BUSYBOX"]; busybox != "" {
-		env["REGISTRY"] = startRegistry(t, map[string]string{"base/busybox:1": busybox})
+	if env["BUSYBOX"] != "" && env["DEBIAN"] != "" {
+		env["REGISTRY"] = startRegistry(t, map[string]string{
+			"busybox:1": env["BUSYBOX"], "team/busybox:1": env["BUSYBOX"], "debian:12": env["DEBIAN"],
+		})
 	}
+	env["APT"] = apt
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",

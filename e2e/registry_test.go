@@ -4,6 +4,8 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,7 +13,34 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/sealift/sealift/e2e/fixture"
 )
+
+// aptEnv hands the proxy of startAptCache on to the tests of the ordinary
+// user.
+const aptEnv = "SEALIFT_TEST_APT"
+
+// startAptCache starts a proxy through which apt reaches its mirrors, and
+// returns its URL.
+func startAptCache(t *testing.T) string {
+	t.Helper()
+	if url := os.Getenv(aptEnv); url != "" {
+		return url
+	}
+	cache, err := filepath.Abs(".fixtures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := fixture.NewAptCache(cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(a)
+	t.Cleanup(s.Close)
+	t.Setenv(aptEnv, s.URL)
+	return s.URL
+}
 
 // startRegistry starts a registry with the images of OCI layouts, by their
 // names there, and returns its host. It is this machine's, so without TLS.

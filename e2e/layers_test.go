@@ -107,8 +107,7 @@ var layers = map[string][]string{
 	"cmd/sealift/caches":  {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/builds": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
-		"cmd/sealift/ui", "image/build",
-		"image/build/fromdef", "image/definition", "runtime/identity",
+		"cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/definition", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",
@@ -143,7 +142,7 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
+		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/seccomp",
 	},

@@ -24,7 +24,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealift/sealift/image/build/key"
@@ -36,8 +38,11 @@ import (
 
 // Host is what a build needs to know about where it happens.
 type Host struct {
-	// Arch is the Go name of the architecture to build for.
-	Arch string
+	// Arch is the Go name of the architecture to build for, and Variant that of
+	// its variant, empty for the usual one (oci.Platform).
+	Arch, Variant string
+	// Foreign, unless nil, says why programs of Arch do not run here.
+	Foreign error
 	// Dir is the absolute directory that relative paths start from.
 	Dir string
 	// Version of Sealift, for the labels.
@@ -51,6 +56,20 @@ type Options struct {
 	Sandbox bool
 	// Force replaces an output that exists.
 	Force bool
+	// Update has the last stage start from the directory that Output is, and
+	// replaces that by the result; Sandbox is set then.
+	Update bool
+	// Sections are the sections of a definition that are built, in the words of
+	// definition.Recipe.Select; all if there are none.
+	Sections []string
+	// FixPerms lets the owner of every file read, write and search it.
+	FixPerms bool
+	// TmpDir is the directory that temporary files go to; empty is that of
+	// Output.
+	TmpDir string
+	// KeepOnError, unless empty, is the path of a directory that gets the files
+	// of a stage as a script that failed left them. Force is for it too.
+	KeepOnError string
 	// NoTest leaves %test out.
 	NoTest bool
 	// Arguments are the values of the recipe's templates.
@@ -71,6 +90,8 @@ type Options struct {
 	// its default level, and 128 KiB.
 	Codec     codec.Choice
 	BlockSize int
+	// Workers is how many processors compress at once; 0 is all.
+	Workers int
 }
 
 // Step is one thing that a build does.
@@ -91,6 +112,9 @@ type Environment struct {
 	// keys of layers, what of the Runner the outcome of a script depends on.
 	Run    Runner
 	Powers string
+	// Open says that the Runner shows scripts what the keys do not tell of:
+	// files of the host.
+	Open bool
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
 	// Registry reads from registries.
@@ -131,6 +155,9 @@ type Event struct {
 	// Bytes is, once it is Done, the size of the layer or image that the step
 	// made; 0 where it made none.
 	Bytes int64
+	// Written returns how many bytes the step has written of it so far. Any
+	// goroutine may call it at any time.
+	Written func() int64
 }
 
 // Build is a build on its way, for its steps to work on.
@@ -140,7 +167,9 @@ type Build struct {
 	// file or dir is the output, the other one nil.
 	file *output.File
 	dir  *output.NewDir
-	// work is a temporary directory on the output's file system.
+	// kept is the directory for what a script that failed left, or nil.
+	kept *output.NewDir
+	// work is a temporary directory.
 	work   *output.Dir
 	stages []*Stage
 	// closers end what steps opened, last first.
@@ -149,8 +178,10 @@ type Build struct {
 	names int
 	// fresh makes layers anew even if the cache has them.
 	fresh bool
-	// event is of the step that is being taken.
-	event Event
+	// event is of the step that is being taken, and writing is the file that it
+	// writes, or nil.
+	event   Event
+	writing atomic.Pointer[os.File]
 }
 
 // Run takes the steps. Whatever fails, no output and nothing temporary is left.
@@ -169,10 +200,11 @@ func (b *Build) steps(ctx context.Context, steps []Step, fresh int) error {
 			return err
 		}
 		b.fresh = i >= fresh
-		b.event = Event{Number: i + 1, Of: len(steps), Step: s}
+		b.writing.Store(nil)
+		b.event = Event{Number: i + 1, Of: len(steps), Step: s, Written: b.written}
 		b.progress(Begun)
 		if err := s.Run(ctx, b); err != nil {
-			return err
+			return b.explainFailure(ctx, err)
 		}
 		b.progress(Done)
 	}
@@ -184,6 +216,19 @@ func (b *Build) progress(s State) {
 	if b.Progress != nil {
 		b.Progress(b.event)
 	}
+}
+
+// written is Event.Written.
+func (b *Build) written() int64 {
+	f := b.writing.Load()
+	if f == nil {
+		return 0
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0 // it is closed by now
+	}
+	return info.Size()
 }
 
 // Notice tells the user of something.

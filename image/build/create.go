@@ -2,8 +2,11 @@ package build
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/output"
 )
 
@@ -16,6 +19,9 @@ type create struct{ options Options }
 func (create) Name() string { return "create" }
 
 func (s create) String() string {
+	if s.options.Update {
+		return "update directory " + s.options.Output
+	}
 	if s.options.Sandbox {
 		return "create directory " + s.options.Output
 	}
@@ -29,25 +35,47 @@ const tempPrefix = ".sealift-build"
 const marker = ".singularity.d"
 
 func (s create) Run(_ context.Context, b *Build) error {
-	path := s.options.Output
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(b.Host.Dir, path)
-	}
-	var err error
-	if s.options.Sandbox {
-		b.dir, err = output.CreateDir(path, output.DirOptions{Force: s.options.Force, Marker: marker})
-	} else {
-		b.file, err = output.Create(path, output.Options{Force: s.options.Force, Mode: 0o777})
-	}
-	if err != nil {
+	o := s.options
+	path := b.absolute(o.Output)
+	if err := s.output(b, path); err != nil {
 		return err
 	}
-	if s.options.Sandbox {
-		b.Defer(b.dir.Abort)
-	} else {
+	if o.KeepOnError != "" {
+		var err error
+		b.kept, err = output.CreateDir(b.absolute(o.KeepOnError), output.DirOptions{Force: o.Force, Marker: marker})
+		if err != nil {
+			return err
+		}
+		b.Defer(b.kept.Abort)
+	}
+	if o.TmpDir != "" {
+		return b.makeWork(b.absolute(o.TmpDir))
+	}
+	return b.makeWork(filepath.Dir(filepath.Clean(path)))
+}
+
+// output starts the output.
+func (s create) output(b *Build, path string) (err error) {
+	o := s.options
+	if o.Update {
+		if _, err := os.Lstat(path); err != nil {
+			return hint.Wrap(fmt.Errorf("update: %w", err), "build it first, without --update")
+		}
+	}
+	if o.Sandbox {
+		if b.dir, err = output.CreateDir(path, output.DirOptions{Force: o.Force || o.Update, Marker: marker}); err == nil {
+			b.Defer(b.dir.Abort)
+		}
+		return err
+	}
+	if b.file, err = output.Create(path, output.Options{Force: o.Force, Mode: 0o777}); err == nil {
 		b.Defer(b.file.Abort)
 	}
-	parent := filepath.Dir(filepath.Clean(path))
+	return err
+}
+
+// makeWork makes the temporary directory in parent.
+func (b *Build) makeWork(parent string) (err error) {
 	if err := output.Sweep(parent, tempPrefix); err != nil {
 		b.Warning("a build that was killed left something in %s: %v", parent, err)
 	}
@@ -56,6 +84,14 @@ func (s create) Run(_ context.Context, b *Build) error {
 	}
 	b.Defer(b.work.Remove)
 	return nil
+}
+
+// absolute returns the path as seen from where the build was started.
+func (b *Build) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(b.Host.Dir, path)
 }
 
 // Commit is the last step of a build: it gives the output its name.

@@ -69,7 +69,10 @@ func (b *Build) Script(ctx context.Context, at At, body string, x Exec) error {
 		x.Args = append(x.Args, "/"+ScriptName)
 	}
 	x.Layers, x.View, x.Upper, x.Work = root.Layers(), root.View, root.Upper.Name(), root.Work
-	return b.Exec(ctx, x)
+	if err := b.Exec(ctx, x); err != nil {
+		return scriptFailure{err, at}
+	}
+	return nil
 }
 
 // Exec runs x.

@@ -32,7 +32,7 @@ func (b *Build) Layer(ctx context.Context, at At, k *key.Key, do func() error) e
 	over := s.over()
 	sum := k.Digest("below", s.Key).Sum()
 	id := cache.ID{Kind: layerKind, Key: sum.String()}
-	m := &making{do: do, freeze: func(f *os.File) error { return s.Freeze(ctx, f, over) }}
+	m := &making{do: do, freeze: b.freezer(ctx, s, over)}
 	c, err := b.layer(ctx, id, m)
 	if err != nil {
 		return err
@@ -50,13 +50,25 @@ func (b *Build) Layer(ctx context.Context, at At, k *key.Key, do func() error) e
 	return err
 }
 
+// ScriptLayer is Layer where do runs a script. One that sees more than the key
+// tells of is always run, and kept from other builds.
+func (b *Build) ScriptLayer(ctx context.Context, at At, k *key.Key, do func() error) error {
+	if !b.Open {
+		return b.Layer(ctx, at, k, do)
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return b.Keep(ctx, at, "script")
+}
+
 // Keep makes a layer of what something wrote to a stage that is Layered, when
 // nobody can tell what the outcome depends on. What comes after depends on the
 // outcome itself.
 func (b *Build) Keep(ctx context.Context, at At, kind string) error {
 	s := b.Stage(at)
 	over := s.over()
-	c, err := b.apart(&making{begun: true, freeze: func(f *os.File) error { return s.Freeze(ctx, f, over) }})
+	c, err := b.apart(&making{begun: true, freeze: b.freezer(ctx, s, over)})
 	if err != nil {
 		return err
 	}
@@ -78,6 +90,14 @@ func (b *Build) Keep(ctx context.Context, at At, kind string) error {
 	}
 	s.Key = k.Sum()
 	return nil
+}
+
+// freezer returns what writes a layer to a file.
+func (b *Build) freezer(ctx context.Context, s *Stage, over int) func(*os.File) error {
+	return func(f *os.File) error {
+		b.writing.Store(f)
+		return s.Freeze(ctx, f, over)
+	}
 }
 
 // over returns over how many of the stage's layers the next one lies.

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/output"
-	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
@@ -38,6 +36,9 @@ func (s *pack) String() string {
 }
 
 func (s *pack) Run(ctx context.Context, b *Build) error {
+	if b.Options.FixPerms {
+		b.Stage(s.at).Edit(ownerAccess)
+	}
 	write := s.sif
 	if s.options.Sandbox {
 		write = s.directory
@@ -45,6 +46,7 @@ func (s *pack) Run(ctx context.Context, b *Build) error {
 	if err := write(ctx, b); err != nil {
 		return output.Explain(fmt.Errorf("%v: %w", s.at, err), filepath.Dir(s.options.Output))
 	}
+	b.event.Bytes = b.written()
 	return nil
 }
 
@@ -112,6 +114,7 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 	if st.Config != nil {
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.Config})
 	}
+	b.writing.Store(b.file.File())
 	return sif.Create(b.file.File(), c, func(w io.Writer) ([]byte, error) {
 		return writer.Write(ctx, w, b.writerOptions(), st.Contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
@@ -125,20 +128,10 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 
 // directory writes the output directory. Contents have to be read back for
 // that, so layers are packed first.
-func (s *pack) directory(ctx context.Context, b *Build) (err error) {
+func (s *pack) directory(ctx context.Context, b *Build) error {
 	root, err := b.Stage(s.at).Settle(ctx)
 	if err != nil {
 		return err
 	}
-	dir, err := os.Open(b.dir.Path())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	isRoot := b.UID == 0
-	report, err := sandbox.WriteTree(ctx, root, dir, sandbox.WriteOptions{Chown: isRoot, Devices: isRoot})
-	for _, w := range report.Warnings() {
-		b.Warning("%s", w)
-	}
-	return err
+	return b.writeTree(ctx, root, b.dir.Path())
 }

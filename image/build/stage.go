@@ -3,6 +3,7 @@ package build
 import (
 	"fmt"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/writer"
@@ -87,11 +88,18 @@ func (b *Build) setting() *stage.Setting {
 }
 
 // explain adds where a full file system is to an error of writing there.
-func (b *Build) explain(err error) error { return output.Explain(err, b.work.Path()) }
+func (b *Build) explain(err error) error {
+	before := hint.Of(err)
+	err = output.Explain(err, b.work.Path())
+	if remedy := hint.Of(err); remedy != before {
+		return hint.Wrap(err, "%s; --tmpdir names the directory for temporary files", remedy)
+	}
+	return err
+}
 
 // writerOptions are the same for every image of the build, so that blocks can
 // be copied from one to another as they are. The time is that of a layer or
 // image.
 func (b *Build) writerOptions() writer.Options {
-	return writer.Options{Codec: b.Options.Codec, BlockSize: b.Options.BlockSize, ModTime: b.Time()}
+	return writer.Options{Codec: b.Options.Codec, BlockSize: b.Options.BlockSize, Workers: b.Options.Workers, ModTime: b.Time()}
 }

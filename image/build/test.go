@@ -39,11 +39,11 @@ func (s *test) Run(ctx context.Context, b *Build) (err error) {
 		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())
 	}
 	if err := b.Exec(ctx, x); err != nil {
-		err = fmt.Errorf("%v: %%test: %w", s.at, err)
+		err = fmt.Errorf("%v: %%test: %w", s.at, scriptFailure{err, s.at})
 		if ctx.Err() != nil {
 			return err
 		}
-		return hint.Wrap(err, "correct the image, or build without its test")
+		return hint.Wrap(err, "correct the image, build it with --notest, or keep it to look at with --keep-on-error DIR")
 	}
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// WorkDir returns the path of the build's temporary directory, which is on the
-// file system of the output and goes with the build.
+// WorkDir returns the path of the build's temporary directory, which goes with
+// the build.
 func (b *Build) WorkDir() string { return b.work.Path() }
 
 // NewDir makes a directory in the temporary directory and opens it.

@@ -11,6 +11,8 @@ type Script struct {
 	// Shell is the command the section's arguments or first line choose; nil
 	// when they choose none. Args are further arguments of that shell.
 	Shell, Args []string
+	// Shebang says that the first line chose the command.
+	Shebang bool
 	// Body is the text without the #! line.
 	Body string
 	// Line is that of the section.
@@ -55,7 +57,7 @@ func (r *Recipe) script(sections []Section) (Script, error) {
 	if script.Shell = shebangWords(interpreter); script.Shell == nil {
 		return Script{}, r.ErrorAt(first.number, first.column, "#! without an interpreter; expected \"#!/path/to/interpreter\"")
 	}
-	script.Body = rest
+	script.Body, script.Shebang = rest, true
 	return script, nil
 }
 

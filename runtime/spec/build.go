@@ -35,8 +35,12 @@ type BuildRequest struct {
 	// Tmp is a host directory shown as /tmp and /var/tmp; empty means an empty
 	// tmpfs each.
 	Tmp string
-	// Binds are values of --bind.
-	Binds []string
+	// Binds and Mounts are values of --bind and --mount, with relative sources
+	// in BindDir. They are not for programs in the host's file system.
+	Binds, Mounts []string
+	BindDir       string
+	// WritableTmpfs allows changes to a read-only root, and loses them.
+	WritableTmpfs bool
 	// Emulation is what root seems to be able to do. It is not for programs in
 	// the host's file system (Mount), whose files are no part of the image.
 	Emulation identity.Emulation
@@ -56,7 +60,7 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	alone := *f
 	alone.SubUIDs, alone.SubGIDs = nil, nil
 	r := Request{
-		Action: Exec, Args: b.Args, Fakeroot: true, Binds: b.Binds, NoHome: true, Pwd: b.Dir,
+		Action: Exec, Args: b.Args, Fakeroot: true, Binds: b.Binds, Mounts: b.Mounts, NoHome: true, Pwd: b.Dir,
 		NoMount: []string{"cwd", "tmp", "/etc/localtime"},
 	}
 	if b.Test {
@@ -79,7 +83,7 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	if p.emulation, err = p.id.Emulation(b.Emulation, f); err != nil {
 		return nil, err
 	}
-	if err := p.buildMounts(b.Tmp); err != nil {
+	if err := p.buildMounts(b.Tmp, b.BindDir); err != nil {
 		return nil, err
 	}
 	args, err := p.command()
@@ -90,13 +94,16 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.WritableTmpfs && w == (writable{}) {
+		w = writable{upperDir, workDir}
+	}
 	return p.container(w, b.process(args, env))
 }
 
 // buildMounts plans the mounts of a build: those of any container, but nothing
-// of the caller's own.
-func (p *planner) buildMounts(tmp string) error {
-	binds, err := bind.Parse(p.req.Binds, p.f.Cwd)
+// of the caller's own; dir is where relative sources of binds start.
+func (p *planner) buildMounts(tmp, dir string) error {
+	binds, err := bind.Both(p.req.Binds, p.req.Mounts, dir)
 	if err != nil {
 		return err
 	}

@@ -318,3 +318,39 @@ func TestHostileImage(t *testing.T) {
 		}
 	}
 }
+
+// TestBuildBinds: binds and mounts lie over what a build mounts itself, with
+// relative sources where the build was started.
+func TestBuildBinds(t *testing.T) {
+	f, img := machine(t, "", "")
+	b := request(img)
+	b.Binds, b.Mounts, b.BindDir = []string{"tmp:/tmp/x:ro"}, []string{"type=bind,src=/etc,dst=/opt/etc"}, "/"
+	got := computeBuild(t, b, f).Plan.String()
+	for _, line := range []string{"bind /tmp /tmp/x ro,nosuid,nodev\n", "bind /etc /opt/etc nosuid,nodev\n"} {
+		if strings.Index(got, line) < strings.Index(got, "mount tmpfs /tmp ") || !strings.Contains(got, line) {
+			t.Errorf("no %q in\n%s", line, got)
+		}
+	}
+	b.Binds = []string{"/none"}
+	if _, err := ComputeBuild(b, f); err == nil || hint.Of(err) == "" {
+		t.Errorf("a missing source: %v", err)
+	}
+	b.Mount = "/somewhere"
+	if c, err := ComputeBuild(b, f); err != nil || strings.Contains(c.Plan.String(), "/opt/etc") {
+		t.Errorf("on the host: %v", err)
+	}
+}
+
+func TestBuildWritableTmpfs(t *testing.T) {
+	f, img := machine(t, "", "")
+	b := request(img)
+	b.WritableTmpfs = true
+	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, "overlay / @image /build/upper /build/work") {
+		t.Errorf("what is writable has to stay so:\n%s", got)
+	}
+	b.Upper, b.Work = "", ""
+	c := computeBuild(t, b, f)
+	if got := c.Plan.String(); !strings.Contains(got, "overlay / @image @rw/upper @rw/work") || c.Owner == nil {
+		t.Errorf("owner %v\n%s", c.Owner, got)
+	}
+}

@@ -32,6 +32,8 @@ type Request struct {
 	// Binds are values of --bind: SOURCE[:TARGET[:OPTIONS]], separated by
 	// commas, with \: and \, for literal ones.
 	Binds []string
+	// Mounts are values of --mount, as bind.ParseMounts reads them.
+	Mounts []string
 	// Scratch are container paths that get an empty tmpfs.
 	Scratch []string
 	// Home is SOURCE[:TARGET], replacing the caller's home; empty means that.

@@ -59,7 +59,7 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	binds, err := bind.Parse(r.Binds, f.Cwd)
+	binds, err := bind.Both(r.Binds, r.Mounts, f.Cwd)
 	if err != nil {
 		return nil, err
 	}

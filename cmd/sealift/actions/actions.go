@@ -93,6 +93,8 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make host paths visible: `SOURCE[:TARGET[:ro|rw]]`, comma separated")
 	ui.Bind(flags, "bind", "BIND", "BINDPATH")
+	flags.StringArrayVar(&r.Mounts, "mount", nil, "the same as a record: `type=bind,source=PATH,destination=PATH[,ro]`")
+	ui.Bind(flags, "mount", "MOUNT")
 	flags.StringVarP(&r.Home, "home", "H", "", "home directory: `SOURCE[:TARGET]`")
 	ui.Bind(flags, "home", "HOME")
 	flags.BoolVar(&r.NoHome, "no-home", false, "do not mount the home directory")

@@ -15,10 +15,8 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
-	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
@@ -193,39 +191,4 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 		return errors.Join(err, syscall.Close(fd))
 	}
 	return server.Serve(fd)
-}
-
-// Runner returns how a build runs its scripts, with root emulated by e.
-func Runner(p *ui.Process, e identity.Emulation) build.Runner {
-	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x, e) }
-}
-
-func runScript(ctx context.Context, p *ui.Process, x build.Exec, e identity.Emulation) error {
-	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir, Notify: true})
-	if err != nil {
-		return err
-	}
-	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: p.Stderr, Stderr: p.Stderr}}
-	base := image.Info{Kind: image.SquashFS, FS: x.View}
-	if x.Base != "" {
-		if s.img, err = image.Open(x.Base, image.Options{}); err != nil {
-			return err
-		}
-		base = s.img.Info()
-	}
-	c, err := spec.ComputeBuild(spec.BuildRequest{
-		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
-		Test: x.Test, Emulation: e, Args: x.Args, Env: x.Env, Dir: x.Dir,
-	}, facts)
-	if err != nil {
-		return errors.Join(err, s.closeImage())
-	}
-	s.begin(c.Plan.Clone, facts)
-	defer s.close()
-	err = s.run(ctx, c)
-	var code ui.ExitStatus
-	if errors.As(err, &code) {
-		return fmt.Errorf("the script failed with exit status %d", int(code))
-	}
-	return err
 }

@@ -2,7 +2,8 @@
 //
 // Input: flags, and the name of a definition file or an image. It has
 // image/build compute the steps and take them, with package actions to run their
-// scripts. Output: the image, and a line for each step.
+// scripts. Output: the image, and a line for each step,
+// with the time that it took.
 package builds
 
 import (
@@ -15,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,26 +24,11 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
-	"github.com/sealift/sealift/cmd/sealift/images"
-	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/definition"
-	"github.com/sealift/sealift/runtime/identity"
 )
-
-// buildFlags are the flags of build that need work before they are options.
-type buildFlags struct {
-	build.Options
-	args, argFiles []string
-	format         images.Format
-	dryRun         bool
-	fakeroot       bool
-	emulation      string
-	disableCache   bool
-	remotes        remotes.Flags
-}
 
 // buildingGC is the garbage collector's percentage (debug.SetGCPercent) of a
 // build: of images with very many files it holds a tree in memory, which need
@@ -73,35 +60,14 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
+			if err := checkRefused(c.Flags()); err != nil {
+				return err
+			}
 			b.Output = args[0]
 			return run(p, c, &b, args[1])
 		},
 	}
-	flags := c.Flags()
-	flags.BoolVarP(&b.Sandbox, "sandbox", "s", false, "build a directory instead of a file")
-	ui.Bind(flags, "sandbox", "SANDBOX")
-	flags.BoolVarP(&b.Force, "force", "F", false, "replace an output that exists")
-	ui.Bind(flags, "force", "FORCE")
-	flags.BoolVarP(&b.NoTest, "notest", "T", false, "do not run the %test section")
-	ui.Bind(flags, "notest", "NOTEST")
-	flags.StringArrayVar(&b.args, "build-arg", nil, "value of a template: `NAME=VALUE`")
-	flags.StringArrayVar(&b.argFiles, "build-arg-file", nil, "`file` of such values, one per line")
-	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
-	flags.BoolVar(&b.Reproducible, "reproducible", false, "give equal outputs for equal inputs")
-	b.format.AddFlags(flags)
-	b.remotes.Add(flags)
-	flags.BoolVar(&b.NoCache, "no-cache", false, "make every step anew, and keep it for other builds")
-	flags.StringVar(&b.RebuildFrom, "rebuild-from", "",
-		"make the steps from `STEP` on anew: its number, or its name, such as post or STAGE:post")
-	flags.BoolVar(&b.disableCache, "disable-cache", false, "neither use nor keep steps of other builds")
-	ui.Bind(flags, "disable-cache", "DISABLE_CACHE")
-	flags.StringVar(&b.Profile, "profile", "",
-		"run the shell `COMMAND` in the image and put first what it reads, so that it starts faster from a slow disk")
-	flags.BoolVar(&b.dryRun, "dry-run", false, "print the steps, one per line, and do nothing")
-	flags.StringVar(&b.emulation, "root-emulation", string(identity.EmulateAuto),
-		"let scripts of an ordinary user give files away and become other users: `HOW` is auto, full, fast or off")
-	ui.Bind(flags, "root-emulation", "ROOT_EMULATION")
-	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")
+	b.add(c.Flags())
 	return c
 }
 
@@ -113,14 +79,10 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if err != nil {
 		return err
 	}
-	emulation, err := identity.ParseEmulation(b.emulation)
-	if err != nil {
-		return fmt.Errorf("--root-emulation: %w", err)
+	if b.Update && isImage(source) {
+		return hint.New(fmt.Sprintf("--update: %s is an image", source), "name a definition file to carry out over %s", b.Output)
 	}
-	if b.Codec, b.BlockSize, err = b.format.Options(); err != nil {
-		return err
-	}
-	if b.Arguments, err = buildArguments(b.argFiles, b.args); err != nil {
+	if err := b.settle(); err != nil {
 		return err
 	}
 	now, fixed, err := p.BuildTime()
@@ -128,7 +90,10 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return err
 	}
 	b.Reproducible = b.Reproducible || fixed
-	h := build.Host{Arch: runtime.GOARCH, Dir: p.Cwd, Version: buildcfg.Version}
+	h := build.Host{Dir: p.Cwd, Version: buildcfg.Version}
+	if err := setTarget(&h, b.arch, b.variant, runtime.GOARCH, os.DirFS("/")); err != nil {
+		return err
+	}
 	steps, err := fromdef.Compute(recipe, h, b.Options)
 	if err != nil {
 		return err
@@ -141,13 +106,15 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		}
 		return nil
 	}
-	e := build.Environment{
-		Host: h, Run: actions.Runner(p, emulation), Now: now, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		Powers:    fmt.Sprintf("emulation %s, root %t", emulation, os.Getuid() == 0),
-		Variables: p.Environ, Stdout: p.Stderr, Stderr: p.Stderr,
-		Progress: func(e build.Event) { progress(p, e) },
-		Note:     func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
-	}
+	return b.take(c.Context(), p, steps, h, now)
+}
+
+// take takes the steps, and tells of them.
+func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step, h build.Host, now time.Time) (err error) {
+	shown := newProgress(p, time.Now)
+	defer shown.close()
+	e := b.environment(p, shown)
+	e.Host, e.Now = h, now
 	if e.Registry, err = b.remotes.Client(p); err != nil {
 		return err
 	}
@@ -162,21 +129,25 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		}
 	}
 	debug.SetGCPercent(buildingGC)
-	return ui.Interruptible(c.Context(), func(ctx context.Context) error {
+	return ui.Interruptible(ctx, func(ctx context.Context) error {
 		if err := build.Run(ctx, steps, b.Options, e); err != nil {
 			return buildError{err}
 		}
+		shown.summary(b.Output)
 		return nil
 	})
 }
 
-// progress prints a line for each step.
-func progress(p *ui.Process, e build.Event) {
-	switch e.State {
-	case build.Begun:
-		p.Info("[%d/%d] %v", e.Number, e.Of, e.Step)
-	case build.Cached:
-		p.Info("[%d/%d] cached", e.Number, e.Of)
+// environment returns what the build works with, but for the host, the time and
+// the cache.
+func (b *buildFlags) environment(p *ui.Process, shown *progress) build.Environment {
+	return build.Environment{
+		Run: actions.Runner(p, b.scripts), UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Powers:    fmt.Sprintf("emulation %s, root %t", b.scripts.Emulation, os.Getuid() == 0),
+		Open:      len(b.scripts.Binds)+len(b.scripts.Mounts) > 0,
+		Variables: p.Environ, Stdout: shown.scripts(), Stderr: shown.scripts(),
+		Progress: shown.event,
+		Note:     func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
 	}
 }
 

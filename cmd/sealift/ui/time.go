@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -22,4 +23,18 @@ func (p *Process) BuildTime() (now time.Time, fixed bool, err error) {
 		}
 	}
 	return time.Now().Truncate(time.Second), false, nil
+}
+
+// Duration spells how long something took: "0.4s", "12s", "3m05s", "2h03m".
+func Duration(d time.Duration) string {
+	seconds := int(d.Round(time.Second) / time.Second)
+	switch {
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1fs", max(d, 0).Seconds())
+	case seconds < 60:
+		return fmt.Sprintf("%ds", seconds)
+	case seconds < 3600:
+		return fmt.Sprintf("%dm%02ds", seconds/60, seconds%60)
+	}
+	return fmt.Sprintf("%dh%02dm", seconds/3600, seconds/60%60)
 }

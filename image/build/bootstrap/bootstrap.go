@@ -43,6 +43,9 @@ type Source struct {
 	// Layered makes a layer of the source, for a stage that does more than to
 	// turn it into an image.
 	Layered bool
+	// Private keeps that layer from other builds: none will start from the same
+	// again.
+	Private bool
 }
 
 // Later tells an agent that cannot be built from yet.
@@ -75,13 +78,14 @@ type fetch struct {
 	// ref is the image of an OCI agent, path that of localimage.
 	ref  oci.Reference
 	path string
-	arch string
+	// platform is what the build is for.
+	platform oci.Platform
 }
 
 // New returns the step that starts a stage from an agent which is known and
 // not Later.
 func New(at build.At, s Source, h build.Host) (build.Step, error) {
-	f := &fetch{Source: s, at: at, arch: h.Arch}
+	f := &fetch{Source: s, at: at, platform: oci.Platform{OS: "linux", Arch: h.Arch, Variant: h.Variant}}
 	switch s.Agent {
 	case "scratch":
 	case "localimage":
@@ -122,7 +126,7 @@ func (s *fetch) String() string {
 	case "localimage":
 		return fmt.Sprintf("%v: start from %s", s.at, s.path)
 	}
-	return fmt.Sprintf("%v: start from %v for linux/%s", s.at, s.ref, s.arch)
+	return fmt.Sprintf("%v: start from %v for %v", s.at, s.ref, s.platform)
 }
 
 func (s *fetch) Run(ctx context.Context, b *build.Build) error {
@@ -132,20 +136,31 @@ func (s *fetch) Run(ctx context.Context, b *build.Build) error {
 	}
 	st := b.Start(s.at, o.source)
 	st.Layered, st.Config, st.Env, st.Base, st.Digest = s.Layered, o.raw, o.env, o.name, o.digest
-	k := key.New("base").String("agent", s.Agent)
-	if s.Layered {
-		if err := o.identify(k); err != nil {
-			return fmt.Errorf("%v: %w", s.at, err)
-		}
-	}
-	err = b.Layer(ctx, s.at, k, func() error {
-		st.Edit(func(root *tree.Node) error { return layOut(root, o.config, b.Time()) })
-		return nil
-	})
-	if err != nil {
+	if err := s.layer(ctx, b, o); err != nil {
 		return fmt.Errorf("%v: %w", s.at, err)
 	}
 	return nil
+}
+
+// layer makes a layer of the source with what every image has.
+func (s *fetch) layer(ctx context.Context, b *build.Build, o *opened) error {
+	edit := func() error {
+		b.Stage(s.at).Edit(func(root *tree.Node) error { return layOut(root, o.config, b.Time()) })
+		return nil
+	}
+	if s.Private && s.Layered {
+		if err := edit(); err != nil {
+			return err
+		}
+		return b.Keep(ctx, s.at, "base")
+	}
+	k := key.New("base").String("agent", s.Agent)
+	if s.Layered {
+		if err := o.identify(k); err != nil {
+			return err
+		}
+	}
+	return b.Layer(ctx, s.at, k, edit)
 }
 
 // layOut makes what every image has.
@@ -186,7 +201,7 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 }
 
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
-	img, err := oci.Open(ctx, s.ref, oci.Platform{OS: "linux", Arch: s.arch}, oci.Options{
+	img, err := oci.Open(ctx, s.ref, s.platform, oci.Options{
 		TempDir: b.WorkDir(), Registry: b.Registry, Documents: b.Documents(ctx),
 	})
 	if err != nil {
@@ -212,8 +227,8 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build) (*opened, error) 
 		return nil, err
 	}
 	b.Defer(f.Close)
-	if a := f.Arch(); a != "" && a != "unknown" && a != s.arch {
-		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", s.path, a, s.arch), "start from an image for %s", s.arch)
+	if a := f.Arch(); a != "" && a != "unknown" && a != s.platform.Arch {
+		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", s.path, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
 	}
 	source := stage.Local{File: f, IDs: b.IDs}
 	o := &opened{source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}

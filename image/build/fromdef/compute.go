@@ -9,6 +9,7 @@ package fromdef
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -32,6 +33,9 @@ func Compute(r *definition.Recipe, h build.Host, o build.Options) ([]build.Step,
 	}
 	r, err := r.Expand(o.Arguments, o.AllowUnused)
 	if err != nil {
+		return nil, err
+	}
+	if r, err = r.Select(o.Sections); err != nil {
 		return nil, err
 	}
 	c := computer{recipe: r, host: h, options: o, names: map[string]int{}}
@@ -85,7 +89,9 @@ func (c *computer) stage(i int) error {
 	if err := c.describe(s, at); err != nil {
 		return err
 	}
-	c.end(i, at)
+	if err := c.end(i, at); err != nil {
+		return err
+	}
 	return c.name(i)
 }
 
@@ -102,25 +108,51 @@ func (c *computer) name(i int) error {
 	return nil
 }
 
-func (c *computer) end(i int, at build.At) {
-	_, hasTest := c.recipe.Stages[i].Section("test")
+// runs refuses a script in a container whose programs do not run here.
+func (c *computer) runs(section string, line int) error {
+	err := c.host.Foreign
+	if err == nil {
+		return nil
+	}
+	return hint.Wrap(c.recipe.Errorf(line, "%%%s runs programs for %s: %v", section, c.host.Arch, err), "%s", hint.Of(err))
+}
+
+func (c *computer) end(i int, at build.At) error {
+	x, hasTest := c.recipe.Stages[i].Section("test")
 	last := i == len(c.recipe.Stages)-1
 	if last && c.options.Profile != "" {
+		if c.host.Foreign != nil {
+			return fmt.Errorf("--profile: %w", c.host.Foreign)
+		}
 		c.add(build.Measure(at, c.options.Profile))
 	}
 	if last {
 		c.add(build.Pack(at, c.options, c.recipe.Text))
 	}
 	if hasTest && !c.options.NoTest {
+		if err := c.runs("test", x.Line); err != nil {
+			return err
+		}
 		c.add(build.Test(at, last))
 	}
 	if last {
 		c.add(build.Commit(c.options))
 	}
+	return nil
 }
 
 // base adds the step that opens what the stage starts from.
 func (c *computer) base(s *definition.Stage, at build.At) error {
+	if c.options.Update && at.Index == len(c.recipe.Stages)-1 {
+		step, err := bootstrap.New(at, bootstrap.Source{
+			Agent: "localimage", From: c.options.Output, Layered: c.layered(s, at), Private: true,
+		}, c.host)
+		if err != nil {
+			return err
+		}
+		c.add(step)
+		return nil
+	}
 	agent, err := c.recipe.Agent(s)
 	if err != nil {
 		return err
@@ -201,11 +233,12 @@ func (c *computer) script(s *definition.Stage, name string, step func(command) b
 	if err != nil || !ok || strings.TrimSpace(x.Body) == "" {
 		return err
 	}
-	args := append(slices.Clone(x.Shell), x.Args...)
-	if x.Shell == nil {
-		args = append([]string{"/bin/sh", "-ex"}, x.Args...)
+	if name == "post" {
+		if err := c.runs("post", x.Line); err != nil {
+			return err
+		}
 	}
-	c.add(step(command{args, x.Body, x.Line}))
+	c.add(step(command{commandLine(x), x.Body, x.Line}))
 	return nil
 }
 

@@ -106,6 +106,33 @@ func TestComputeErrors(t *testing.T) {
 	}
 }
 
+// TestCommandLine: a script ends with the first command that fails, whether or
+// not its first line names a shell.
+func TestCommandLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"%post\n a\n":                           "/bin/sh -ex",
+		"%post -u\n a\n":                        "/bin/sh -ex -u",
+		"%post\n#!/bin/bash\n a\n":              "/bin/bash -ex",
+		"%post -u\n#!/bin/bash\n a\n":           "/bin/bash -ex -u",
+		"%post\n#!/bin/sh -f\n a\n":             "/bin/sh -f -ex",
+		"%post\n#!/usr/bin/env bash\n a\n":      "/usr/bin/env bash -ex",
+		"%post\n#!/usr/bin/env -S ksh -u\n a\n": "/usr/bin/env -S ksh -u -ex",
+		"%post\n#!/usr/bin/python3\n a\n":       "/usr/bin/python3",
+		"%post\n#!/usr/bin/fish\n a\n":          "/usr/bin/fish",
+		"%post -c /bin/bash\n a\n":              "/bin/bash",
+		"%post -c /bin/bash -e\n a\n":           "/bin/bash -e",
+	} {
+		r := parse(t, "x.def", "Bootstrap: scratch\n"+text)
+		x, ok, err := r.Script(&r.Stages[0], "post")
+		if err != nil || !ok {
+			t.Fatal(text, ok, err)
+		}
+		if got := strings.Join(commandLine(x), " "); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestRecipeFor(t *testing.T) {
 	for source, want := range map[string]string{
 		"oci:dir:tag":          "Bootstrap: oci\nFrom: dir:tag\n",

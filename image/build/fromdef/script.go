@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,8 +12,32 @@ import (
 
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/metadata"
 )
+
+// strict has a shell end with the first command that fails, and show commands.
+const strict = "-ex"
+
+// commandLine returns the program that reads a script, and its arguments. The
+// peers take a #! line for the comment that it is to their /bin/sh -ex. Here
+// the shell that it names is as strict, so that a command that fails ends the
+// build either way. What -c names is run as it is written, here and there.
+func commandLine(x definition.Script) []string {
+	shell := x.Shell
+	switch {
+	case shell == nil:
+		shell = []string{"/bin/sh", strict}
+	case x.Shebang && slices.ContainsFunc(strings.Fields(strings.Join(shell, " ")), isStrict):
+		shell = append(slices.Clone(shell), strict)
+	}
+	return slices.Concat(shell, x.Args)
+}
+
+// isStrict tells the shells that know the options of sh(1p).
+func isStrict(word string) bool {
+	return slices.Contains([]string{"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}, path.Base(word))
+}
 
 // String returns the interpreter and the place of the script.
 func (c command) String() string {
@@ -97,7 +122,7 @@ func (s *post) Run(ctx context.Context, b *build.Build) error {
 	image := b.Stage(s.at).Env
 	k := key.New("post").Strings("args", s.args).String("script", s.body).
 		Strings("environment", metadata.ScriptEnvironment(nil, image))
-	return s.failed("post", s.at, b.Layer(ctx, s.at, k, func() error {
+	return s.failed("post", s.at, b.ScriptLayer(ctx, s.at, k, func() error {
 		return b.Script(ctx, s.at, s.body, build.Exec{
 			Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
 		})

@@ -1,0 +1,90 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/launch"
+	"github.com/sealift/sealift/runtime/spec"
+)
+
+// Scripts says how a build runs its scripts.
+type Scripts struct {
+	// Emulation is what root seems to be able to do.
+	Emulation identity.Emulation
+	// Binds and Mounts are values of --bind and --mount for scripts in
+	// containers.
+	Binds, Mounts []string
+	// WritableTmpfs lets %test change the image, and forgets the changes.
+	WritableTmpfs bool
+}
+
+// Runner returns what runs the scripts of a build. All that they print goes to
+// Exec.Stdout, in the order in which they print it.
+func Runner(p *ui.Process, s Scripts) build.Runner {
+	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x, s) }
+}
+
+func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err error) {
+	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir, Notify: true})
+	if err != nil {
+		return err
+	}
+	out, drain, err := stream(x.Stdout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drain()) }()
+	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: out, Stderr: out}}
+	base := image.Info{Kind: image.SquashFS, FS: x.View}
+	if x.Base != "" {
+		if s.img, err = image.Open(x.Base, image.Options{}); err != nil {
+			return err
+		}
+		base = s.img.Info()
+		base.Arch = "" // the build has made sure that its programs run
+	}
+	c, err := spec.ComputeBuild(spec.BuildRequest{
+		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
+		Test: x.Test, Emulation: o.Emulation, Args: x.Args, Env: x.Env, Dir: x.Dir,
+		Binds: o.Binds, Mounts: o.Mounts, BindDir: p.Cwd, WritableTmpfs: x.Test && o.WritableTmpfs,
+	}, facts)
+	if err != nil {
+		return errors.Join(err, s.closeImage())
+	}
+	s.begin(c.Plan.Clone, facts)
+	defer s.close()
+	err = s.run(ctx, c)
+	var code ui.ExitStatus
+	if errors.As(err, &code) {
+		return fmt.Errorf("the script failed with exit status %d", int(code))
+	}
+	return err
+}
+
+// stream returns a file for a container to write to, what reaches w. drain,
+// called when the container has ended, waits until all of it did; it fails
+// where w does.
+func stream(w io.Writer) (f *os.File, drain func() error, err error) {
+	if f, ok := w.(*os.File); ok {
+		return f, func() error { return nil }, nil
+	}
+	r, f, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(w, r)
+		copied <- errors.Join(err, r.Close()) // who writes on finds nobody
+	}()
+	return f, func() error { return errors.Join(f.Close(), <-copied) }, nil
+}

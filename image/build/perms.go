@@ -1,0 +1,20 @@
+package build
+
+import "github.com/sealift/sealift/image/tree"
+
+// ownerAccess lets the owner read and write every file, search every directory
+// and execute what anyone may: chmod u+rwX. Links have no mode of their own.
+func ownerAccess(root *tree.Node) error {
+	for _, n := range root.Walk() {
+		switch {
+		case n.Type() == tree.TypeDir:
+			n.Mode |= 0o700
+		case n.Type() != tree.TypeSymlink:
+			n.Mode |= 0o600
+			if n.Mode&0o111 != 0 {
+				n.Mode |= 0o100
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package bind
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+func TestParseMounts(t *testing.T) {
+	for value, want := range map[string][]Bind{
+		"type=bind,source=/a,destination=/b":                   {{"/a", "/b", false}},
+		"type=bind,src=/a,dst=/b,ro":                           {{"/a", "/b", true}},
+		"type=bind,src=a/,target=/b/,readonly=true":            {{"/cwd/a", "/b", true}},
+		"ro=false,dst=/b,src=/a,type=bind":                     {{"/a", "/b", false}},
+		`type=bind,"src=/a,b",dst=/c=d`:                        {{"/a,b", "/c=d", false}},
+		"type=bind,src=/a,dst=/b\ntype=bind,src=/,dst=/host\n": {{"/a", "/b", false}, {"/", "/host", false}},
+	} {
+		if got, err := ParseMounts([]string{value}, "/cwd"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", value, got, err)
+		}
+	}
+	if got, err := ParseMounts(nil, "/"); got != nil || err != nil {
+		t.Errorf("nothing: %v, %v", got, err)
+	}
+}
+
+func TestParseMountsFails(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                                 "it is empty",
+		"source=/a,destination=/b":         `type ""`,
+		"type=tmpfs,destination=/b":        `type "tmpfs"`,
+		"type=bind,destination=/b":         "the source is empty",
+		"type=bind,source=/a":              `destination "" is not an absolute path`,
+		"type=bind,source=/a,dst=b":        `destination "b" is not`,
+		"type=bind,source=/a,dst=/":        "root directory",
+		"type=bind,source=/a,dst=/b,ro=no": "ro=no",
+		"type=bind,source=/a,dst=/b,x=1":   `unknown option "x"`,
+		"type=bind,source=/a,dst=/b,id=1":  "option id is not supported",
+	} {
+		_, err := ParseMounts([]string{value}, "/")
+		if err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
+			t.Errorf("%q: %v, hint %q", value, err, hint.Of(err))
+		}
+	}
+	if _, err := ParseMounts([]string{`type=bind,"src=/a`}, "/"); err == nil {
+		t.Error("an open quote is accepted")
+	}
+}
+
+func TestBoth(t *testing.T) {
+	got, err := Both([]string{"/a:/b"}, []string{"type=bind,src=c,dst=/d"}, "/cwd")
+	if want := []Bind{{"/a", "/b", false}, {"/cwd/c", "/d", false}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range [][2]string{{"", "type=bind,src=/c,dst=/d"}, {"/a", "x"}} {
+		if _, err := Both(bad[:1], bad[1:], "/"); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}

@@ -48,8 +48,13 @@ var layers = map[string][]string{
 	"image/sandbox":           {"image/tree", "starter/owner"},
 	"image/output":            {},
 	"image/registry":          {},
-	"image/oci":               {"image/oci/compression", "image/output", "image/registry", "image/tree"},
+	"image/oci":               {
+		"image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/registry", "image/tree",
+	},
 	"image/oci/compression":   {},
+	"image/oci/daemon":        {},
+	"image/oci/members":       {},
+	"image/oras":              {"image/registry"},
 	"image/definition":        {},
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
@@ -74,7 +79,10 @@ var layers = map[string][]string{
 		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
-	"image/build/bootstrap": {"image", "image/build", "image/build/key", "image/metadata", "image/oci", "image/stage", "image/tree"},
+	"image/build/bootstrap": {
+		"image", "image/build", "image/build/key", "image/metadata", "image/oci", "image/oras", "image/registry", "image/stage",
+		"image/tree",
+	},
 	"image/build/fromdef": {
 		"image/build", "image/build/bootstrap", "image/build/key", "image/definition", "image/files", "image/metadata",
 		"image/scif", "image/tree",

@@ -117,8 +117,10 @@ type Environment struct {
 	Open bool
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
-	// Registry reads from registries.
+	// Registry reads from registries, and Daemon is the address of the Docker
+	// daemon (oci.Options).
 	Registry *registry.Client
+	Daemon   string
 	// Now is the time that the build happens at, to the second.
 	Now time.Time
 	// UID and GID are the caller's: what of an overlay belongs to them is the

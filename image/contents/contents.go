@@ -41,8 +41,10 @@ type FS interface {
 type Options struct {
 	// Arch is the Go name of the architecture that is wanted of an OCI image.
 	Arch string
-	// Registry reads from registries.
+	// Registry reads from registries; Daemon is the address of the Docker daemon
+	// (oci.Options).
 	Registry *registry.Client
+	Daemon   string
 	// TempDir receives an unnamed file as large as a compressed archive is
 	// decompressed; nothing else is written there.
 	TempDir string
@@ -64,7 +66,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 		return nil, err
 	}
 	if isOCI {
-		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, oci.Options{TempDir: o.TempDir, Registry: o.Registry})
+		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, oci.Options{TempDir: o.TempDir, Daemon: o.Daemon, Registry: o.Registry})
 		return &Source{name: name, oci: img}, err
 	}
 	f, err := image.Open(name, image.Options{})
@@ -78,7 +80,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 // or by what lies at the path.
 func reference(name string) (ref oci.Reference, isOCI bool, err error) {
 	transport, _, found := strings.Cut(name, ":")
-	if found && slices.Contains([]string{oci.Docker, oci.Layout, oci.LayoutArchive, oci.DockerArchive}, transport) {
+	if found && slices.Contains([]string{oci.Docker, oci.DockerDaemon, oci.Layout, oci.LayoutArchive, oci.DockerArchive}, transport) {
 		ref, err = oci.ParseReference(name)
 		return ref, true, err
 	}

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"archive/tar"
 	"bytes"
 	"fmt"
 	"os"
@@ -273,31 +272,4 @@ func TestArchiveIndex(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
-}
-
-// TestArchiveMembers enters headers that an index must refuse or pass over.
-func TestArchiveMembers(t *testing.T) {
-	at := bytes.NewReader(nil)
-	members := map[string]member{}
-	for _, h := range []*tar.Header{{Name: "d/", Typeflag: tar.TypeDir}, {Name: "f", Typeflag: tar.TypeFifo}, {Name: "./a", Typeflag: tar.TypeReg, Size: 3}} {
-		if err := addMember(members, h, at); err != nil {
-			t.Error(err)
-		}
-	}
-	if len(members) != 1 || members["a"].size != 3 {
-		t.Errorf("members %+v", members)
-	}
-	for _, h := range []*tar.Header{
-		{Name: "s", Typeflag: tar.TypeGNUSparse},
-		{Name: "s", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"GNU.sparse.major": "1"}},
-		{Name: "/x/../a", Typeflag: tar.TypeReg},
-	} {
-		if err := addMember(members, h, at); err == nil {
-			t.Errorf("%+v accepted", h)
-		}
-	}
-	for i := range maxMembers {
-		members[fmt.Sprint(i)] = member{}
-	}
-	wantError(t, addMember(members, &tar.Header{Name: "z", Typeflag: tar.TypeReg}, at), "more than 100000 files", "")
 }

@@ -36,9 +36,11 @@ type Image struct {
 
 // Options are what Open works with.
 type Options struct {
-	// TempDir receives, for a compressed archive only, a file without a name as
-	// large as the archive decompressed.
+	// TempDir receives, for a compressed archive and an image of a daemon only, a
+	// file without a name as large as the archive decompressed.
 	TempDir string
+	// Daemon is the address of the Docker daemon, as daemon.Save has it.
+	Daemon string
 	// Registry reads from registries; images elsewhere need none.
 	Registry *registry.Client
 	// Documents, if not nil, keeps manifests and configurations of images in
@@ -64,6 +66,8 @@ func open(ctx context.Context, ref Reference, p Platform, o Options) (_ *Image, 
 		src, err = openRemote(ctx, ref.Registry, o)
 	case Layout:
 		src, err = openDirectory(ref.Path)
+	case DockerDaemon:
+		src, err = openDaemon(ctx, ref.Path, o)
 	default:
 		src, err = openArchive(ctx, ref.Path, o.TempDir)
 	}
@@ -84,7 +88,7 @@ func (img *Image) findIn(ctx context.Context, ref Reference, p Platform) error {
 	if r, ok := img.source.(*remote); ok {
 		return img.findRemote(ctx, r, p)
 	}
-	if ref.Transport == DockerArchive {
+	if ref.Transport == DockerArchive || ref.Transport == DockerDaemon {
 		return img.findDocker(ctx, ref.Tag, p)
 	}
 	if ref.Transport == AnyArchive && !img.holds(ctx, v1.ImageLayoutFile) {

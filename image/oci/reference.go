@@ -14,6 +14,7 @@ const (
 	Layout        = "oci"
 	LayoutArchive = "oci-archive"
 	DockerArchive = "docker-archive"
+	DockerDaemon  = "docker-daemon"
 	// AnyArchive is either archive, whichever Open finds; ParseReference does
 	// not know it. Where a file is both, as docker save makes them, it is
 	// read as a LayoutArchive.
@@ -26,7 +27,8 @@ type Reference struct {
 	Transport string
 	// Registry is where a Docker image is.
 	Registry registry.Reference
-	// Path is a directory for Layout, a file for the others.
+	// Path is a directory for Layout, an image's name for DockerDaemon, a file for
+	// the others.
 	Path string
 	// Tag selects among several images in the place: the value of the
 	// annotation org.opencontainers.image.ref.name in a layout, name:tag in a
@@ -35,9 +37,9 @@ type Reference struct {
 }
 
 // ParseReference reads "docker://NAME", as registry.ParseReference has it, or
-// "oci:DIR[:TAG]", "oci-archive:FILE[:TAG]" or "docker-archive:FILE[:NAME[:TAG]]",
-// as Apptainer and skopeo spell them: the path ends at the first colon. "//"
-// after the transport may be there or not.
+// "docker-daemon:NAME", "oci:DIR[:TAG]", "oci-archive:FILE[:TAG]" or
+// "docker-archive:FILE[:NAME[:TAG]]", as Apptainer and skopeo spell them: the path
+// ends at the first colon. "//" after the transport may be there or not.
 func ParseReference(s string) (Reference, error) {
 	transport, rest, found := strings.Cut(s, ":")
 	switch {
@@ -46,7 +48,9 @@ func ParseReference(s string) (Reference, error) {
 	case transport == Docker:
 		r, err := registry.ParseReference(rest)
 		return Reference{Transport: Docker, Registry: r}, err
-	case transport != Layout && transport != LayoutArchive && transport != DockerArchive:
+	case transport == DockerDaemon && strings.TrimPrefix(rest, "//") != "":
+		return Reference{Transport: DockerDaemon, Path: strings.TrimPrefix(rest, "//")}, nil
+	case transport != Layout && transport != LayoutArchive && transport != DockerArchive && transport != DockerDaemon:
 		return Reference{}, unknownTransport(s, fmt.Sprintf("has the unknown transport %q", transport))
 	}
 	path, tag, tagged := strings.Cut(strings.TrimPrefix(rest, "//"), ":")
@@ -61,7 +65,7 @@ func ParseReference(s string) (Reference, error) {
 
 func unknownTransport(s, what string) error {
 	return hint.New(fmt.Sprintf("image reference %q %s", s, what),
-		"begin it with one of %s:, %s:, %s:, %s:", Docker, Layout, LayoutArchive, DockerArchive)
+		"begin it with one of %s:, %s:, %s:, %s:, %s:", Docker, DockerDaemon, Layout, LayoutArchive, DockerArchive)
 }
 
 // String returns the form that ParseReference reads.

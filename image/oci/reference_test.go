@@ -15,6 +15,7 @@ func TestParseReference(t *testing.T) {
 		"oci:dir:quay.io/x/y:1":            {Transport: Layout, Path: "dir", Tag: "quay.io/x/y:1"},
 		"oci-archive:f.tar:v1":             {Transport: LayoutArchive, Path: "f.tar", Tag: "v1"},
 		"docker-archive:f.tar:busybox:1.3": {Transport: DockerArchive, Path: "f.tar", Tag: "busybox:1.3"},
+		"docker-daemon:team/app:1":         {Transport: DockerDaemon, Path: "team/app:1"},
 		"docker://debian:12":               {Transport: Docker, Registry: registry.Reference{Host: "index.docker.io", Repository: "library/debian", Tag: "12"}},
 	} {
 		got, err := ParseReference(s)
@@ -32,6 +33,7 @@ func TestParseReferenceRejects(t *testing.T) {
 	for s, text := range map[string]string{
 		"":                "has no transport",
 		"image.tar":       "has no transport",
+		"docker-daemon:":  "has no path",
 		"docker:":         "does not name an image of a registry",
 		"dokcer://alpine": `unknown transport "dokcer"`,
 		"OCI:dir":         `unknown transport "OCI"`,
@@ -44,7 +46,7 @@ func TestParseReferenceRejects(t *testing.T) {
 		wantError(t, err, text, "")
 	}
 	_, err := ParseReference("dokcer://alpine")
-	wantError(t, err, "unknown", "begin it with one of docker:, oci:, oci-archive:, docker-archive:")
+	wantError(t, err, "unknown", "begin it with one of docker:, docker-daemon:, oci:, oci-archive:, docker-archive:")
 }
 
 func FuzzParseReference(f *testing.F) {

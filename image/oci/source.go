@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"archive/tar"
 	"bufio"
 	"context"
 	"errors"
@@ -9,13 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/compression"
+	"github.com/sealift/sealift/image/oci/daemon"
+	"github.com/sealift/sealift/image/oci/members"
 	"github.com/sealift/sealift/image/output"
 )
 
@@ -76,17 +75,8 @@ func regularSize(f *os.File) (int64, error) {
 // archive is a tar file whose members are read where they lie.
 type archive struct {
 	*os.File
-	members map[string]member
+	files members.Index
 }
-
-// member is a file of an archive: its bytes from offset on, or another name.
-type member struct {
-	offset, size int64
-	link         string // cleaned name of another member; "" for a file
-}
-
-// maxMembers bounds the files of an archive; a large image has hundreds.
-const maxMembers = 100000
 
 // openArchive opens an archive. A compressed one is decompressed into a file
 // in tempDir that has no name.
@@ -103,12 +93,7 @@ func openArchive(ctx context.Context, name, tempDir string) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := index(ctx, f)
-	if err != nil {
-		f.Close()
-		return nil, damaged("tar archive: %w", err)
-	}
-	return &archive{f, members}, nil
+	return openIndexed(ctx, f)
 }
 
 // plainArchive returns f, or a decompressed copy after closing f.
@@ -130,8 +115,7 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 		return nil, err
 	}
 	if how == compression.None {
-		_, err := f.Seek(0, io.SeekStart)
-		return plain, err
+		return plain, nil
 	}
 	decoder, err := compression.NewDecoder(how, buffered)
 	if err != nil {
@@ -148,7 +132,33 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 	return plain, nil
 }
 
-// spool copies r, which decompresses raw, into f and rewinds f.
+// openDaemon gets an image from a Docker daemon and opens the archive that it is.
+func openDaemon(ctx context.Context, name string, o Options) (source, error) {
+	f, err := output.Unnamed(o.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := daemon.Save(ctx, o.Daemon, name, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return openIndexed(ctx, f)
+}
+
+// openIndexed opens a plain archive, which it closes if it cannot.
+func openIndexed(ctx context.Context, f *os.File) (source, error) {
+	_, err := f.Seek(0, io.SeekStart)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	files, err := members.List(ctx, f)
+	if err != nil {
+		f.Close()
+		return nil, damaged("tar archive: %w", err)
+	}
+	return &archive{f, files}, nil
+}
+
+// spool copies r, which decompresses raw, into f.
 func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio compression.Expansion) error {
 	buf := make([]byte, 256<<10)
 	for out := int64(0); ; {
@@ -158,8 +168,7 @@ func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio compr
 		}
 		out += int64(n)
 		if err == io.EOF {
-			_, err = f.Seek(0, io.SeekStart)
-			return err
+			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -173,75 +182,10 @@ func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio compr
 	}
 }
 
-// index lists the members of a tar file without reading their content.
-func index(ctx context.Context, f io.ReadSeeker) (map[string]member, error) {
-	members := make(map[string]member)
-	r := tar.NewReader(f)
-	for {
-		h, err := r.Next()
-		if err == io.EOF {
-			return members, nil
-		}
-		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-			return nil, err
-		}
-		if err := errors.Join(ctx.Err(), addMember(members, h, f)); err != nil {
-			return nil, fmt.Errorf("entry %q: %w", h.Name, err)
-		}
-	}
-}
-
-// addMember enters one header, after which f stands at the content.
-func addMember(members map[string]member, h *tar.Header, f io.Seeker) error {
-	name := cleanMember(h.Name)
-	var m member
-	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeGNUSparse:
-		if sparse(h) {
-			return hint.New("is a sparse file", "make the archive again without --sparse")
-		}
-		offset, err := f.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
-		}
-		m = member{offset: offset, size: h.Size}
-	case tar.TypeSymlink:
-		m.link = cleanMember(path.Join(path.Dir(name), h.Linkname))
-	case tar.TypeLink:
-		m.link = cleanMember(h.Linkname)
-	default:
-		return nil
-	}
-	if _, twice := members[name]; twice {
-		return errors.New("occurs twice")
-	}
-	if len(members) >= maxMembers {
-		return fmt.Errorf("more than %d files", maxMembers)
-	}
-	members[name] = m
-	return nil
-}
-
-func sparse(h *tar.Header) bool {
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return h.Typeflag == tar.TypeGNUSparse
-}
-
-// cleanMember makes the names of one file equal; it is only ever a map key.
-func cleanMember(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
-
 func (a *archive) open(_ context.Context, name string, _ int64) (*blob, error) {
-	m, ok := a.members[cleanMember(name)]
-	// A layer that an image has twice is a link in docker save's output.
-	for hops := 0; ok && m.link != "" && hops < 8; hops++ {
-		m, ok = a.members[m.link]
+	offset, size, err := a.files.Find(name)
+	if err != nil {
+		return nil, err
 	}
-	if !ok || m.link != "" {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return &blob{io.NewSectionReader(a.File, m.offset, m.size), io.NopCloser(nil), m.size}, nil
+	return &blob{io.NewSectionReader(a.File, offset, size), io.NopCloser(nil), size}, nil
 }

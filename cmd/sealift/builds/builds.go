@@ -49,10 +49,10 @@ func Command(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file or another image",
 		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, or an image to convert:
-docker://[HOST/]PATH[:TAG][@DIGEST] from a registry, oci:DIRECTORY[:TAG],
-oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file,
-or a directory. OUTPUT appears when everything has succeeded, the %test section
-included.
+docker://[HOST/]PATH[:TAG][@DIGEST] or, for a SIF, oras:// of the same form from
+a registry, docker-daemon:NAME, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
+docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file, or a directory. OUTPUT
+appears when everything has succeeded, the %test section included.
 
 With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
@@ -118,6 +118,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	if e.Registry, err = b.remotes.Client(p); err != nil {
 		return err
 	}
+	e.Daemon = b.remotes.Daemon
 	if !b.disableCache {
 		c, err := caches.Open(p)
 		if err != nil {

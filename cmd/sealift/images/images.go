@@ -54,7 +54,9 @@ func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source,
 	if err != nil {
 		return nil, err
 	}
-	return contents.Open(ctx, name, contents.Options{Arch: o.arch, Registry: client, TempDir: temp})
+	return contents.Open(ctx, name, contents.Options{
+		Arch: o.arch, Registry: client, Daemon: o.remotes.Daemon, TempDir: temp,
+	})
 }
 
 // withFiles calls f with the files of the image that name says. Signals end the

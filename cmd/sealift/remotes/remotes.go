@@ -20,6 +20,8 @@ import (
 type Flags struct {
 	authFile, user, password string
 	plainHTTP                bool
+	// Daemon is the address of the Docker daemon.
+	Daemon string
 }
 
 // Add adds the flags.
@@ -30,12 +32,17 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	ui.Bind(flags, "docker-username", "DOCKER_USERNAME")
 	flags.StringVar(&f.password, "docker-password", "", "password for the registry; the variable is safer")
 	ui.Bind(flags, "docker-password", "DOCKER_PASSWORD")
+	flags.StringVar(&f.Daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
+	ui.Bind(flags, "docker-host", "DOCKER_HOST")
 	flags.BoolVar(&f.plainHTTP, "no-https", false, "speak to registries without TLS")
 	ui.Bind(flags, "no-https", "NOHTTPS")
 }
 
 // Client returns a client of registries.
 func (f *Flags) Client(p *ui.Process) (*registry.Client, error) {
+	if f.Daemon == "" {
+		f.Daemon = p.Variable("DOCKER_HOST")
+	}
 	find, err := registry.Logins(registry.Credentials{Username: f.user, Password: f.password}, f.files(p))
 	if err != nil {
 		return nil, err

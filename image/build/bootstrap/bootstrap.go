@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 	"slices"
@@ -20,16 +21,19 @@ import (
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/oras"
+	"github.com/sealift/sealift/image/registry"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
 )
 
 // The agents that a stage can start from, and those that other builders have.
 var (
-	ociAgents   = []string{"docker", "docker-archive", "oci", "oci-archive"}
+	ociAgents   = []string{"docker", "docker-archive", "docker-daemon", "oci", "oci-archive"}
+	sifAgents   = []string{"oras"}
 	localAgents = []string{"localimage", "scratch"}
 	laterAgents = []string{
-		"docker-daemon", "library", "oras", "shub", "yum", "dnf", "debootstrap",
+		"library", "shub", "yum", "dnf", "debootstrap",
 		"arch", "zypper", "busybox", "buildkit", "dockerfile",
 	}
 )
@@ -53,7 +57,7 @@ func Later(agent string) bool { return slices.Contains(laterAgents, agent) }
 
 // WithAgents adds to an error what can be built from.
 func WithAgents(err error) error {
-	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, localAgents), ", "))
+	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, sifAgents, localAgents), ", "))
 }
 
 // Split returns the agent and the From value of an image's name: TRANSPORT:REST,
@@ -63,7 +67,7 @@ func Split(source string) (agent, from string, err error) {
 	switch {
 	case !ok || strings.ContainsRune(agent, '/'):
 		return "localimage", source, nil
-	case slices.Contains(ociAgents, agent):
+	case slices.Contains(ociAgents, agent) || slices.Contains(sifAgents, agent):
 		return agent, from, nil
 	case Later(agent):
 		return "", "", WithAgents(fmt.Errorf("build from %s: agent %s is not supported yet", metadata.WithoutUser(source), agent))
@@ -75,9 +79,11 @@ func Split(source string) (agent, from string, err error) {
 type fetch struct {
 	Source
 	at build.At
-	// ref is the image of an OCI agent, path that of localimage.
-	ref  oci.Reference
-	path string
+	// ref is the image of an OCI agent, artifact that of oras, path that of
+	// localimage.
+	ref      oci.Reference
+	artifact registry.Reference
+	path     string
 	// platform is what the build is for.
 	platform oci.Platform
 }
@@ -90,12 +96,17 @@ func New(at build.At, s Source, h build.Host) (build.Step, error) {
 	case "scratch":
 	case "localimage":
 		f.path = absolute(h.Dir, s.From)
+	case "oras":
+		var err error
+		if f.artifact, err = registry.ParseReference(s.From); err != nil {
+			return nil, err
+		}
 	default:
 		var err error
 		if f.ref, err = oci.ParseReference(f.image()); err != nil {
 			return nil, err
 		}
-		if f.ref.Transport != oci.Docker {
+		if f.ref.Transport != oci.Docker && f.ref.Transport != oci.DockerDaemon {
 			f.ref.Path = absolute(h.Dir, f.ref.Path)
 		}
 	}
@@ -125,6 +136,8 @@ func (s *fetch) String() string {
 		return fmt.Sprintf("%v: start from nothing", s.at)
 	case "localimage":
 		return fmt.Sprintf("%v: start from %s", s.at, s.path)
+	case "oras":
+		return fmt.Sprintf("%v: start from oras://%v", s.at, s.artifact)
 	}
 	return fmt.Sprintf("%v: start from %v for %v", s.at, s.ref, s.platform)
 }
@@ -195,14 +208,16 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 	case "scratch":
 		return &opened{source: stage.Scratch{}, identify: func(*key.Key) error { return nil }}, nil
 	case "localimage":
-		return s.openLocal(ctx, b)
+		return s.openLocal(ctx, b, s.path, s.path)
+	case "oras":
+		return s.openArtifact(ctx, b)
 	}
 	return s.openOCI(ctx, b)
 }
 
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 	img, err := oci.Open(ctx, s.ref, s.platform, oci.Options{
-		TempDir: b.WorkDir(), Registry: b.Registry, Documents: b.Documents(ctx),
+		TempDir: b.WorkDir(), Daemon: b.Daemon, Registry: b.Registry, Documents: b.Documents(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -221,14 +236,33 @@ func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 	}, nil
 }
 
-func (s *fetch) openLocal(ctx context.Context, b *build.Build) (*opened, error) {
-	f, err := image.Open(s.path, image.Options{})
+// openArtifact opens a SIF file of a registry, which is fetched if it is not in
+// the cache.
+func (s *fetch) openArtifact(ctx context.Context, b *build.Build) (*opened, error) {
+	name := fmt.Sprintf("oras://%v", s.artifact)
+	if b.Registry == nil {
+		return nil, fmt.Errorf("%s: no registry can be reached from here", name)
+	}
+	found, err := oras.Find(ctx, b.Registry, s.artifact)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	f, err := b.Fetch(ctx, found.Digest, name, func(w io.Writer) error { return found.Copy(ctx, w) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), name)
+}
+
+// openLocal opens the image at a path, which errors call by its name.
+func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string) (*opened, error) {
+	f, err := image.Open(path, image.Options{})
 	if err != nil {
 		return nil, err
 	}
 	b.Defer(f.Close)
 	if a := f.Arch(); a != "" && a != "unknown" && a != s.platform.Arch {
-		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", s.path, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
+		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", name, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
 	}
 	source := stage.Local{File: f, IDs: b.IDs}
 	o := &opened{source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}

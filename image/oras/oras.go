@@ -1,0 +1,88 @@
+// Package oras gets SIF files that lie in registries as artifacts, as Apptainer
+// and SingularityCE push them: a manifest of one layer, the file.
+//
+// Input: a registry's client and a reference. Output: the file, verified as it
+// comes. It knows nothing of what a SIF holds.
+package oras
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/registry"
+)
+
+// layerType is the media type of the layer that is a SIF file. Old versions of
+// the peers left the "v1" out.
+const (
+	layerType    = "application/vnd.sylabs.sif.layer.v1.sif"
+	oldLayerType = "appliciation/vnd.sylabs.sif.layer.tar"
+)
+
+// File is a SIF file in a registry.
+type File struct {
+	repo *registry.Repository
+	// Digest is "sha256:" and 64 hexadecimal digits, Size in bytes.
+	Digest string
+	Size   int64
+}
+
+// manifest is what matters of an artifact's manifest: manifest.md of the OCI
+// image format.
+type manifest struct {
+	Layers []struct {
+		MediaType string `json:"mediaType"`
+		Digest    string `json:"digest"`
+		Size      int64  `json:"size"`
+	} `json:"layers"`
+}
+
+// Find looks a file up by what the reference names.
+func Find(ctx context.Context, c *registry.Client, ref registry.Reference) (*File, error) {
+	repo, err := c.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := repo.Manifest(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var m manifest
+	if err := json.Unmarshal(raw.Raw, &m); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", raw.Digest, err)
+	}
+	if len(m.Layers) == 1 && (m.Layers[0].MediaType == layerType || m.Layers[0].MediaType == oldLayerType) {
+		l := m.Layers[0]
+		if sum, ok := strings.CutPrefix(l.Digest, "sha256:"); !ok || len(sum) != 2*sha256.Size || l.Size < 0 {
+			return nil, fmt.Errorf("manifest %s: its layer has the digest %.140q and %d bytes", raw.Digest, l.Digest, l.Size)
+		}
+		return &File{repo, l.Digest, l.Size}, nil
+	}
+	return nil, hint.Wrap(errors.New("this is no SIF file"), "for a container image write docker:// instead of oras://")
+}
+
+// Copy writes the file to w. It is verified at the end: on an error, what was
+// written is worth nothing.
+func (f *File) Copy(ctx context.Context, w io.Writer) (err error) {
+	r, err := f.repo.Blob(ctx, f.Digest, f.Size)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != f.Digest {
+		return hint.Wrap(fmt.Errorf("the registry sent a file of digest %s instead of %s", got, f.Digest),
+			"the image in the registry is damaged; it has to be pushed again")
+	}
+	return nil
+}

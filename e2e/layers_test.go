@@ -95,9 +95,10 @@ var layers = map[string][]string{
 	"runtime/view":     {"image"},
 	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
 	"runtime/identity": {"runtime/host", "starter/plan"},
+	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
 	"runtime/spec": {
-		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/shell",
-		"runtime/view", "starter/plan",
+		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/payload",
+		"runtime/shell", "runtime/view", "starter/plan",
 	},
 	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/owner", "starter/plan"},
 	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
@@ -105,7 +106,7 @@ var layers = map[string][]string{
 	"cmd/sealift/ui": {},
 	"cmd/sealift/images": {
 		"cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/output", "image/sandbox",
-		"image/squashfs/codec", "image/squashfs/writer",
+		"image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",

@@ -92,7 +92,7 @@ one that was not found.`,
 	root.Flags().Bool("version", false, "print the version") // without -v, which the peers use for --verbose
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ui.UsageError(c, err) })
 	root.AddCommand(actions.Commands(p)...)
-	root.AddCommand(builds.Command(p), caches.Command(p), images.Command(p), images.InspectCommand(p), versionCommand(p))
+	root.AddCommand(builds.Command(p), caches.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p))
 	return root
 }
 

@@ -22,15 +22,22 @@ type Data struct {
 }
 
 // Attributes are the texts of the metadata. Environment is by the absolute
-// path of the script, without the scripts that are in every image.
+// path of the script, without the scripts that are in every image; Apps by the
+// name of the application.
 type Attributes struct {
+	Apps map[string]AppAttributes `json:"apps,omitempty"`
+	AppAttributes
+	Deffile     string `json:"deffile,omitempty"`
+	Startscript string `json:"startscript,omitempty"`
+}
+
+// AppAttributes are those of Attributes that are shown of an application too.
+type AppAttributes struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Runscript   string            `json:"runscript,omitempty"`
 	Test        string            `json:"test,omitempty"`
 	Helpfile    string            `json:"helpfile,omitempty"`
-	Deffile     string            `json:"deffile,omitempty"`
-	Startscript string            `json:"startscript,omitempty"`
 }
 
 // usual are the scripts that every image of Sealift or Apptainer has.
@@ -49,21 +56,33 @@ func Read(fsys fs.FS) (Metadata, error) {
 
 // Inspect returns the metadata that the texts spell.
 func (f Files) Inspect() (Metadata, error) {
+	a, err := f.Attributes(Dir)
+	return New(a), err
+}
+
+// New returns the metadata with the given attributes.
+func New(a Attributes) Metadata { return Metadata{Type: "container", Data: Data{a}} }
+
+// Attributes returns the attributes that the texts spell; dir, relative to the
+// root, is where they are from. Those of applications are not among them.
+func (f Files) Attributes(dir string) (Attributes, error) {
 	labels, err := f.Labels()
 	if err != nil {
-		return Metadata{}, err
+		return Attributes{}, fmt.Errorf("/%s/%w", dir, err)
 	}
 	environment := map[string]string{}
 	for name, text := range f {
 		if path.Dir(name) == envDir && !slices.Contains(usual, name) {
-			environment["/"+path.Join(Dir, name)] = text
+			environment["/"+path.Join(dir, name)] = text
 		}
 	}
-	return Metadata{Type: "container", Data: Data{Attributes{
-		Environment: environment, Labels: labels,
-		Runscript: f[Runscript], Startscript: f[Startscript], Test: f[Test],
-		Helpfile: f[Help], Deffile: f[Definition],
-	}}}, nil
+	return Attributes{
+		AppAttributes: AppAttributes{
+			Environment: environment, Labels: labels,
+			Runscript: f[Runscript], Test: f[Test], Helpfile: f[Help],
+		},
+		Startscript: f[Startscript], Deffile: f[Definition],
+	}, nil
 }
 
 // Labels returns what labels.json holds, empty when there is none. A value
@@ -76,7 +95,7 @@ func (f Files) Labels() (map[string]string, error) {
 	}
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &values); err != nil {
-		return nil, fmt.Errorf("/%s/%s: %w", Dir, LabelsFile, err)
+		return nil, fmt.Errorf("%s: %w", LabelsFile, err)
 	}
 	for key, raw := range values {
 		var s string
@@ -93,7 +112,7 @@ func (f Files) Labels() (map[string]string, error) {
 func (f Files) addLabels(more ...map[string]string) error {
 	labels, err := f.Labels()
 	if err != nil {
-		return err
+		return fmt.Errorf("/%s/%w", Dir, err)
 	}
 	for _, m := range more {
 		maps.Copy(labels, m)

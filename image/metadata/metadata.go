@@ -68,8 +68,12 @@ var single = []string{Definition, LabelsFile, Runscript, Startscript, Test, Help
 
 // FromFS reads the metadata of an image's file system. An image without any
 // has none; a file of over 4 MiB is an error.
-func FromFS(fsys fs.FS) (Files, error) {
-	return read(func(name string) (io.ReadCloser, error) {
+func FromFS(fsys fs.FS) (Files, error) { return FromDir(fsys, Dir) }
+
+// FromDir is FromFS for metadata in another directory than Dir, such as that
+// of an application.
+func FromDir(fsys fs.FS, dir string) (Files, error) {
+	return read(dir, func(name string) (io.ReadCloser, error) {
 		f, err := fsys.Open(name)
 		if err != nil {
 			return nil, err
@@ -94,7 +98,7 @@ func FromTree(root *tree.Node) (Files, error) {
 	if meta := root.Entries[Dir]; meta == nil || !meta.IsDir() {
 		return Files{}, nil
 	}
-	return read(func(name string) (io.ReadCloser, error) {
+	return read(Dir, func(name string) (io.ReadCloser, error) {
 		n, err := root.Lookup(name)
 		if err != nil {
 			return nil, err
@@ -152,12 +156,12 @@ var ErrUnreadable = errors.New("content cannot be read back")
 // absent.
 var errNotFile = fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
 
-// read collects the files with open and list, which fail with fs.ErrNotExist
-// for what is not there.
-func read(open func(string) (io.ReadCloser, error), list func(string) ([]string, error)) (Files, error) {
+// read collects the files below root with open and list, which fail with
+// fs.ErrNotExist for what is not there.
+func read(root string, open func(string) (io.ReadCloser, error), list func(string) ([]string, error)) (Files, error) {
 	names := slices.Clone(single)
 	for _, dir := range []string{envDir, historyDir} {
-		entries, err := list(path.Join(Dir, dir))
+		entries, err := list(path.Join(root, dir))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("metadata: %w", err)
 		}
@@ -172,7 +176,7 @@ func read(open func(string) (io.ReadCloser, error), list func(string) ([]string,
 	}
 	files, total := Files{}, 0
 	for _, name := range names {
-		text, err := readText(open, path.Join(Dir, name))
+		text, err := readText(open, path.Join(root, name))
 		if total += len(text); total > maxTotal {
 			err = fmt.Errorf("brings the metadata over %d bytes", maxTotal)
 		}
@@ -180,7 +184,7 @@ func read(open func(string) (io.ReadCloser, error), list func(string) ([]string,
 		case err == nil:
 			files[name] = text
 		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("metadata: /%s/%s: %w", Dir, name, err)
+			return nil, fmt.Errorf("metadata: /%s/%s: %w", root, name, err)
 		}
 	}
 	return files, nil

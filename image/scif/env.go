@@ -51,7 +51,7 @@ func base(app string) string {
 func exports(root *tree.Node) (string, error) {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n# Places of the applications.\n")
-	apps, err := root.Follow(appsDir)
+	apps, err := root.Follow(AppsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.String(), nil
 	}
@@ -59,7 +59,7 @@ func exports(root *tree.Node) (string, error) {
 		return "", err
 	}
 	for _, app := range apps.Names() {
-		meta := path.Join(Dir(app), metaDir)
+		meta := Meta(app)
 		if n, err := root.Follow(meta); err != nil || !n.IsDir() {
 			continue
 		}

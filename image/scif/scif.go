@@ -1,9 +1,10 @@
 // Package scif is the applications of an image, after the Scientific
 // Filesystem: what the %app… sections of a definition become below /scif.
 //
-// Input: the applications of a stage, as package definition spells them.
-// Output: edits of the stage's tree before %post, and %post with what installs
-// them at its end. It is pure: it reads no file and runs nothing. Copying
+// Input: the applications of a stage, as package definition spells them, or an
+// image's file system. Output: edits of the stage's tree before %post, and
+// %post with what installs them at its end; or what inspect prints of an
+// image's applications. It is pure but for reading the image. Copying
 // %appfiles from the host is image/build's.
 //
 // The layout is the one that Apptainer and SingularityCE write and run:
@@ -28,15 +29,20 @@ import (
 	"github.com/sealift/sealift/image/tree"
 )
 
-// Places of the applications and of their data, relative to the root.
+// AppsDir is where the applications are, relative to the root; dataDir is for
+// their data.
 const (
-	appsDir = "scif/apps"
+	AppsDir = "scif/apps"
 	dataDir = "scif/data"
 )
 
 // Dir is where an application is, relative to the root. Below it, metaDir has
 // what the recipe says of it.
-func Dir(app string) string { return path.Join(appsDir, app) }
+func Dir(app string) string { return path.Join(AppsDir, app) }
+
+// Meta is the directory of an application's metadata, relative to the root. A
+// directory in AppsDir is an application if it has one.
+func Meta(app string) string { return path.Join(Dir(app), metaDir) }
 
 // metaDir is the directory of an application's metadata in its own.
 const metaDir = "scif"
@@ -66,10 +72,10 @@ func Put(root *tree.Node, apps []definition.App, time int64) error {
 }
 
 func put(root *tree.Node, a definition.App, time int64) error {
-	meta := path.Join(Dir(a.Name), metaDir)
+	meta := Meta(a.Name)
 	data := path.Join(dataDir, a.Name)
 	for _, name := range []string{
-		"scif", appsDir, dataDir, Dir(a.Name), path.Join(Dir(a.Name), "bin"), path.Join(Dir(a.Name), "lib"),
+		"scif", AppsDir, dataDir, Dir(a.Name), path.Join(Dir(a.Name), "bin"), path.Join(Dir(a.Name), "lib"),
 		meta, path.Join(meta, "env"), data, path.Join(data, "input"), path.Join(data, "output"),
 	} {
 		if err := makeDir(root, name, time); err != nil {

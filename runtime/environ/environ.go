@@ -50,10 +50,11 @@ type Inputs struct {
 	Home, Dir string
 	// Scripts are the image's environment scripts: absolute paths, in order.
 	Scripts []string
-	// Image is the absolute host path of the image, Command the action, Shell
-	// the program of --shell, Binds the targets of the user's binds.
-	Image, Command, Shell string
-	Binds                 []string
+	// Image is the absolute host path of the image, App the application of it,
+	// Command the action, Shell the program of --shell, Binds the targets of the
+	// user's binds.
+	Image, App, Command, Shell string
+	Binds                      []string
 	// Prompt is the PS1 of an interactive shell, or empty.
 	Prompt string
 }
@@ -120,11 +121,12 @@ func Over(environ, scripts []string) *Environment {
 func (e *Environment) Notes() []string { return e.notes }
 
 // described are the variables that tell the payload where it runs, under all
-// three prefixes, as scripts written for either program expect.
+// three prefixes, as scripts written for either program expect. The image's
+// scripts see them too: they set up the application that one of them names.
 func (in *Inputs) described() []variable {
 	facts := []variable{
 		{name: "CONTAINER", value: in.Image}, {name: "NAME", value: path.Base(in.Image)},
-		{name: "COMMAND", value: in.Command}, {name: "SHELL", value: in.Shell},
+		{name: "APPNAME", value: in.App}, {name: "COMMAND", value: in.Command}, {name: "SHELL", value: in.Shell},
 		{name: "ENVIRONMENT", value: "/.singularity.d/env/91-environment.sh"},
 		{name: "BIND", value: bind.Join(in.Binds)},
 	}

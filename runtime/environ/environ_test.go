@@ -266,3 +266,28 @@ func TestOver(t *testing.T) {
 		}
 	}
 }
+
+// TestApplication: the image's scripts know the application that is chosen,
+// and the payload does.
+func TestApplication(t *testing.T) {
+	in := inputs(write(t, map[string]string{"95-apps.sh": "export COPY=\"$SINGULARITY_APPNAME\"\n"}))
+	in.App = "foo"
+	e, err := New(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := e.Evaluate(dirFiles{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range []string{"COPY=foo", "SEALIFT_APPNAME=foo", "APPTAINER_APPNAME=foo", "SINGULARITY_APPNAME=foo"} {
+		if !slices.Contains(want, kv) {
+			t.Errorf("no %s in %q", kv, want)
+		}
+	}
+	for sh, command := range shells(t) {
+		if got := inContainer(t, e, command); !slices.Equal(got, want) {
+			t.Errorf("%s:\n%q\nhere:\n%q", sh, got, want)
+		}
+	}
+}

@@ -166,7 +166,7 @@ func parseCommand(t *testing.T, line string) Request {
 		"no-pid": &r.NoPID, "ipc": &r.IPC, "uts": &r.UTS, "no-init": &r.NoInit, "no-home": &r.NoHome, "no-umask": &r.NoUmask} {
 		fs.BoolVar(p, name, false, "")
 	}
-	for name, p := range map[string]*string{"shell": &r.Shell, "home": &r.Home, "pwd": &r.Pwd, "hostname": &r.Hostname} {
+	for name, p := range map[string]*string{"app": &r.App, "shell": &r.Shell, "home": &r.Home, "pwd": &r.Pwd, "hostname": &r.Hostname} {
 		fs.StringVar(p, name, "", "")
 	}
 	if err := fs.Parse(words[1:]); err != nil {

@@ -1,16 +1,15 @@
 package spec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/environ"
+	"github.com/sealift/sealift/runtime/payload"
 	"github.com/sealift/sealift/runtime/shell"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
@@ -45,86 +44,30 @@ func (p *planner) process() (plan.Process, error) {
 // needShell fails when the image lacks the shell that its scripts need because
 // of cause.
 func (p *planner) needShell(cause error) error {
-	if p.hasProgram("/bin/sh") {
+	if p.tree.IsFile("/bin/sh") {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("the image's environment scripts cannot run without /bin/sh: %w", cause),
 		"build the image on a base that has a shell, or simplify %%environment to assignments")
 }
 
-// Paths of what the image says to run.
-const (
-	runscript  = "/.singularity.d/runscript"
-	testscript = "/.singularity.d/test"
-)
-
 // command returns the payload's command line.
 func (p *planner) command() ([]string, error) {
-	switch p.req.Action {
+	r, files := &p.req, payload.Files{Tree: p.tree, Image: p.img.FS}
+	if err := files.CheckApp(r.App); err != nil {
+		return nil, err
+	}
+	switch r.Action {
 	case Exec:
-		if len(p.req.Args) == 0 || p.req.Args[0] == "" {
-			return nil, hint.New("there is no command to execute", "write sealift exec IMAGE COMMAND [ARGUMENTS]")
-		}
-		return p.req.Args, nil
+		return files.Exec(r.Args)
 	case Run:
-		return p.imageScript(runscript, "runscript",
-			"use sealift exec IMAGE COMMAND or sealift shell IMAGE, or build it with a %runscript section")
+		return files.Script(payload.Runscript(), r.App, r.Args)
 	case Test:
-		return p.imageScript(testscript, "test script", "build the image with a %test section")
+		return files.Script(payload.Test(), r.App, r.Args)
 	case Shell:
-		return p.shell()
+		return files.Shell(r.Shell, r.Args)
 	}
-	return nil, hint.New(fmt.Sprintf("unknown action %q", p.req.Action), "use exec, run, shell or test")
-}
-
-// imageScript runs a script of the image: as a program if it is one, else with
-// the image's shell.
-func (p *planner) imageScript(file, what, remedy string) ([]string, error) {
-	mode, found := p.tree.Stat(file)
-	switch {
-	case !found || !mode.IsRegular():
-		return nil, hint.New("the image has no "+what, "%s", remedy)
-	case mode.Perm()&0o111 == 0 || !p.executable(file):
-		return append([]string{"/bin/sh", file}, p.req.Args...), nil
-	}
-	return append([]string{file}, p.req.Args...), nil
-}
-
-// executable says whether the kernel would know what to do with a file of the
-// image. Shells run scripts without a first line like #!/bin/sh, and images of
-// old have such runscripts.
-func (p *planner) executable(file string) bool {
-	at, err := p.tree.Resolve(file)
-	if err != nil || !p.tree.Original(at.Path) {
-		return true // the kernel is going to tell
-	}
-	f, err := p.img.FS.Open(view.Relative(at.Path))
-	if err != nil {
-		return true
-	}
-	defer f.Close()
-	start := make([]byte, 4)
-	n, err := io.ReadFull(f, start)
-	return err != nil && n == 0 || bytes.HasPrefix(start, []byte("#!")) || string(start) == "\x7fELF"
-}
-
-// shell starts --shell, or bash without the host user's configuration, or sh.
-func (p *planner) shell() ([]string, error) {
-	switch {
-	case p.req.Shell != "":
-		return append([]string{p.req.Shell}, p.req.Args...), nil
-	case p.hasProgram("/bin/bash"):
-		return append([]string{"/bin/bash", "--norc"}, p.req.Args...), nil
-	case p.hasProgram("/bin/sh"):
-		return append([]string{"/bin/sh"}, p.req.Args...), nil
-	}
-	return nil, hint.New("the image has no shell", "name a program with --shell, or run one with sealift exec")
-}
-
-// hasProgram says whether a program is there.
-func (p *planner) hasProgram(name string) bool {
-	mode, found := p.tree.Stat(name)
-	return found && mode.IsRegular()
+	return nil, hint.New(fmt.Sprintf("unknown action %q", r.Action), "use exec, run, shell or test")
 }
 
 // dirs lists the candidates for the working directory. The one that the user
@@ -174,7 +117,7 @@ func (p *planner) environ() (*environ.Environment, error) {
 	in := environ.Inputs{
 		Caller: p.f.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
-		Image: p.absolute(p.img.Path), Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
+		Image: p.absolute(p.img.Path), App: r.App, Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
 	}
 	if r.Action == Shell {
 		in.Prompt, in.Shell = prompt, r.Shell

@@ -28,6 +28,9 @@ type Request struct {
 	Args []string
 	// Shell is the program that Shell starts instead of the default.
 	Shell string
+	// App is the application of the image whose environment is in force and
+	// whose scripts Run and Test run; empty means the image's own.
+	App string
 
 	// Binds are values of --bind: SOURCE[:TARGET[:OPTIONS]], separated by
 	// commas, with \: and \, for literal ones.

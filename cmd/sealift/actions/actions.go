@@ -42,9 +42,18 @@ var examples = map[spec.Action]string{
 	spec.Exec: `  sealift exec py.sif python3 script.py
   sealift exec --bind /scratch,/data:/mnt:ro --env OMP_NUM_THREADS=4 py.sif ./solve
   sealift exec --dry-run py.sif true`,
-	spec.Run:   "  sealift run py.sif --input data.csv",
+	spec.Run: `  sealift run py.sif --input data.csv
+  sealift run --app plot py.sif data.csv`,
 	spec.Shell: "  sealift shell --contain --home $PWD/home py.sif",
 	spec.Test:  "  sealift test py.sif",
+}
+
+// appUsage says what --app does.
+var appUsage = map[spec.Action]string{
+	spec.Exec:  "run the command in the environment of the application `NAME` of the image",
+	spec.Run:   "run the runscript of the application `NAME` of the image",
+	spec.Shell: "run the shell in the environment of the application `NAME` of the image",
+	spec.Test:  "run the test script of the application `NAME` of the image",
 }
 
 // actionFlags are the flags of an action that the plan does not depend on.
@@ -77,6 +86,8 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 	}
 	flags := c.Flags()
 	flags.SetInterspersed(false) // flags after IMAGE are the payload's
+	flags.StringVar(&r.App, "app", "", appUsage[action])
+	ui.Bind(flags, "app", "APP", "APPNAME")
 	mountFlags(flags, r)
 	environmentFlags(flags, r)
 	isolationFlags(flags, r)

@@ -1,8 +1,8 @@
 // Package images is the commands that look into images and make them of other
-// ones, without running anything: image and inspect.
+// ones, without running anything: image, inspect and run-help.
 //
-// Input: flags and names of images. Output: what image/contents and
-// image/metadata find, printed, or a new file or directory.
+// Input: flags and names of images. Output: what image/contents,
+// image/metadata and image/scif find, printed, or a new file or directory.
 package images
 
 import (

@@ -12,11 +12,15 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/scif"
 )
 
-// aspects are the parts of an image's metadata that flags ask for.
+// aspects are the parts of an image's metadata that flags ask for; app names the
+// application whose parts they are, empty for the image's own.
 type aspects struct {
-	labels, deffile, runscript, startscript, test, environment, help, all, json bool
+	labels, deffile, runscript, startscript, test, environment, help, listApps, all, json bool
+
+	app string
 }
 
 // InspectCommand returns inspect.
@@ -25,7 +29,11 @@ func InspectCommand(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "inspect [flags] IMAGE", Short: "Print an image's labels, scripts and definition",
 		Long: `Print an image's labels (the default), definition file, scripts, environment
-and help, as text or as JSON in Apptainer's shape.`,
+and help, or those of one of its applications, as text or as JSON in Apptainer's
+shape.`,
+		Example: `  sealift inspect --runscript tools.sif
+  sealift inspect --list-apps tools.sif
+  sealift inspect --app solver --helpfile --labels tools.sif`,
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
 		RunE: func(_ *cobra.Command, args []string) error { return inspect(p, args[0], a) },
 	}
@@ -37,36 +45,121 @@ and help, as text or as JSON in Apptainer's shape.`,
 	flags.BoolVarP(&a.test, "test", "t", false, "test script")
 	flags.BoolVarP(&a.environment, "environment", "e", false, "environment scripts")
 	flags.BoolVarP(&a.help, "helpfile", "H", false, "help")
-	flags.BoolVar(&a.all, "all", false, "everything, as JSON")
+	flags.BoolVar(&a.listApps, "list-apps", false, "names of the applications; all about them as JSON")
+	flags.StringVar(&a.app, "app", "", "what is asked for of the application `NAME`")
+	flags.BoolVar(&a.all, "all", false, "everything, as JSON; --app has no effect")
 	flags.BoolVarP(&a.json, "json", "j", false, "as JSON")
 	return c
 }
 
+// RunHelpCommand returns run-help.
+func RunHelpCommand(p *ui.Process) *cobra.Command {
+	var app string
+	c := &cobra.Command{
+		Use: "run-help [--app NAME] IMAGE", Short: "Print an image's help",
+		Long: "Print what the %help section of an image's definition says, or %apphelp of an\napplication.",
+		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
+		RunE: func(_ *cobra.Command, args []string) error { return runHelp(p, args[0], app) },
+	}
+	c.Flags().StringVar(&app, "app", "", "help of the application `NAME`")
+	return c
+}
+
+func runHelp(p *ui.Process, path, app string) error {
+	m, err := read(path, aspects{help: true, app: app})
+	switch {
+	case err != nil:
+		return err
+	case m.Helpfile != "":
+		return p.Print(ui.Clean(text(m)))
+	case app != "":
+		p.Info("the application %s has no help", app)
+	default:
+		p.Info("the image has no help")
+	}
+	return nil
+}
+
 func inspect(p *ui.Process, path string, a aspects) error {
-	img, err := Open(path, image.Options{})
+	if a.all {
+		a.app, a.json = "", true
+	}
+	found, err := read(path, a)
 	if err != nil {
 		return err
 	}
-	defer img.Close()
-	m, err := metadata.Read(img.FS())
+	if !a.json {
+		return p.Print(ui.Clean(text(found)))
+	}
+	if a.app != "" {
+		found = nested(found, a.app)
+	}
+	text, err := json.MarshalIndent(metadata.New(found), "", "\t")
 	if err != nil {
-		return fmt.Errorf("inspect %s: %w", path, err)
+		return err
 	}
-	kept := a.pick(m.Data.Attributes)
-	if a.json || a.all {
-		m.Data.Attributes = kept
-		text, err := json.MarshalIndent(m, "", "\t")
-		if err != nil {
-			return err
-		}
-		return p.Print(string(text) + "\n")
+	return p.Print(string(text) + "\n")
+}
+
+// read returns what a asks for of the image at path.
+func read(path string, a aspects) (metadata.Attributes, error) {
+	img, err := Open(path, image.Options{})
+	if err != nil {
+		return metadata.Attributes{}, err
 	}
-	return p.Print(ui.Clean(text(kept)))
+	defer img.Close()
+	found, err := a.of(img.FS())
+	if err != nil {
+		return found, fmt.Errorf("inspect %s: %w", path, err)
+	}
+	return found, nil
+}
+
+// of returns what a asks for of an image's files.
+func (a aspects) of(files image.FS) (out metadata.Attributes, err error) {
+	if a.app != "" {
+		out, err = scif.InspectApp(files, a.app)
+	} else {
+		var m metadata.Metadata
+		m, err = metadata.Read(files)
+		out = m.Data.Attributes
+	}
+	if err != nil {
+		return out, err
+	}
+	out = a.pick(out)
+	if a.listApps || a.all {
+		out.Apps, err = a.apps(files)
+	}
+	return out, err
+}
+
+// apps returns the applications: for JSON all about them, else their names.
+func (a aspects) apps(files image.FS) (map[string]metadata.AppAttributes, error) {
+	if a.json {
+		return scif.Inspect(files)
+	}
+	names, err := scif.List(files)
+	apps := map[string]metadata.AppAttributes{}
+	for _, name := range names {
+		apps[name] = metadata.AppAttributes{}
+	}
+	return apps, err
+}
+
+// nested returns the attributes of an application as JSON shows them: among
+// the applications, but for those that the peers' shape has no place for there.
+func nested(of metadata.Attributes, app string) metadata.Attributes {
+	out := metadata.Attributes{Apps: of.Apps, Deffile: of.Deffile, Startscript: of.Startscript}
+	if out.Apps == nil {
+		out.Apps = map[string]metadata.AppAttributes{app: of.AppAttributes}
+	}
+	return out
 }
 
 // pick returns the attributes that were asked for.
 func (a aspects) pick(from metadata.Attributes) metadata.Attributes {
-	none := !(a.labels || a.deffile || a.runscript || a.startscript || a.test || a.environment || a.help)
+	none := !(a.labels || a.deffile || a.runscript || a.startscript || a.test || a.environment || a.help || a.listApps)
 	var out metadata.Attributes
 	if a.labels || none || a.all {
 		out.Labels = from.Labels
@@ -92,6 +185,9 @@ func (a aspects) pick(from metadata.Attributes) metadata.Attributes {
 // text renders attributes for a terminal, in the peers' order.
 func text(a metadata.Attributes) string {
 	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(a.Apps)) {
+		b.WriteString(name + "\n")
+	}
 	for _, s := range []string{a.Helpfile, a.Deffile, a.Runscript, a.Startscript, a.Test} {
 		if s != "" {
 			b.WriteString(strings.TrimSuffix(s, "\n") + "\n")

@@ -25,11 +25,17 @@ var layers = map[string][]string{
 	"starter":       {"starter/mountinfo", "starter/plan", "starter/rootemu"},
 	"starter/plan":  {},
 	// What root emulation writes on files, and who reads it.
-	"starter/owner":         {},
-	"starter/mountinfo":     {},
-	"starter/seccomp":       {},
-	"starter/rootemu/creds": {},
-	"starter/rootemu":       {"starter/owner", "starter/rootemu/creds", "starter/seccomp"},
+	"starter/owner":          {},
+	"starter/mountinfo":      {},
+	"starter/seccomp":        {},
+	"starter/rootemu/creds":  {},
+	"starter/rootemu/device": {},
+	"starter/rootemu/inode":  {},
+	"starter/rootemu/memory": {},
+	"starter/rootemu": {
+		"starter/owner", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode", "starter/rootemu/memory",
+		"starter/seccomp",
+	},
 
 	"image/tree":            {},
 	"image/squashfs/format": {},
@@ -44,11 +50,11 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/meta", "image/squashfs/table",
 		"image/tree",
 	},
-	"image/sif":               {},
-	"image/sandbox":           {"image/tree", "starter/owner"},
-	"image/output":            {},
-	"image/registry":          {},
-	"image/oci":               {
+	"image/sif":      {},
+	"image/sandbox":  {"image/tree", "starter/owner"},
+	"image/output":   {},
+	"image/registry": {},
+	"image/oci": {
 		"image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/registry", "image/tree",
 	},
 	"image/oci/compression":   {},
@@ -59,6 +65,7 @@ var layers = map[string][]string{
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
 	"image/dockerfile/steps":  {},
+	"image/distro":            {},
 	"image":                   {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
 	"image/contents": {
 		"image", "image/oci", "image/output", "image/registry", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
@@ -153,7 +160,8 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
-		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/seccomp",
+		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
+		"starter/rootemu/memory", "starter/seccomp",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

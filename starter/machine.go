@@ -83,7 +83,7 @@ func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 	case plan.Emulate:
 		// The filter is installed when nothing is left to do on this thread
 		// that it would stop.
-		m.emulator, err = rootemu.New(rootemu.Mode(a[0]))
+		m.emulator, err = rootemu.New(rootemu.Mode(a[0]), a[1])
 		return err
 	case plan.Dropcaps:
 		return dropCaps(a[0])

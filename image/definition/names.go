@@ -56,7 +56,7 @@ var agents = []struct {
 	{"scratch", nil},
 	{"yum", []string{"MirrorURL"}},
 	{"dnf", []string{"MirrorURL"}},
-	{"debootstrap", []string{"MirrorURL", "OSVersion"}},
+	{"debootstrap", []string{"OSVersion"}},
 	{"arch", nil},
 	{"zypper", nil},
 	{"busybox", []string{"MirrorURL"}},

@@ -28,6 +28,10 @@ const (
 // silent is the mode of last resort.
 const silent = "silent"
 
+// OnlySeems tells whether mode, from Identity.Emulation, has calls succeed
+// without effect, on whatever file.
+func OnlySeems(mode string) bool { return mode == silent }
+
 // ParseEmulation returns the choice that text names.
 func ParseEmulation(text string) (Emulation, error) {
 	switch e := Emulation(text); e {
@@ -43,15 +47,17 @@ func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
 	if !id.User || id.Ranged() {
 		return "", nil
 	}
+	// The supervisor finds processes by their numbers in a procfs of its own.
+	possible := f.UserNotify && !f.ProcMasked
 	switch e {
 	case EmulateAuto:
-		if f.UserNotify {
+		if possible {
 			return string(EmulateFull), nil
 		}
 		return silent, nil
 	case EmulateFull, EmulateFast:
-		if !f.UserNotify {
-			return "", hint.New("root cannot be emulated here: seccomp's user notification is missing or taken",
+		if !possible {
+			return "", hint.New("root cannot be emulated here: seccomp's user notification is missing or taken, or part of /proc is hidden",
 				"use a kernel from 5.5 on, leave the container that this runs in, or choose --root-emulation=auto")
 		}
 		return string(e), nil

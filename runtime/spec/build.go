@@ -2,9 +2,6 @@ package spec
 
 import (
 	"errors"
-	"fmt"
-	"path"
-	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -32,8 +29,11 @@ type BuildRequest struct {
 	// Mount, when set, leaves the program in the host's file system, with the
 	// root mounted on this absolute host directory.
 	Mount string
+	// ReadOnly leaves a program with Mount nothing to change but the root, Tmp
+	// and the host's /tmp, /var/tmp and /dev/shm.
+	ReadOnly bool
 	// Tmp is a host directory shown as /tmp and /var/tmp; empty means an empty
-	// tmpfs each.
+	// tmpfs each. With Mount, it stays where it is, and may be empty.
 	Tmp string
 	// Binds and Mounts are values of --bind and --mount, with relative sources
 	// in BindDir. They are not for programs in the host's file system.
@@ -41,8 +41,9 @@ type BuildRequest struct {
 	BindDir       string
 	// WritableTmpfs allows changes to a read-only root, and loses them.
 	WritableTmpfs bool
-	// Emulation is what root seems to be able to do. It is not for programs in
-	// the host's file system (Mount), whose files are no part of the image.
+	// Emulation is what root seems to be able to do: to any file, or with Mount
+	// to those of the root. A program with Mount goes without it where the
+	// kernel allows nothing but calls that only seem to succeed.
 	Emulation identity.Emulation
 	// Test runs the image's test script; Args are its arguments then.
 	Test bool
@@ -76,12 +77,12 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	if (w.upper == "") != (w.work == "") || (w == writable{} && b.Base.FS == nil) {
 		return nil, hint.New("a build needs a place for its changes", "give both the upper and the work directory")
 	}
-	if b.Mount != "" {
-		return p.onHost(b.Mount, w, b.process(b.Args, b.Env))
-	}
 	var err error
 	if p.emulation, err = p.id.Emulation(b.Emulation, f); err != nil {
 		return nil, err
+	}
+	if b.Mount != "" {
+		return p.onHost(&b, w)
 	}
 	if err := p.buildMounts(b.Tmp, b.BindDir); err != nil {
 		return nil, err
@@ -145,25 +146,4 @@ func (b *BuildRequest) process(args, env []string) plan.Process {
 		dir = "/"
 	}
 	return plan.Process{Init: true, Args: args, Env: env, Dirs: []string{dir}, Umask: 0o022, CloseFDs: true}
-}
-
-// onHost plans a container whose root is the host's own tree, with the image's
-// root on the directory mount. The session is not in the copy of the host's
-// tree, as the starter makes its mount unbindable.
-func (p *planner) onHost(mount string, w writable, proc plan.Process) (*Container, error) {
-	if !path.IsAbs(mount) || w == (writable{}) {
-		return nil, hint.New(fmt.Sprintf("cannot mount the root on %q", mount), "give absolute directories for the mount and the changes")
-	}
-	c, err := p.container(w, proc)
-	if err != nil {
-		return nil, err
-	}
-	for i, op := range c.Plan.Ops {
-		if op.Verb == plan.Overlay {
-			op.Args[0] = path.Clean(mount)
-			c.Plan.Ops = slices.Insert(c.Plan.Ops, i, plan.Do(plan.Bind, "/", "/", ""))
-			break
-		}
-	}
-	return c, nil
 }

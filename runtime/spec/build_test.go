@@ -98,23 +98,19 @@ func TestBuildEmulatesRoot(t *testing.T) {
 			b.Upper, b.Work = "", ""
 		}
 		c := computeBuild(t, b, f)
-		if got := c.Plan.String(); !strings.Contains(got, "pivot\nemulate fast\ndropcaps all\ninit\n") || c.Owner == nil {
+		if got := c.Plan.String(); !strings.Contains(got, "pivot\nemulate fast \"\"\ndropcaps all\ninit\n") || c.Owner == nil {
 			t.Errorf("owner %v\n%s", c.Owner, got)
 		}
 	}
 	b := request(img)
 	b.Emulation = identity.EmulateAuto
 	f.UserNotify = false
-	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, "emulate silent\n") {
+	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, "emulate silent \"\"\n") {
 		t.Errorf("without user notification:\n%s", got)
 	}
 	b.Emulation = identity.EmulateFull
 	if _, err := ComputeBuild(b, f); err == nil || hint.Of(err) == "" {
 		t.Errorf("full emulation without user notification: %v", err)
-	}
-	b.Mount = "/somewhere"
-	if c := computeBuild(t, b, f); strings.Contains(c.Plan.String(), "emulate") {
-		t.Errorf("on the host:\n%s", c.Plan.String())
 	}
 	root, img := machine(t, "uid 0\ngid 0\nadmin yes\n", "")
 	b = request(img)
@@ -219,6 +215,7 @@ mkdir @image 0755
 fuse @image ""
 bind / / ""
 overlay /build/root @image /build/upper /build/work nosuid,nodev
+mount proc /proc nosuid,nodev,noexec ""
 pivot
 dropcaps all
 init
@@ -231,6 +228,46 @@ exec /bin/sh /build/setup
 `
 	if got := c.Plan.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestBuildOnHostEmulates has root emulated beneath the mount only, and not at
+// all where nothing would come of it.
+func TestBuildOnHostEmulates(t *testing.T) {
+	for name, c := range map[string]struct {
+		facts string
+		e     identity.Emulation
+		want  string
+	}{
+		"full":                   {"notify yes\n", identity.EmulateFull, "mount proc /proc nosuid,nodev,noexec \"\"\npivot\nemulate full /build/root\ndropcaps all\n"},
+		"auto":                   {"notify yes\n", identity.EmulateAuto, "emulate full /build/root\n"},
+		"no notification":        {"", identity.EmulateAuto, "\"\"\npivot\ndropcaps all\n"},
+		"/proc is partly hidden": {"notify yes\nprocmasked yes\n", identity.EmulateAuto, "nosuid,nodev\npivot\ndropcaps all\n"},
+		"off":                    {"notify yes\n", identity.EmulateOff, "\"\"\npivot\ndropcaps all\n"},
+		"real root":              {"notify yes\nuid 0\ngid 0\nadmin yes\n", identity.EmulateFull, "overlay /build/root @image /build/upper /build/work nosuid\nmount proc /proc nosuid,nodev,noexec \"\"\npivot\ndropcaps all\n"},
+	} {
+		f, img := machine(t, c.facts, "")
+		b := request(img)
+		b.Mount, b.Emulation = "/build/root/", c.e
+		if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q is missing in\n%s", name, c.want, got)
+		}
+	}
+}
+
+// TestBuildOnReadOnlyHost leaves the usual places for temporary files writable.
+func TestBuildOnReadOnlyHost(t *testing.T) {
+	f, img := machine(t, "", "")
+	b := request(img)
+	b.Mount, b.ReadOnly, b.Tmp = "/build/root", true, "/build/tmp"
+	want := `bind / / ro
+bind /tmp /tmp try
+bind /var/tmp /var/tmp try
+bind /dev/shm /dev/shm try
+bind /build/tmp /build/tmp try
+overlay /build/root @image`
+	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, want) {
+		t.Errorf("%s\nis missing in\n%s", want, got)
 	}
 }
 

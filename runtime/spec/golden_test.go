@@ -252,6 +252,8 @@ func parseFacts(t *testing.T, text string) *host.Facts {
 			f.Fuse = arg == "yes"
 		case "procmasked":
 			f.ProcMasked = arg == "yes"
+		case "notify":
+			f.UserNotify = arg == "yes"
 		case "denied":
 			root.denied[words[1]] = true
 		case "rm":

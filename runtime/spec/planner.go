@@ -26,6 +26,7 @@ type planner struct {
 	bound  []string // targets of the user's binds
 
 	emulation string // of root, by the operation Emulate
+	under     string // where, or empty for everywhere
 	fileFlags string // of the mounts of the host's files in /etc
 	layers    int    // of the image; 0 is one
 }

@@ -123,7 +123,7 @@ func (p *planner) environ() (*environ.Environment, error) {
 		in.Prompt, in.Shell = prompt, r.Shell
 	}
 	for _, name := range r.EnvFiles {
-		text, err := readHost(p.f.Root, p.absolute(name), shell.MaxScript)
+		text, err := p.f.ReadFile(p.absolute(name), shell.MaxScript)
 		if err != nil {
 			return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "name a readable file of NAME=value lines")
 		}

@@ -141,7 +141,7 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
 	}
 	if p.emulation != "" {
-		ops = append(ops, plan.Do(plan.Emulate, p.emulation))
+		ops = append(ops, plan.Do(plan.Emulate, p.emulation, p.under))
 	}
 	ops = append(ops, plan.Do(plan.Dropcaps, p.id.KeepCaps))
 	c := &Container{

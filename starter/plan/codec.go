@@ -101,9 +101,9 @@ func (v Verb) arity() int {
 	switch v {
 	case Pivot:
 		return 0
-	case Umount, Hostname, Emulate, Dropcaps:
+	case Umount, Hostname, Dropcaps:
 		return 1
-	case Session, Fuse, Mkdir, Mkfile, Symlink:
+	case Session, Fuse, Mkdir, Mkfile, Symlink, Emulate:
 		return 2
 	case Bind, Write:
 		return 3

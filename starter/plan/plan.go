@@ -80,9 +80,12 @@ const (
 	Hostname Verb = "sethostname"
 	// Pivot: make @root the root directory and detach everything else.
 	Pivot Verb = "pivot"
-	// Emulate MODE: have the payload believe that it is root with all ids, by
-	// a seccomp filter that is installed last of all. MODE: full, fast or
-	// silent (package rootemu). It needs Process.Init, and /proc mounted.
+	// Emulate MODE UNDER: have the payload believe that it is root with all
+	// ids, by a seccomp filter that is installed last of all. MODE: full, fast
+	// or silent (package rootemu). Files outside the file system that is
+	// mounted on the directory UNDER are left to the kernel, unless UNDER is
+	// empty; with silent it is. It comes after Pivot and needs Process.Init,
+	// and /proc mounted.
 	Emulate Verb = "emulate"
 	// Dropcaps KEEP: clear the ambient and inheritable capability sets, drop
 	// every capability but KEEP (names joined by commas, or all) from the

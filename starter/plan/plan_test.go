@@ -24,7 +24,7 @@ func full() *Plan {
 			Do(Mount, "proc", "/proc", "nosuid,nodev", ""), Do(Bind, "/scratch dir", "/data", "ro,try"),
 			Do(Overlay, "@root", "@skel:/low", "@upper", "@work", ""), Do(Mkdir, "@upper", "755"),
 			Do(Mkfile, "/f", "644"), Do(Write, "/etc/passwd", "644", "root:x\nme:x\n"),
-			Do(Symlink, "/a", "../b"), Do(Umount, "/m"), Do(Hostname, "box"), Do(Pivot), Do(Emulate, "full"), Do(Dropcaps, ""),
+			Do(Symlink, "/a", "../b"), Do(Umount, "/m"), Do(Hostname, "box"), Do(Pivot), Do(Emulate, "full", "/root dir"), Do(Dropcaps, ""),
 		},
 		Process: Process{
 			Init: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
@@ -73,7 +73,7 @@ symlink /a ../b
 umount /m
 sethostname box
 pivot
-emulate full
+emulate full "/root dir"
 dropcaps ""
 init
 umask 22

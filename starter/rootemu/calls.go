@@ -45,19 +45,14 @@ func fastCalls() map[int]handler {
 		unix.SYS_SYMLINKAT: symlinkat,
 		unix.SYS_OPENAT:    openat,
 		unix.SYS_OPENAT2:   openat2,
+		unix.SYS_CHROOT:    chroot,
 
-		unix.SYS_SETXATTR:  setxattr,
-		unix.SYS_LSETXATTR: setxattr,
-		unix.SYS_FSETXATTR: setxattr,
-		unix.SYS_LISTXATTR: listxattr(func(a *[6]uint64) lookup {
-			return lookup{unix.AT_FDCWD, a[0], true, false}
-		}),
-		unix.SYS_LLISTXATTR: listxattr(func(a *[6]uint64) lookup {
-			return lookup{unix.AT_FDCWD, a[0], false, false}
-		}),
-		unix.SYS_FLISTXATTR: listxattr(func(a *[6]uint64) lookup {
-			return lookup{dir: int32(a[0]), empty: true}
-		}),
+		unix.SYS_SETXATTR:   setxattr(byPath),
+		unix.SYS_LSETXATTR:  setxattr(byLink),
+		unix.SYS_FSETXATTR:  setxattr(byFD),
+		unix.SYS_LISTXATTR:  listxattr(byPath),
+		unix.SYS_LLISTXATTR: listxattr(byLink),
+		unix.SYS_FLISTXATTR: listxattr(byFD),
 	}
 	maps.Copy(calls, oldFastCalls())
 	return calls

@@ -41,6 +41,9 @@ func (w *worker) chown(l lookup, uid, gid uint32) answer {
 		return failed(err)
 	}
 	defer f.close()
+	if !w.region.Holds(&f.st) {
+		return carryOn()
+	}
 	if err := w.listener.Valid(w.id); err != nil {
 		return failed(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealift/sealift/starter/owner"
 	"github.com/sealift/sealift/starter/rootemu/creds"
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
 
 // creation is a file to be made by a process: in which directory, under which
@@ -19,8 +20,8 @@ type creation struct {
 }
 
 // creating finds out whether a file that the process is about to make would be
-// root's, and returns nil then, or when there is no such directory: the kernel
-// does the rest. A directory with the set-group-ID bit gives its group
+// root's, and returns nil then, or when there is no such directory in the
+// region: the kernel does the rest. A directory with the set-group-ID bit gives its group
 // (inode(7)).
 func (w *worker) creating(l lookup) (*creation, *creds.Creds, error) {
 	c, err := w.creds()
@@ -36,7 +37,7 @@ func (w *worker) creating(l lookup) (*creation, *creds.Creds, error) {
 		return nil, &c, nil
 	}
 	m := &creation{dir: &file{fd: fd}, name: base, owner: owner.Record{UID: c.User.FS, GID: c.Group.FS}}
-	if err := m.dir.stat(); err != nil {
+	if err := m.dir.stat(); err != nil || !w.region.Holds(&m.dir.st) {
 		m.dir.close()
 		return nil, &c, nil
 	}
@@ -129,7 +130,7 @@ func symlinkat(w *worker, a *[6]uint64) answer {
 
 func (w *worker) symlink(text uint64, dir int32, path uint64) answer {
 	return w.simply(lookup{dir: dir, path: path}, func(m *creation) error {
-		target, err := readString(w.pid, text, unix.PathMax)
+		target, err := memory.String(w.pid, text, unix.PathMax)
 		if err != nil {
 			return err
 		}

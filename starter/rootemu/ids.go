@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/rootemu/creds"
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
 
 // maxGroups is the kernel's limit (NGROUPS_MAX, linux/limits.h).
@@ -87,7 +88,7 @@ func getRESID(of func(*creds.Creds) *creds.IDs) handler {
 		}
 		i := of(&c)
 		for n, id := range [...]uint32{i.Real, i.Effective, i.Saved} {
-			if err := writeMemory(w.pid, a[n], native.AppendUint32(nil, id)); err != nil {
+			if err := memory.Write(w.pid, a[n], native.AppendUint32(nil, id)); err != nil {
 				return failed(err)
 			}
 		}
@@ -106,7 +107,7 @@ func getGroups(w *worker, a *[6]uint64) answer {
 	case size < 0 || size > 0 && size < n:
 		return failed(unix.EINVAL)
 	case size > 0:
-		if err := writeMemory(w.pid, a[1], list); err != nil {
+		if err := memory.Write(w.pid, a[1], list); err != nil {
 			return failed(err)
 		}
 	}
@@ -127,7 +128,7 @@ func setGroups(w *worker, a *[6]uint64) answer {
 	}
 	list := make([]byte, 4*size)
 	if size > 0 {
-		if err := readMemory(w.pid, a[1], list); err != nil {
+		if err := memory.Read(w.pid, a[1], list); err != nil {
 			return failed(err)
 		}
 	}

@@ -23,6 +23,7 @@ const (
 	modeEnv  = "ROOTEMU_MODE"
 	nameEnv  = "ROOTEMU_SCENARIO"
 	otherEnv = "ROOTEMU_OTHER"
+	underEnv = "ROOTEMU_UNDER"
 )
 
 func TestMain(m *testing.M) {
@@ -51,7 +52,13 @@ func supervise() (int, error) {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return 0, err
 	}
-	e, err := New(Mode(os.Getenv(modeEnv)))
+	under := os.Getenv(underEnv)
+	if under != "" {
+		if err := unix.Mount("overlay", under, "overlay", 0, "userxattr,xino=on,lowerdir=lower,upperdir=upper,workdir=work"); err != nil {
+			return 0, err
+		}
+	}
+	e, err := New(Mode(os.Getenv(modeEnv)), under)
 	if err != nil {
 		return 0, err
 	}
@@ -81,14 +88,35 @@ func supervise() (int, error) {
 	}
 }
 
-// inside runs a scenario in the directory, which is returned.
+// beneath is inside with an emulation limited to the directory under, an
+// overlay. What is written there is in upper.
+func beneath(t *testing.T, m Mode, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{"under", "lower", "upper", "work"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, dir, m, name, underEnv+"=under")
+	return dir
+}
+
+// inside runs a scenario in a directory, which is returned.
 func inside(t *testing.T, m Mode, name string) string {
 	t.Helper()
 	dir := t.TempDir()
+	start(t, dir, m, name)
+	return dir
+}
+
+func start(t *testing.T, dir string, m Mode, name string, env ...string) {
+	t.Helper()
 	// The program where an ordinary user of the namespace finds it.
 	c := exec.Command("/proc/self/exe")
 	c.Dir = dir
 	c.Env = append(os.Environ(), roleEnv+"=init", modeEnv+"="+string(m), nameEnv+"="+name)
+	c.Env = append(c.Env, env...)
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
@@ -101,7 +129,6 @@ func inside(t *testing.T, m Mode, name string) string {
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
-	return dir
 }
 
 // wantRecord compares the attribute of a file with "" for none.
@@ -175,6 +202,7 @@ func scenarios() map[string]func() error {
 	return map[string]func() error{
 		"become": become, "believe": believe, "owners": owners, "devices": devices, "creations": creations,
 		"paths": paths, "attributes": attributes, "unseen": unseen, "pretend": pretend, "many": many,
+		"limits": limits, "otherRoot": otherRoot,
 	}
 }
 

@@ -2,6 +2,8 @@ package rootemu
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
 
 func open(w *worker, a *[6]uint64) answer {
@@ -21,7 +23,7 @@ func creat(w *worker, a *[6]uint64) answer {
 func openat2(w *worker, a *[6]uint64) answer {
 	const howSize = 24 // struct open_how (openat2(2)): flags, mode, resolve
 	b := make([]byte, howSize)
-	if a[3] < howSize || readMemory(w.pid, a[2], b) != nil {
+	if a[3] < howSize || memory.Read(w.pid, a[2], b) != nil {
 		return carryOn()
 	}
 	flags, mode, resolve := native.Uint64(b), native.Uint64(b[8:]), native.Uint64(b[16:])

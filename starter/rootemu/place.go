@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
 
 // place is a file as a path for this thread, after enter or atFD has set the
@@ -29,7 +31,7 @@ func (w *worker) at(l lookup) (place, error) {
 	if l.path == 0 && l.empty {
 		return w.atFD(l.dir)
 	}
-	name, err := readString(w.pid, l.path, unix.PathMax)
+	name, err := memory.String(w.pid, l.path, unix.PathMax)
 	switch {
 	case err != nil:
 		return place{}, err

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/owner"
+	"github.com/sealift/sealift/starter/rootemu/inode"
 )
 
 // file is a file of the payload, open with O_PATH.
@@ -33,7 +34,7 @@ func (f *file) close() { unix.Close(f.fd) }
 
 func (f *file) stat() error {
 	const flags = unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT
-	return unix.Statx(f.fd, "", flags, unix.STATX_BASIC_STATS, &f.st)
+	return unix.Statx(f.fd, "", flags, inode.StatMask, &f.st)
 }
 
 // type_ returns the file's type, as the kernel sees it.

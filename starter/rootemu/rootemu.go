@@ -20,14 +20,19 @@
 package rootemu
 
 import (
+	"encoding/binary"
 	"errors"
 	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/rootemu/inode"
 	"github.com/sealift/sealift/starter/seccomp"
 )
+
+// native is the byte order of the architectures with a list of calls.
+var native = binary.LittleEndian
 
 // Mode says how much is emulated.
 type Mode string
@@ -47,16 +52,23 @@ const (
 // Emulator is the emulation for one payload. A nil one does nothing.
 type Emulator struct {
 	mode     Mode
+	region   inode.Region
 	procfs   int // an O_PATH descriptor of a procfs of this PID namespace
 	listener seccomp.Listener
 	shared   shared
 }
 
-// New prepares an emulation. It must be called while /proc is mounted. The
-// error is EINVAL for an unknown mode, or ESRCH when /proc is of another PID
-// namespace.
-func New(m Mode) (*Emulator, error) {
+// New prepares an emulation. It must be called while /proc is mounted. Unless
+// under is empty, it is a directory, and only files in the file system that is
+// mounted there can be given away, or made as what they are not; with others the
+// kernel does as ever. The error is EINVAL for an unknown mode, or for Silent,
+// which looks at no file, with a directory; ESRCH when /proc is of another PID
+// namespace; or what statx(2) says about under.
+func New(m Mode, under string) (*Emulator, error) {
 	e := &Emulator{mode: m, procfs: -1, listener: -1}
+	if m == Silent && under != "" {
+		return nil, unix.EINVAL
+	}
 	switch m {
 	case Silent:
 		return e, nil
@@ -65,6 +77,9 @@ func New(m Mode) (*Emulator, error) {
 		return nil, unix.EINVAL
 	}
 	var err error
+	if e.region, err = inode.RegionOf(under); err != nil {
+		return nil, err
+	}
 	if e.procfs, err = unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, err
 	}
@@ -151,7 +166,7 @@ func Supported() bool {
 // directory and a file mode creation mask of its own.
 func (e *Emulator) serve() {
 	runtime.LockOSThread()
-	w := &worker{shared: &e.shared, listener: e.listener, procfs: e.procfs, self: strconv.Itoa(unix.Getpid()) + "/fd/", calls: e.calls()}
+	w := &worker{shared: &e.shared, region: e.region, listener: e.listener, procfs: e.procfs, self: strconv.Itoa(unix.Getpid()) + "/fd/", calls: e.calls()}
 	err := unix.Unshare(unix.CLONE_FS)
 	var n seccomp.Notification
 	for {

@@ -1,10 +1,7 @@
 package rootemu
 
 import (
-	"math"
-	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -86,57 +83,6 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestMemory reads strings at the end of what is mapped.
-func TestMemory(t *testing.T) {
-	page := unix.Getpagesize()
-	m, err := unix.Mmap(-1, 0, 3*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Munmap(m)
-	if err := unix.Mprotect(m[2*page:], unix.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	pid, base := unix.Getpid(), uint64(uintptr(unsafe.Pointer(&m[0])))
-	end := base + uint64(2*page)
-	put := func(off int, s string) uint64 {
-		copy(m[off:2*page], s)
-		return base + uint64(off)
-	}
-	for _, c := range []struct {
-		addr uint64
-		want string
-		err  error
-	}{
-		{put(2*page-6, "short\x00"), "short", nil},
-		{put(page-3, "across\x00"), "across", nil},
-		{put(0, "\x00"), "", nil},
-		{put(10, strings.Repeat("x", 100)), "", unix.ENAMETOOLONG},
-		{end, "", unix.EFAULT},
-		{0, "", unix.EFAULT},
-	} {
-		if got, err := readString(pid, c.addr, 64); got != c.want || err != c.err {
-			t.Errorf("%q, %v; want %q, %v", got, err, c.want, c.err)
-		}
-	}
-	put(2*page-3, "end")
-	if got, err := readString(pid, end-3, 64); err != unix.EFAULT {
-		t.Errorf("without an end: %q, %v", got, err)
-	}
-	if err := readMemory(pid, end-2, make([]byte, 4)); err != unix.EFAULT {
-		t.Errorf("half a read: %v", err)
-	}
-	if err := writeMemory(pid, end-2, make([]byte, 4)); err != unix.EFAULT {
-		t.Errorf("half a write: %v", err)
-	}
-	if err := writeMemory(pid, base, []byte("written")); err != nil || string(m[:7]) != "written" {
-		t.Errorf("%q, %v", m[:7], err)
-	}
-	if err := writeMemory(pid, 0, nil); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestOwnProc(t *testing.T) {
 	w := worker{pid: 42}
 	for in, want := range map[string]string{
@@ -159,32 +105,19 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-func TestPlainFiles(t *testing.T) {
-	var p plainFiles
-	old := unix.Statx_t{Ino: 7, Ctime: unix.StatxTimestamp{Sec: 1}}
-	p.add(&old)
-	recent := unix.Statx_t{Ino: 8, Ctime: unix.StatxTimestamp{Sec: math.MaxInt64}}
-	p.add(&recent)
-	changed := old
-	changed.Ctime.Nsec = 1
-	if !p.has(&old) || p.has(&recent) || p.has(&changed) {
-		t.Errorf("%v %v %v", p.has(&old), p.has(&recent), p.has(&changed))
-	}
-	for i := range uint64(maxPlain) + 1 {
-		p.add(&unix.Statx_t{Ino: 100 + i})
-	}
-	if len(p.known) > maxPlain {
-		t.Errorf("%d files are known", len(p.known))
-	}
-}
-
 func TestNew(t *testing.T) {
 	for _, m := range []Mode{"", "off", "FULL"} {
-		if _, err := New(m); err != unix.EINVAL {
+		if _, err := New(m, ""); err != unix.EINVAL {
 			t.Errorf("%q: %v", m, err)
 		}
 	}
-	e, err := New(Full)
+	if _, err := New(Silent, "/"); err != unix.EINVAL {
+		t.Errorf("silent on some files: %v", err)
+	}
+	if _, err := New(Full, "/nosuch"); err != unix.ENOENT {
+		t.Errorf("nowhere: %v", err)
+	}
+	e, err := New(Full, "")
 	if err != nil {
 		t.Fatal(err)
 	}

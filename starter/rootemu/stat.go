@@ -1,58 +1,14 @@
 package rootemu
 
 import (
-	"sync"
-	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/owner"
+	"github.com/sealift/sealift/starter/rootemu/inode"
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
-
-// plainFiles remembers files without a record, so that a look at one of the
-// base's need not go to its server each time. A file is known by its number
-// and the time of its last change, which every new record moves.
-type plainFiles struct {
-	mu    sync.Mutex
-	known map[plainFile]struct{}
-}
-
-type plainFile struct {
-	major, minor uint32
-	inode        uint64
-	changed      unix.StatxTimestamp
-}
-
-const (
-	// maxPlain bounds the memory.
-	maxPlain = 1 << 15
-	// settled is how long ago a change must be, in seconds, for the next one
-	// to have another time for certain.
-	settled = 2
-)
-
-func identity(st *unix.Statx_t) plainFile {
-	return plainFile{st.Dev_major, st.Dev_minor, st.Ino, st.Ctime}
-}
-
-func (p *plainFiles) has(st *unix.Statx_t) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.known[identity(st)]
-	return ok
-}
-
-func (p *plainFiles) add(st *unix.Statx_t) {
-	if st.Ctime.Sec > time.Now().Unix()-settled {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || len(p.known) >= maxPlain {
-		p.known = make(map[plainFile]struct{})
-	}
-	p.known[identity(st)] = struct{}{}
-}
 
 // stat answers stat(2) and lstat(2).
 func stat(follow bool) handler {
@@ -115,7 +71,7 @@ func (w *worker) store(addr uint64, b []byte) answer {
 	if err := w.listener.Valid(w.id); err != nil {
 		return failed(err)
 	}
-	return failed(writeMemory(w.pid, addr, b))
+	return failed(memory.Write(w.pid, addr, b))
 }
 
 // recorded returns the file that l names when its owner is not who the kernel
@@ -130,8 +86,8 @@ func (w *worker) recorded(l lookup) (*file, owner.Record) {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
 	var st unix.Statx_t
-	err = unix.Statx(unix.AT_FDCWD, p.name, flags, unix.STATX_BASIC_STATS, &st)
-	if err != nil || w.plain.has(&st) {
+	err = unix.Statx(unix.AT_FDCWD, p.name, flags, inode.StatMask, &st)
+	if err != nil || !w.region.Holds(&st) || w.plain.Has(&st) {
 		return nil, owner.Record{}
 	}
 	f, err := w.openFile(p)
@@ -144,8 +100,13 @@ func (w *worker) recorded(l lookup) (*file, owner.Record) {
 	}
 	// The directory that keeps a link's record changes without the link.
 	if err == nil && f.carries() {
-		w.plain.add(&f.st)
+		w.plain.Add(&f.st)
 	}
 	f.close()
 	return nil, owner.Record{}
+}
+
+// bytesOf returns the memory of a fixed-size value.
+func bytesOf[T unix.Stat_t | unix.Statx_t](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }

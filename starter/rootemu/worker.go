@@ -4,19 +4,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/rootemu/creds"
+	"github.com/sealift/sealift/starter/rootemu/inode"
 	"github.com/sealift/sealift/starter/seccomp"
 )
 
 // shared is what the workers of a payload have in common.
 type shared struct {
 	numbers creds.Numbers
-	plain   plainFiles
+	plain   inode.Plain
 }
 
 // worker answers calls, one after the other. For the time of a call its thread
 // has the root and the working directory of who made it.
 type worker struct {
 	*shared
+	region   inode.Region
 	listener seccomp.Listener
 	procfs   int
 	self     string // the directory of this process's descriptors in procfs

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/owner"
+	"github.com/sealift/sealift/starter/rootemu/memory"
 )
 
 // maxAttribute is the longest name of an attribute with its NUL
@@ -18,20 +19,45 @@ const maxAttribute = 256
 // an image has no use for security labels, and those in trusted are for the
 // file system that the image is unpacked on. File capabilities are kept by the
 // kernel itself.
-func setxattr(w *worker, a *[6]uint64) answer {
-	name, err := readString(w.pid, a[1], maxAttribute)
-	if err != nil || name == capability {
-		return carryOn()
-	}
-	if strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") {
+func setxattr(l func(a *[6]uint64) lookup) handler {
+	return func(w *worker, a *[6]uint64) answer {
+		name, err := memory.String(w.pid, a[1], maxAttribute)
+		if err != nil || name == capability {
+			return carryOn()
+		}
+		special := strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.")
+		if !special || !w.inRegion(l(a)) {
+			return carryOn()
+		}
 		c, err := w.creds()
 		if err == nil && !c.Privileged() {
 			err = unix.EPERM
 		}
 		return failed(err)
 	}
-	return carryOn()
 }
+
+// inRegion tells whether the file that l names is in the region.
+func (w *worker) inRegion(l lookup) bool {
+	if !w.region.Limited() {
+		return true
+	}
+	p, err := w.at(l)
+	if err != nil {
+		return false
+	}
+	f, err := w.openFile(p)
+	if err != nil {
+		return false
+	}
+	defer f.close()
+	return w.region.Holds(&f.st)
+}
+
+// byPath, byLink and byFD are how the calls about attributes name a file.
+func byPath(a *[6]uint64) lookup { return lookup{unix.AT_FDCWD, a[0], true, false} }
+func byLink(a *[6]uint64) lookup { return lookup{unix.AT_FDCWD, a[0], false, false} }
+func byFD(a *[6]uint64) lookup   { return lookup{dir: int32(a[0]), empty: true} }
 
 // listxattr hides this program's own attributes, lest they be copied from file
 // to file.
@@ -65,7 +91,7 @@ func listxattr(l func(a *[6]uint64) lookup) handler {
 		if err := w.listener.Valid(w.id); err != nil {
 			return failed(err)
 		}
-		if err := writeMemory(w.pid, a[1], shown); err != nil {
+		if err := memory.Write(w.pid, a[1], shown); err != nil {
 			return failed(err)
 		}
 		return answer{value: int64(len(shown))}

@@ -1,20 +1,20 @@
-package rootemu
+// Package memory reads and writes the memory of another process
+// (process_vm_readv(2)).
+//
+// Input: the process's number and an address as the process has it. Output: bytes,
+// or the error that a system call with such an address ends with.
+package memory
 
 import (
 	"bytes"
-	"encoding/binary"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// native is the byte order of the architectures with a list of calls.
-var native = binary.LittleEndian
-
 const pageSize = 4096 // no architecture has smaller ones
 
-// readMemory fills b from the memory of a process at addr.
-func readMemory(pid int, addr uint64, b []byte) error {
+// Read fills b from the memory of a process at addr.
+func Read(pid int, addr uint64, b []byte) error {
 	n, err := copyIn(pid, b, unix.RemoteIovec{Base: uintptr(addr), Len: len(b)})
 	if err == nil && n < len(b) {
 		return unix.EFAULT
@@ -29,8 +29,8 @@ func copyIn(pid int, b []byte, from ...unix.RemoteIovec) (int, error) {
 	return unix.ProcessVMReadv(pid, local, from, 0)
 }
 
-// writeMemory copies b into the memory of a process at addr.
-func writeMemory(pid int, addr uint64, b []byte) error {
+// Write copies b into the memory of a process at addr.
+func Write(pid int, addr uint64, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -43,9 +43,9 @@ func writeMemory(pid int, addr uint64, b []byte) error {
 	return err
 }
 
-// readString reads a string that ends with a NUL and has less than max bytes:
+// String reads a string that ends with a NUL and has less than max bytes:
 // more are ENAMETOOLONG.
-func readString(pid int, addr uint64, max int) (string, error) {
+func String(pid int, addr uint64, max int) (string, error) {
 	b := make([]byte, max)
 	// A transfer that reaches a missing page ends with the part before it.
 	first := min(pageSize-int(addr%pageSize), max)
@@ -65,9 +65,4 @@ func readString(pid int, addr uint64, max int) (string, error) {
 		return "", unix.EFAULT
 	}
 	return "", unix.ENAMETOOLONG
-}
-
-// bytesOf returns the memory of a fixed-size value.
-func bytesOf[T unix.Stat_t | unix.Statx_t](v *T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }

@@ -82,12 +82,13 @@ var layers = map[string][]string{
 		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
-		"image", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/registry",
+		"image", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/registry",
 		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
+	"image/build/kept": {"image/cache"},
 	"image/build/bootstrap": {
-		"image", "image/build", "image/build/key", "image/metadata", "image/oci", "image/oras", "image/registry", "image/stage",
+		"image", "image/build", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/registry", "image/stage",
 		"image/tree",
 	},
 	"image/build/fromdef": {

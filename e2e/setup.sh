@@ -3,7 +3,7 @@
 # packages, a user for the rootless tests, and the usual mode of /dev/fuse.
 set -eu
 
-packages="attr bubblewrap busybox-static charliecloud gcc libc6-dev libcap2-bin libdeflate-dev mmdebstrap squashfs-tools
+packages="attr bubblewrap busybox-static charliecloud debootstrap gcc libc6-dev libcap2-bin libdeflate-dev mmdebstrap squashfs-tools
 squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -45,6 +46,10 @@ type Host struct {
 	Foreign error
 	// Dir is the absolute directory that relative paths start from.
 	Dir string
+	// Files is the file tree, rooted at /, and Environ the caller's environment,
+	// by which the tools of distributions are found.
+	Files   fs.FS
+	Environ []string
 	// Version of Sealift, for the labels.
 	Version string
 }
@@ -117,6 +122,8 @@ type Environment struct {
 	Open bool
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
+	// Download writes what a URL of http, https or file holds.
+	Download func(ctx context.Context, url string, w io.Writer) error
 	// Registry reads from registries, and Daemon is the address of the Docker
 	// daemon (oci.Options).
 	Registry *registry.Client

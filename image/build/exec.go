@@ -34,6 +34,10 @@ type Exec struct {
 	// Mount, when set, leaves the program in the file system of the host: the
 	// root is mounted at this empty directory, for %setup.
 	Mount string
+	// ReadOnly leaves a program with Mount nothing of the host to change but Tmp
+	// and the directories for temporary files.
+	ReadOnly bool
+	Tmp      string
 	// Test runs /.singularity.d/test as sealift test does; Args is empty.
 	Test bool
 	// Args is the program, found through the PATH of its environment, and its

@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/oci"
 )
 
 // blobKind is the kind of cache entries that are files of elsewhere, by the
@@ -25,8 +27,7 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 	if b.Cache == nil {
 		return b.fetchApart(write)
 	}
-	id := documentID(digest)
-	id.Kind = blobKind
+	id := kept.ID(blobKind, digest)
 	for {
 		fetched := false
 		var failed error
@@ -67,6 +68,15 @@ func (b *Build) fetchApart(write func(io.Writer) error) (*os.File, error) {
 		return nil, b.explain(err)
 	}
 	return f, nil
+}
+
+// Documents returns what keeps documents of registries in the cache, nil
+// without one.
+func (b *Build) Documents(ctx context.Context) oci.Documents {
+	if b.Cache == nil {
+		return nil
+	}
+	return kept.Documents{Cache: b.Cache, Context: ctx, Warn: b.Warning}
 }
 
 // verify tells whether an entry is what its digest says.

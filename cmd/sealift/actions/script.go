@@ -53,7 +53,8 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 		base.Arch = "" // the build has made sure that its programs run
 	}
 	c, err := spec.ComputeBuild(spec.BuildRequest{
-		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work, Mount: x.Mount,
+		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work,
+		Mount: x.Mount, ReadOnly: x.ReadOnly, Tmp: x.Tmp,
 		Test: x.Test, Emulation: o.Emulation, Args: x.Args, Env: x.Env, Dir: x.Dir,
 		Binds: o.Binds, Mounts: o.Mounts, BindDir: p.Cwd, WritableTmpfs: x.Test && o.WritableTmpfs,
 	}, facts)

@@ -24,6 +24,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdef"
@@ -90,8 +91,8 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return err
 	}
 	b.Reproducible = b.Reproducible || fixed
-	h := build.Host{Dir: p.Cwd, Version: buildcfg.Version}
-	if err := setTarget(&h, b.arch, b.variant, runtime.GOARCH, os.DirFS("/")); err != nil {
+	h := build.Host{Dir: p.Cwd, Files: os.DirFS("/"), Environ: p.Environ, Version: buildcfg.Version}
+	if err := setTarget(&h, b.arch, b.variant, runtime.GOARCH, h.Files); err != nil {
 		return err
 	}
 	steps, err := fromdef.Compute(recipe, h, b.Options)
@@ -118,7 +119,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	if e.Registry, err = b.remotes.Client(p); err != nil {
 		return err
 	}
-	e.Daemon = b.remotes.Daemon
+	e.Daemon, e.Download = b.remotes.Daemon, remotes.Download
 	if !b.disableCache {
 		c, err := caches.Open(p)
 		if err != nil {

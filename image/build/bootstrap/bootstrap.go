@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/distro"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/oras"
@@ -33,17 +34,16 @@ var (
 	sifAgents   = []string{"oras"}
 	localAgents = []string{"localimage", "scratch"}
 	laterAgents = []string{
-		"library", "shub", "yum", "dnf", "debootstrap",
-		"arch", "zypper", "busybox", "buildkit", "dockerfile",
+		"library", "shub", "buildkit", "dockerfile",
 	}
 )
 
 // Source is what a stage starts from.
 type Source struct {
-	// Agent and From are the headers, Agent in lower case. Registry and
-	// Namespace go in front of From for the agent docker.
-	Agent, From         string
-	Registry, Namespace string
+	// Agent and From are the headers, Agent in lower case.
+	Agent, From string
+	// Headers are all headers, by keyword in lower case.
+	Headers map[string]string
 	// Layered makes a layer of the source, for a stage that does more than to
 	// turn it into an image.
 	Layered bool
@@ -57,7 +57,7 @@ func Later(agent string) bool { return slices.Contains(laterAgents, agent) }
 
 // WithAgents adds to an error what can be built from.
 func WithAgents(err error) error {
-	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, sifAgents, localAgents), ", "))
+	return hint.Wrap(err, "use one of the agents %s", strings.Join(slices.Concat(ociAgents, sifAgents, localAgents, distro.Agents()), ", "))
 }
 
 // Split returns the agent and the From value of an image's name: TRANSPORT:REST,
@@ -91,6 +91,9 @@ type fetch struct {
 // New returns the step that starts a stage from an agent which is known and
 // not Later.
 func New(at build.At, s Source, h build.Host) (build.Step, error) {
+	if slices.Contains(distro.Agents(), s.Agent) {
+		return newInstall(at, s, h)
+	}
 	f := &fetch{Source: s, at: at, platform: oci.Platform{OS: "linux", Arch: h.Arch, Variant: h.Variant}}
 	switch s.Agent {
 	case "scratch":
@@ -125,7 +128,7 @@ func (s *fetch) image() string {
 	if s.Agent != oci.Docker {
 		return s.Agent + ":" + s.From
 	}
-	return "docker://" + path.Join(s.Registry, s.Namespace, strings.TrimPrefix(s.From, "//"))
+	return "docker://" + path.Join(s.Headers["registry"], s.Headers["namespace"], strings.TrimPrefix(s.From, "//"))
 }
 
 func (s *fetch) Name() string { return s.at.Step("base") }

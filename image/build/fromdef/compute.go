@@ -165,14 +165,17 @@ func (c *computer) base(s *definition.Stage, at build.At) error {
 		return hint.Wrap(c.recipe.Errorf(h.Line, "Fingerprints are not supported yet, and are not ignored"),
 			"verify the base image yourself and remove the line")
 	}
-	from, _ := s.Header("from")
-	registry, _ := s.Header("registry")
-	namespace, _ := s.Header("namespace")
-	step, err := bootstrap.New(at, bootstrap.Source{
-		Agent: agent, From: from.Value, Registry: registry.Value, Namespace: namespace.Value, Layered: c.layered(s, at),
-	}, c.host)
+	source := bootstrap.Source{Agent: agent, Headers: map[string]string{}, Layered: c.layered(s, at)}
+	for _, h := range s.Headers {
+		source.Headers[h.Key] = h.Value
+	}
+	line := header.Line
+	if from, ok := s.Header("from"); ok {
+		source.From, line = from.Value, from.Line
+	}
+	step, err := bootstrap.New(at, source, c.host)
 	if err != nil {
-		return hint.Wrap(c.recipe.Errorf(from.Line, "%v", err), "%s", hint.Of(err))
+		return hint.Wrap(c.recipe.Errorf(line, "%v", err), "%s", hint.Of(err))
 	}
 	c.add(step)
 	return nil

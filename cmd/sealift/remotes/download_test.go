@@ -1,0 +1,60 @@
+package remotes
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestDownload(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch q.URL.Path {
+		case "/there":
+			_, _ = io.WriteString(w, "text")
+		case "/moved":
+			http.Redirect(w, q, "/there", http.StatusFound)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(s.Close)
+	path := t.TempDir() + "/file"
+	if err := os.WriteFile(path, []byte("local"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{s.URL + "/there": "text", s.URL + "/moved": "text", "file://" + path: "local"} {
+		var b bytes.Buffer
+		if err := Download(t.Context(), url, &b); err != nil || b.String() != want {
+			t.Errorf("%s: %q, %v", url, b.String(), err)
+		}
+	}
+	for url, want := range map[string]string{
+		s.URL + "/none": "404 Not Found", "file:///none": "no such file", "ftp://h/x": "cannot be fetched", "http://127.0.0.1:1/": "refused", ":": "missing",
+	} {
+		if err := Download(t.Context(), url, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", url, err)
+		}
+	}
+}
+
+// TestNoWayDown: TLS is not left by a redirect.
+func TestNoWayDown(t *testing.T) {
+	q := func(url string) *http.Request {
+		r, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	check := client().CheckRedirect
+	if err := check(q("http://b/"), []*http.Request{q("https://a/")}); err == nil {
+		t.Error("http after https is followed")
+	}
+	if err := check(q("https://b/"), []*http.Request{q("http://a/")}); err != nil {
+		t.Error(err)
+	}
+}

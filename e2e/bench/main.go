@@ -21,7 +21,7 @@ const usage = `usage: bench [flags] [start] [read] [write]
 
 start  the start-up of /bin/true in a small image
 read   find, a Python import, whole-tree reads and one large stream, cold and warm, through each server of images
-write  tar and OCI archives to SquashFS, and the rebuild of an image after a change of its metadata
+write  tar and OCI archives to SquashFS, and the rebuild of an image after a change of its script or metadata
 
 Without an argument all three run, which takes about an hour and 10 GB in e2e/.fixtures the first time. Run it from
 the top of the sources. Only root can drop the page cache, for cold reads, and mount by the kernel's SquashFS.

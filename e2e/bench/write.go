@@ -57,6 +57,9 @@ func write(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	if err := w.table("new line of %post", w.rescript); err != nil {
+		return err
+	}
 	return w.table("new label", w.relabel)
 }
 

@@ -118,7 +118,28 @@ func (p *planner) buildMounts(tmp, dir string) error {
 			return err
 		}
 	}
-	return p.mountAll(binds)
+	if err := p.mountAll(binds); err != nil {
+		return err
+	}
+	p.guardKernel()
+	return nil
+}
+
+// kernelFiles are what makes settings of the whole machine, and is not of a
+// namespace: sysctls, the key of last resort, devices.
+var kernelFiles = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"}
+
+// guardKernel keeps a script of real root from changing the machine that builds,
+// as the kernel keeps others.
+func (p *planner) guardKernel() {
+	if p.id.User {
+		return
+	}
+	for _, name := range kernelFiles {
+		if p.wanted("", name) {
+			p.do(plan.Bind, name, name, "ro,nosuid,nodev,noexec,try")
+		}
+	}
 }
 
 // buildEnvironment applies the image's scripts to env, here or by wrapping the

@@ -84,6 +84,12 @@ func TestBuildByRoot(t *testing.T) {
 	if c.Plan.Clone.User || c.Owner != nil {
 		t.Errorf("root needs no user namespace: %+v, owner %v", c.Plan.Clone, c.Owner)
 	}
+	// Nor may it change the machine by the kernel's files.
+	for _, name := range []string{"/proc/sys", "/proc/sysrq-trigger", "/sys"} {
+		if guard := plan.Do(plan.Bind, name, name, "ro,nosuid,nodev,noexec,try"); !slices.ContainsFunc(c.Plan.Ops, func(op plan.Op) bool { return op.String() == guard.String() }) {
+			t.Errorf("%s is not read-only:\n%s", name, c.Plan.String())
+		}
+	}
 }
 
 // TestBuildEmulatesRoot has an ordinary user, for whom the image server hides

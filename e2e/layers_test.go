@@ -64,6 +64,7 @@ var layers = map[string][]string{
 	"image/definition":        {},
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
+	"image/dockerfile/perm":   {"image/tree"},
 	"image/dockerfile/steps":  {},
 	"image/distro":            {},
 	"image":                   {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
@@ -90,6 +91,10 @@ var layers = map[string][]string{
 	"image/build/bootstrap": {
 		"image", "image/build", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/registry", "image/stage",
 		"image/tree",
+	},
+	"image/build/fromdocker": {
+		"image/build", "image/build/bootstrap", "image/build/key", "image/dockerfile", "image/dockerfile/ignore", "image/dockerfile/perm",
+		"image/dockerfile/steps", "image/files", "image/metadata", "image/oci/compression", "image/output", "image/sandbox", "image/tree",
 	},
 	"image/build/fromdef": {
 		"image/build", "image/build/bootstrap", "image/build/key", "image/definition", "image/files", "image/metadata",
@@ -124,7 +129,8 @@ var layers = map[string][]string{
 	"cmd/sealift/caches":  {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/builds": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
-		"cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/definition", "runtime/host", "runtime/identity",
+		"cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
+		"image/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",

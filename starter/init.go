@@ -17,11 +17,17 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := forbidTracing(); err != nil {
 		return 0, err
 	}
+	credential, err := m.become(pr.User)
+	if err != nil {
+		return 0, err
+	}
 	if err := m.emulator.Attach(); err != nil {
 		return 0, err
 	}
 	signals := <-m.signals
-	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}})
+	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{
+		Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential},
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -38,6 +44,18 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	m.emulator.Serve() // not before: the threads open files
 	go forward(signals, child)
 	return reap(child)
+}
+
+// become has the payload be u. Where users are emulated nothing is left to the
+// kernel, and the result is nil.
+func (m *machine) become(u *plan.User) (*syscall.Credential, error) {
+	switch {
+	case u == nil:
+		return nil, nil
+	case m.emulator != nil:
+		return nil, m.emulator.Become(u.UID, u.GID, u.Groups)
+	}
+	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}, nil
 }
 
 // forbidTracing keeps a payload of the same user from tracing this process and

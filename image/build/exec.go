@@ -38,6 +38,14 @@ type Exec struct {
 	// and the directories for temporary files.
 	ReadOnly bool
 	Tmp      string
+	// Bare has the program get Env as it is, and the image's own /tmp and
+	// /var/tmp instead of empty ones.
+	Bare bool
+	// User, unless nil, is who the program is instead of root.
+	User *User
+	// Mounts are there while the program runs; NoNetwork keeps it off the network.
+	Mounts    []Mount
+	NoNetwork bool
 	// Test runs /.singularity.d/test as sealift test does; Args is empty.
 	Test bool
 	// Args is the program, found through the PATH of its environment, and its
@@ -52,6 +60,20 @@ type Exec struct {
 	// Env is the whole environment before that of the image.
 	Env            []string
 	Stdout, Stderr io.Writer
+}
+
+// User is a user by number, with its group and supplementary groups.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+// Mount is a host path or, without Source, a tmpfs of at most Size bytes (0
+// leaves that to the kernel), at an absolute path in the container.
+type Mount struct {
+	Source, Target string
+	ReadOnly       bool
+	Size           int64
 }
 
 // ScriptName is the name of a stage's script in the container's root

@@ -60,7 +60,7 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 }
 
 func (b *Build) fetchApart(write func(io.Writer) error) (*os.File, error) {
-	f, err := b.newFile("fetched")
+	f, err := b.NewFile("fetched")
 	if err == nil {
 		err = write(f)
 	}

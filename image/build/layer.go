@@ -155,7 +155,7 @@ func (b *Build) layer(ctx context.Context, id cache.ID, m *making) (content, err
 
 // apart makes the layer in the temporary directory.
 func (b *Build) apart(m *making) (content, error) {
-	f, err := b.newFile("layer.squashfs")
+	f, err := b.NewFile("layer.squashfs")
 	if err == nil {
 		err = m.write(f)
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -72,13 +73,25 @@ func (b *Build) Start(at At, source stage.Source) *Stage {
 	return s
 }
 
+// Derive begins a stage with what another one, which is Layered, is now.
+func (b *Build) Derive(ctx context.Context, at, from At) (*Stage, error) {
+	s, parent := b.Stage(at), b.Stage(from)
+	derived, err := parent.Stage.Derive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	*s = *parent
+	s.Stage = derived
+	return s, nil
+}
+
 // IDs maps the caller to root.
 func (b *Build) IDs(uid, gid uint32) (uint32, uint32) { return b.setting().IDs(uid, gid) }
 
 // setting is what all stages have in common.
 func (b *Build) setting() *stage.Setting {
 	s := &stage.Setting{
-		Writer: b.writerOptions(), Latest: -1, UID: b.UID, GID: b.GID, File: b.newFile, Dir: b.NewDir,
+		Writer: b.writerOptions(), Latest: -1, UID: b.UID, GID: b.GID, File: b.NewFile, Dir: b.NewDir,
 		Explain: b.explain,
 	}
 	if b.Options.Reproducible {

@@ -24,8 +24,8 @@ func (b *Build) NewDir(kind string) (*os.File, error) {
 	return f, nil
 }
 
-// newFile makes a file of the temporary directory.
-func (b *Build) newFile(kind string) (*os.File, error) {
+// NewFile makes an empty file in the temporary directory and opens it.
+func (b *Build) NewFile(kind string) (*os.File, error) {
 	f, err := os.OpenFile(b.workPath(kind), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o700)
 	if err != nil {
 		return nil, err

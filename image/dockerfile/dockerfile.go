@@ -39,6 +39,9 @@ const (
 	maxInstructions = 10_000
 )
 
+// Platform is an operating system and an architecture as Go names them.
+type Platform = v1.Platform
+
 // Options are the facts that a Dockerfile is read with.
 type Options struct {
 	// Args are the build arguments given, by name.
@@ -48,7 +51,7 @@ type Options struct {
 	Target string
 	// Platform is what the image is for, Build the machine that builds it.
 	// Both have an operating system and an architecture.
-	Platform, Build v1.Platform
+	Platform, Build Platform
 }
 
 // Recipe is a parsed Dockerfile.

@@ -27,6 +27,15 @@ var passed = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
 }
 
+// Passed returns what of the caller's environment reaches a script: its terminal
+// and proxies.
+func Passed(caller []string) []string {
+	return slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return !slices.Contains(passed, name)
+	})
+}
+
 // defaultPath are the directories that every PATH of a script has.
 var defaultPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
@@ -39,12 +48,7 @@ const appendPath = "SING_USER_DEFINED_APPEND_PATH"
 // set; its PATH is completed by the usual directories.
 func ScriptEnvironment(caller, image []string) []string {
 	env := []string{"PATH=" + strings.Join(defaultPath, ":"), "HOME=/root"}
-	for _, kv := range caller {
-		if name, _, _ := strings.Cut(kv, "="); slices.Contains(passed, name) {
-			env = append(env, kv)
-		}
-	}
-	env = slices.Concat(env, Variables("ENVIRONMENT", EnvironmentFile), Variables("LABELS", LabelsInput))
+	env = slices.Concat(env, Passed(caller), Variables("ENVIRONMENT", EnvironmentFile), Variables("LABELS", LabelsInput))
 	for _, kv := range image {
 		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
 			env = append(env, appendPath+"="+strings.Join(lacking(path), ":"))

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -94,6 +95,18 @@ func Layout(root *tree.Node, time int64) {
 			root.Entries[name] = &tree.Node{Mode: tree.TypeSymlink | 0o777, ModTime: time, Target: target}
 		}
 	}
+}
+
+// Without returns the root directory without the metadata directory and the
+// links to it. The tree itself is not changed.
+func Without(root *tree.Node) *tree.Node {
+	bare := *root
+	bare.Entries = maps.Clone(root.Entries)
+	maps.DeleteFunc(bare.Entries, func(name string, n *tree.Node) bool {
+		target, ours := links[name]
+		return name == Dir || ours && n.Type() == tree.TypeSymlink && n.Target == target
+	})
+	return &bare
 }
 
 // addMissing puts n at name, at most two levels deep, where nothing is and

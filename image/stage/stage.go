@@ -45,6 +45,18 @@ type Setting struct {
 	Explain func(error) error
 }
 
+// Derive starts a stage with what s is now.
+func (s *Stage) Derive(ctx context.Context) (*Stage, error) {
+	below := s.stacked()
+	if below == nil || len(s.edits) > 0 {
+		var err error
+		if below, _, err = s.stack(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return New(s.set, below), nil
+}
+
 // An Edit changes a tree in place. It may be applied to more than one.
 type Edit func(root *tree.Node) error
 

@@ -19,6 +19,14 @@ type Bind struct {
 	ReadOnly       bool
 }
 
+// Attached is something mounted for the time of one program: a bind mount or,
+// without a source, a tmpfs of at most Size bytes, which 0 leaves to the kernel.
+type Attached struct {
+	Source, Target string // absolute
+	ReadOnly       bool
+	Size           int64
+}
+
 // Parse reads values of --bind. A value is a list separated by commas; an item
 // is SOURCE[:TARGET[:OPTIONS]], OPTIONS being ro or rw, again separated by
 // commas. A backslash makes a comma, colon or backslash literal. A relative

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/starter/plan"
 )
 
 // Emulation is how the program of a build may act as root where only one id is
@@ -63,4 +64,14 @@ func (id *Identity) Emulation(e Emulation, f *host.Facts) (string, error) {
 		return string(e), nil
 	}
 	return "", nil
+}
+
+// Become refuses a user that a program cannot be: with root alone mapped, and
+// without an emulation, which is the argument of plan.Emulate. Nil is root.
+func (id *Identity) Become(u *plan.User, emulation string) error {
+	if u == nil || u.UID == 0 && u.GID == 0 || !id.User || emulation != "" {
+		return nil
+	}
+	return hint.New(fmt.Sprintf("user %d:%d cannot run the program: only root is mapped, and it is not emulated", u.UID, u.GID),
+		"leave --root-emulation at auto, or build as root")
 }

@@ -28,6 +28,21 @@ type Identity struct {
 // Ranged says whether more ids than the caller's are mapped.
 func (id *Identity) Ranged() bool { return len(id.UIDs) > 1 }
 
+// Groups lists the groups to name. In a user namespace the kernel shows
+// supplementary groups as 65534, yet programs that ask by name expect them.
+func (id *Identity) Groups(f *host.Facts) []uint32 {
+	if id.UID == 0 {
+		return nil
+	}
+	ids := []uint32{id.GID}
+	for _, g := range f.Groups {
+		if g != id.GID {
+			ids = append(ids, g)
+		}
+	}
+	return ids
+}
+
 // minRange is the number of subordinate ids that make a range worth using: a
 // distribution's own accounts and nobody, 65534, must fit.
 const minRange = 65536

@@ -62,3 +62,20 @@ func TestParseEmulation(t *testing.T) {
 		}
 	}
 }
+
+func TestBecome(t *testing.T) {
+	other := &plan.User{UID: 7}
+	for _, c := range []struct {
+		id        Identity
+		user      *plan.User
+		emulation string
+		can       bool
+	}{
+		{Identity{User: true}, nil, "", true}, {Identity{User: true}, &plan.User{}, "", true}, {Identity{User: true}, other, "full", true},
+		{Identity{}, other, "", true}, {Identity{User: true}, other, "", false}, {Identity{User: true}, &plan.User{GID: 7}, "", false},
+	} {
+		if err := c.id.Become(c.user, c.emulation); (err == nil) != c.can || err != nil && hint.Of(err) == "" {
+			t.Errorf("%+v as %+v under %q: %v", c.id, c.user, c.emulation, err)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func (p *planner) accounts() {
 	}
 	names := p.groups()
 	if len(names) > 0 {
-		p.replace("/etc/group", func(text string) string { return account.AddGroups(text, p.user().Name, names, p.groupIDs()) })
+		p.replace("/etc/group", func(text string) string { return account.AddGroups(text, p.user().Name, names, p.id.Groups(p.f)) })
 	}
 }
 
@@ -70,24 +70,9 @@ func (p *planner) user() account.User {
 	return u
 }
 
-// groupIDs lists the groups to name. In a user namespace the kernel shows
-// supplementary groups as 65534, yet programs that ask by name expect them.
-func (p *planner) groupIDs() []uint32 {
-	if p.id.UID == 0 {
-		return nil
-	}
-	ids := []uint32{p.id.GID}
-	for _, g := range p.f.Groups {
-		if g != p.id.GID {
-			ids = append(ids, g)
-		}
-	}
-	return ids
-}
-
 func (p *planner) groups() map[uint32]string {
 	names := map[uint32]string{}
-	for _, id := range p.groupIDs() {
+	for _, id := range p.id.Groups(p.f) {
 		name := p.f.GroupNames[id]
 		if name == "" && id == p.id.GID {
 			name = p.user().Name

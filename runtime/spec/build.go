@@ -2,6 +2,7 @@ package spec
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -39,6 +40,16 @@ type BuildRequest struct {
 	// in BindDir. They are not for programs in the host's file system.
 	Binds, Mounts []string
 	BindDir       string
+	// Attached are mounted last; one without a source is a tmpfs.
+	Attached []bind.Attached
+	// Bare leaves out what is not the image's or the caller's of this request:
+	// environment scripts, and file systems on /tmp and /var/tmp.
+	Bare bool
+	// NoNetwork gives the program a network namespace without any interface
+	// that is up.
+	NoNetwork bool
+	// User, unless nil, is who the program is instead of root.
+	User *plan.User
 	// WritableTmpfs allows changes to a read-only root, and loses them.
 	WritableTmpfs bool
 	// Emulation is what root seems to be able to do: to any file, or with Mount
@@ -84,35 +95,46 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	if b.Mount != "" {
 		return p.onHost(&b, w)
 	}
-	if err := p.buildMounts(b.Tmp, b.BindDir); err != nil {
+	if err := p.id.Become(b.User, p.emulation); err != nil {
+		return nil, err
+	}
+	if err := p.buildMounts(&b); err != nil {
 		return nil, err
 	}
 	args, err := p.command()
 	if err != nil {
 		return nil, err
 	}
-	args, env, err := p.buildEnvironment(args, b.Env)
-	if err != nil {
-		return nil, err
+	env := b.Env
+	if !b.Bare {
+		if args, env, err = p.buildEnvironment(args, env); err != nil {
+			return nil, err
+		}
 	}
 	if b.WritableTmpfs && w == (writable{}) {
 		w = writable{upperDir, workDir}
 	}
-	return p.container(w, b.process(args, env))
+	c, err := p.container(w, b.process(args, env))
+	if err == nil {
+		c.Plan.Clone.Net = b.NoNetwork
+	}
+	return c, err
 }
 
 // buildMounts plans the mounts of a build: those of any container, but nothing
-// of the caller's own; dir is where relative sources of binds start.
-func (p *planner) buildMounts(tmp, dir string) error {
-	binds, err := bind.Both(p.req.Binds, p.req.Mounts, dir)
+// of the caller's own; relative sources of binds start in BindDir.
+func (p *planner) buildMounts(b *BuildRequest) error {
+	binds, err := bind.Both(p.req.Binds, p.req.Mounts, b.BindDir)
 	if err != nil {
 		return err
 	}
 	for _, target := range []string{"/tmp", "/var/tmp"} {
-		if tmp == "" {
+		switch {
+		case b.Bare:
+		case b.Tmp == "":
 			err = p.tmpfs(target, guarded, "1777")
-		} else {
-			err = p.bind(tmp, target, guarded, true)
+		default:
+			err = p.bind(b.Tmp, target, guarded, true)
 		}
 		if err != nil {
 			return err
@@ -120,6 +142,11 @@ func (p *planner) buildMounts(tmp, dir string) error {
 	}
 	if err := p.mountAll(binds); err != nil {
 		return err
+	}
+	for _, m := range b.Attached {
+		if err := p.buildMount(m); err != nil {
+			return err
+		}
 	}
 	p.guardKernel()
 	return nil
@@ -140,6 +167,21 @@ func (p *planner) guardKernel() {
 			p.do(plan.Bind, name, name, "ro,nosuid,nodev,noexec,try")
 		}
 	}
+}
+
+func (p *planner) buildMount(m bind.Attached) error {
+	flags := guarded
+	if m.ReadOnly {
+		flags = readOnly
+	}
+	if m.Source != "" {
+		return p.bind(m.Source, m.Target, flags, !m.ReadOnly)
+	}
+	mode := "1777"
+	if m.Size > 0 {
+		mode += fmt.Sprintf(",size=%d", m.Size)
+	}
+	return p.tmpfs(m.Target, flags, mode)
 }
 
 // buildEnvironment applies the image's scripts to env, here or by wrapping the
@@ -166,5 +208,5 @@ func (b *BuildRequest) process(args, env []string) plan.Process {
 	if dir == "" {
 		dir = "/"
 	}
-	return plan.Process{Init: true, Args: args, Env: env, Dirs: []string{dir}, Umask: 0o022, CloseFDs: true}
+	return plan.Process{Init: true, Args: args, Env: env, Dirs: []string{dir}, User: b.User, Umask: 0o022, CloseFDs: true}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/starter/plan"
@@ -184,6 +185,51 @@ func TestBuildOptions(t *testing.T) {
 		if !strings.Contains(got, line) {
 			t.Errorf("%q is missing in\n%s", line, got)
 		}
+	}
+}
+
+// TestBuildBare leaves the program what it is given and what the image has.
+func TestBuildBare(t *testing.T) {
+	f, img := machine(t, "dir build/m\n", "file .singularity.d/env/90-environment.sh \"export A=2\"\n")
+	f.UserNotify = true
+	b := request(img)
+	b.Bare, b.NoNetwork, b.Emulation = true, true, identity.EmulateFull
+	b.User = &plan.User{UID: 7, GID: 8, Groups: []uint32{8, 9}}
+	b.Attached = []bind.Attached{
+		{Source: "/build/m", Target: "/src", ReadOnly: true}, {Source: "/build/m", Target: "/w"}, {Target: "/m/n", Size: 4096},
+	}
+	c := computeBuild(t, b, f)
+	got := c.Plan.String()
+	for _, line := range []string{
+		"clone user mount pid net\n", "bind /build/m /src ro,nosuid,nodev\n", "bind /build/m /w nosuid,nodev\n",
+		"mount tmpfs /m/n nosuid,nodev mode=1777,size=4096\n", "image mkdir /src 0755\n", "init\nuser 7 8 8 9\n", "env A=1\n",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%q is missing in\n%s", line, got)
+		}
+	}
+	if strings.Contains(got, "tmpfs /tmp") || strings.Contains(got, "/var/tmp") {
+		t.Errorf("/tmp is hidden:\n%s", got)
+	}
+}
+
+// TestBuildUser: who only root is mapped for cannot be another one for real.
+func TestBuildUser(t *testing.T) {
+	f, img := machine(t, "", "")
+	b := request(img)
+	b.Emulation, b.User = identity.EmulateOff, &plan.User{UID: 7}
+	if _, err := ComputeBuild(b, f); err == nil || !strings.Contains(hint.Of(err), "--root-emulation") {
+		t.Errorf("without emulation: %v", err)
+	}
+	b.User = &plan.User{}
+	if got := computeBuild(t, b, f).Plan.String(); !strings.Contains(got, "user 0 0\n") {
+		t.Errorf("root:\n%s", got)
+	}
+	root, img := machine(t, "uid 0\ngid 0\nadmin yes\n", "")
+	b = request(img)
+	b.User = &plan.User{UID: 7}
+	if got := computeBuild(t, b, root).Plan.String(); !strings.Contains(got, "user 7 0\n") {
+		t.Errorf("real root:\n%s", got)
 	}
 }
 

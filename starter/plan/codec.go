@@ -18,6 +18,7 @@ import (
 //	image VERB ARG...             Plan.Image
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
+//	user UID GID GROUP...         Process.User
 //	umask OCTAL                   unless the caller's is kept
 //	closefds KEPT...              Process.CloseFDs
 //	env NAME=VALUE                one each
@@ -32,6 +33,7 @@ const (
 	wordGIDMap   = "gidmap"
 	wordImage    = "image"
 	wordInit     = "init"
+	wordUser     = "user"
 	wordUmask    = "umask"
 	wordCloseFDs = "closefds"
 	wordEnv      = "env"
@@ -86,6 +88,9 @@ func check(p *Plan) error {
 	pr := &p.Process
 	if len(pr.Args) == 0 || pr.Args[0] == "" {
 		return errors.New("plan: no command")
+	}
+	if pr.User != nil && !pr.Init {
+		return errors.New("plan: another user without init")
 	}
 	if pr.Umask < -1 || pr.Umask > 0o777 {
 		return errors.New("plan: impossible umask")
@@ -146,15 +151,23 @@ func records(p *Plan) [][]string {
 
 func (o Op) record() []string { return append([]string{string(o.Verb)}, o.Args...) }
 
-func (m IDMap) record(word string) []string {
-	u := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
-	return []string{word, u(m.Inside), u(m.Outside), u(m.Size)}
+func (m IDMap) record(word string) []string { return idRecord(word, m.Inside, m.Outside, m.Size) }
+
+func idRecord(word string, ids ...uint32) []string {
+	record := []string{word}
+	for _, id := range ids {
+		record = append(record, strconv.FormatUint(uint64(id), 10))
+	}
+	return record
 }
 
 func (pr *Process) records() [][]string {
 	var out [][]string
 	if pr.Init {
 		out = append(out, []string{wordInit})
+	}
+	if u := pr.User; u != nil {
+		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))
 	}
 	if pr.Umask >= 0 {
 		out = append(out, []string{wordUmask, strconv.FormatInt(int64(pr.Umask), 8)})

@@ -93,6 +93,12 @@ func (pr *Process) add(word string, args []string) error {
 	switch word {
 	case wordInit:
 		pr.Init = true
+	case wordUser:
+		ids, err := parseIDs(args)
+		if err != nil || len(ids) < 2 {
+			return ErrSyntax
+		}
+		pr.User = &User{ids[0], ids[1], some(ids[2:])}
 	case wordUmask:
 		mask, err := strconv.ParseUint(strings.Join(args, " "), 8, 9)
 		if err != nil {
@@ -121,22 +127,27 @@ func (pr *Process) add(word string, args []string) error {
 }
 
 func parseIDMap(args []string) (IDMap, error) {
-	if len(args) != 3 {
+	n, err := parseIDs(args)
+	if err != nil || len(n) != 3 {
 		return IDMap{}, ErrSyntax
-	}
-	var n [3]uint32
-	for i, a := range args {
-		v, err := strconv.ParseUint(a, 10, 32)
-		if err != nil {
-			return IDMap{}, ErrSyntax
-		}
-		n[i] = uint32(v)
 	}
 	return IDMap{Inside: n[0], Outside: n[1], Size: n[2]}, nil
 }
 
+func parseIDs(args []string) ([]uint32, error) {
+	ids := make([]uint32, len(args))
+	for i, a := range args {
+		v, err := strconv.ParseUint(a, 10, 32)
+		if err != nil {
+			return nil, ErrSyntax
+		}
+		ids[i] = uint32(v)
+	}
+	return ids, nil
+}
+
 // some returns s, or nil when it is empty, as Do does.
-func some(s []string) []string {
+func some[T any](s []T) []T {
 	if len(s) == 0 {
 		return nil
 	}

@@ -118,10 +118,20 @@ type Process struct {
 	// entered is used. When none can, the starter fails with the first one's
 	// error.
 	Dirs []string
+	// User, unless nil, is who the payload is, instead of who the starter is. It
+	// needs Init. Under Emulate it is what the payload believes to be.
+	User *User
 	// Umask is the file mode creation mask, or -1 to keep the caller's.
 	Umask int
 	// CloseFDs closes every inherited descriptor above 2 but those in KeepFDs.
 	// Otherwise all of the caller's descriptors pass.
 	CloseFDs bool
 	KeepFDs  []int
+}
+
+// User is a process's user, its group, and its supplementary groups
+// (credentials(7)).
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
 }

@@ -28,6 +28,7 @@ func full() *Plan {
 		},
 		Process: Process{
 			Init: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
+			User: &User{1000, 100, []uint32{100, math.MaxUint32}},
 			Dirs: []string{"/work", "/"}, Umask: 0o022, CloseFDs: true, KeepFDs: []int{3, 17},
 		},
 	}
@@ -76,6 +77,7 @@ pivot
 emulate full "/root dir"
 dropcaps ""
 init
+user 1000 100 100 4294967295
 umask 22
 closefds 3 17
 env PATH=/bin
@@ -114,6 +116,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"image arguments":     func(p *Plan) { p.Image = []Op{Do(Mkdir, "/a")} },
 		"no command":          func(p *Plan) { p.Process.Args = nil },
 		"empty command":       func(p *Plan) { p.Process.Args = []string{""} },
+		"user without init":   func(p *Plan) { p.Process.User = &User{} },
 		"umask":               func(p *Plan) { p.Process.Umask = 0o1000 },
 		"negative umask":      func(p *Plan) { p.Process.Umask = -2 },
 		"negative descriptor": func(p *Plan) { p.Process.CloseFDs, p.Process.KeepFDs = true, []int{-1} },
@@ -136,37 +139,40 @@ func TestParseRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, in := range map[string]string{
-		"nothing":           "",
-		"another version":   strings.Replace(head, "\x001\x00c", "\x002\x00c", 1) + tail,
-		"no end":            head + fields("exec", "1", "x"),
-		"after the end":     head + tail + "x",
-		"no clone":          fields("sealift-plan", "1", "1") + tail,
-		"two clones":        head + fields("clone", "0") + tail,
-		"clone at the end":  head + fields("exec", "1", "x", "clone", "0", "end", "0"),
-		"unknown namespace": fields("sealift-plan", "1", "1", "clone", "1", "time") + tail,
-		"namespace twice":   fields("sealift-plan", "1", "1", "clone", "2", "pid", "pid") + tail,
-		"unknown word":      head + fields("format", "1", "x") + tail,
-		"huge count":        head + fields("mkdir", "9223372036854775807", "x") + tail,
-		"count beyond data": head + fields("cwd", "60", "x") + tail,
-		"negative count":    head + fields("pivot", "-1") + tail,
-		"odd count":         head + fields("pivot", "+0") + tail,
-		"no count":          head + "pivot",
-		"wrong arity":       head + fields("bind", "1", "x") + tail,
-		"image alone":       head + fields("image", "0") + tail,
-		"image verb":        head + fields("image", "2", "pivot", "x") + tail,
-		"map of words":      head + fields("uidmap", "3", "a", "b", "c") + tail,
-		"map too short":     head + fields("gidmap", "2", "1", "2") + tail,
-		"map overflow":      head + fields("gidmap", "3", "1", "2", "4294967296") + tail,
-		"umask":             head + fields("umask", "1", "999") + tail,
-		"umask too big":     head + fields("umask", "1", "1000") + tail,
-		"umask padded":      head + fields("umask", "1", "022") + tail,
-		"descriptors":       head + fields("closefds", "1", "three") + tail,
-		"env of two":        head + fields("env", "2", "A=1", "B=2") + tail,
-		"empty cwd":         head + fields("cwd", "0") + tail,
-		"init argument":     head + fields("init", "1", "x") + tail,
-		"init twice":        head + fields("init", "0", "init", "0") + tail,
-		"two commands":      head + fields("exec", "1", "x", "exec", "1", "y") + "end\x000\x00",
-		"no command":        head + fields("exec", "0", "end", "0"),
+		"nothing":            "",
+		"another version":    strings.Replace(head, "\x001\x00c", "\x002\x00c", 1) + tail,
+		"no end":             head + fields("exec", "1", "x"),
+		"after the end":      head + tail + "x",
+		"no clone":           fields("sealift-plan", "1", "1") + tail,
+		"two clones":         head + fields("clone", "0") + tail,
+		"clone at the end":   head + fields("exec", "1", "x", "clone", "0", "end", "0"),
+		"unknown namespace":  fields("sealift-plan", "1", "1", "clone", "1", "time") + tail,
+		"namespace twice":    fields("sealift-plan", "1", "1", "clone", "2", "pid", "pid") + tail,
+		"unknown word":       head + fields("format", "1", "x") + tail,
+		"huge count":         head + fields("mkdir", "9223372036854775807", "x") + tail,
+		"count beyond data":  head + fields("cwd", "60", "x") + tail,
+		"negative count":     head + fields("pivot", "-1") + tail,
+		"odd count":          head + fields("pivot", "+0") + tail,
+		"no count":           head + "pivot",
+		"wrong arity":        head + fields("bind", "1", "x") + tail,
+		"image alone":        head + fields("image", "0") + tail,
+		"image verb":         head + fields("image", "2", "pivot", "x") + tail,
+		"map of words":       head + fields("uidmap", "3", "a", "b", "c") + tail,
+		"map too short":      head + fields("gidmap", "2", "1", "2") + tail,
+		"map overflow":       head + fields("gidmap", "3", "1", "2", "4294967296") + tail,
+		"umask":              head + fields("umask", "1", "999") + tail,
+		"umask too big":      head + fields("umask", "1", "1000") + tail,
+		"user of words":      head + fields("init", "0", "user", "2", "root", "0") + tail,
+		"user without group": head + fields("init", "0", "user", "1", "0") + tail,
+		"user alone":         head + fields("user", "2", "1", "1") + tail,
+		"umask padded":       head + fields("umask", "1", "022") + tail,
+		"descriptors":        head + fields("closefds", "1", "three") + tail,
+		"env of two":         head + fields("env", "2", "A=1", "B=2") + tail,
+		"empty cwd":          head + fields("cwd", "0") + tail,
+		"init argument":      head + fields("init", "1", "x") + tail,
+		"init twice":         head + fields("init", "0", "init", "0") + tail,
+		"two commands":       head + fields("exec", "1", "x", "exec", "1", "y") + "end\x000\x00",
+		"no command":         head + fields("exec", "0", "end", "0"),
 	} {
 		if p, err := Parse([]byte(in)); err == nil {
 			t.Errorf("%s: accepted as\n%v", name, p)

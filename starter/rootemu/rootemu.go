@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/rootemu/creds"
 	"github.com/sealift/sealift/starter/rootemu/inode"
 	"github.com/sealift/sealift/starter/seccomp"
 )
@@ -93,6 +94,20 @@ func New(m Mode, under string) (*Emulator, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// Become has the payload start as another user than root, with the
+// supplementary groups given. It must be called before Attach; this process
+// hands what it then believes to be on to those it starts. A Silent emulation
+// does nothing, as for every call that changes ids.
+func (e *Emulator) Become(uid, gid uint32, groups []uint32) error {
+	if e.mode == Silent {
+		return nil
+	}
+	return e.shared.numbers.Write(0, creds.Creds{
+		User: creds.IDs{Real: uid, Effective: uid, Saved: uid, FS: uid}, Group: creds.IDs{Real: gid, Effective: gid, Saved: gid, FS: gid},
+		Groups: creds.PackGroups(groups),
+	})
 }
 
 // Attach puts the filter on this thread, which must be locked to its goroutine

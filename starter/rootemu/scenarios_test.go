@@ -42,6 +42,9 @@ func become() error {
 	return c.err()
 }
 
+// TestBorn starts the payload as another user.
+func TestBorn(t *testing.T) { inside(t, Full, "born") }
+
 // believe is a process of user 33 and group 5 that cannot become root again.
 func believe() error {
 	var c checks

@@ -10,10 +10,12 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
+	"github.com/sealift/sealift/starter/plan"
 )
 
 // Scripts says how a build runs its scripts.
@@ -52,12 +54,17 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 		base = s.img.Info()
 		base.Arch = "" // the build has made sure that its programs run
 	}
-	c, err := spec.ComputeBuild(spec.BuildRequest{
-		Base: base, Layers: len(x.Layers), Upper: x.Upper, Work: x.Work,
+	r := spec.BuildRequest{
+		Base: base, Bare: x.Bare, NoNetwork: x.NoNetwork, User: (*plan.User)(x.User),
+		Layers: len(x.Layers), Upper: x.Upper, Work: x.Work,
 		Mount: x.Mount, ReadOnly: x.ReadOnly, Tmp: x.Tmp,
 		Test: x.Test, Emulation: o.Emulation, Args: x.Args, Env: x.Env, Dir: x.Dir,
 		Binds: o.Binds, Mounts: o.Mounts, BindDir: p.Cwd, WritableTmpfs: x.Test && o.WritableTmpfs,
-	}, facts)
+	}
+	for _, m := range x.Mounts {
+		r.Attached = append(r.Attached, bind.Attached(m))
+	}
+	c, err := spec.ComputeBuild(r, facts)
 	if err != nil {
 		return errors.Join(err, s.closeImage())
 	}

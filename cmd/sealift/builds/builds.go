@@ -48,15 +48,16 @@ func (buildError) ExitCode() int { return ui.ExitFailure }
 func Command(p *ui.Process) *cobra.Command {
 	var b buildFlags
 	c := &cobra.Command{
-		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file or another image",
-		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, or an image to convert:
+		Use: "build [flags] OUTPUT SOURCE", Short: "Build an image from a definition file, a Dockerfile or another image",
+		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, a Dockerfile (its name
+says so, as Dockerfile.x or x.Dockerfile, or --file), or an image to convert:
 docker://[HOST/]PATH[:TAG][@DIGEST] or, for a SIF, oras:// of the same form from
 a registry, docker-daemon:NAME, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
 docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file, or a directory. OUTPUT
 appears when everything has succeeded, the %test section included.
 
 With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
-		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
+		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
@@ -65,7 +66,11 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 				return err
 			}
 			b.Output = args[0]
-			return run(p, c, &b, args[1])
+			source, err := b.docker.source(args[1:])
+			if err != nil {
+				return ui.UsageError(c, err)
+			}
+			return run(p, c, &b, source)
 		},
 	}
 	b.add(c.Flags())
@@ -75,13 +80,6 @@ With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
 func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if !b.fakeroot {
 		return ui.UsageError(c, errors.New("--fakeroot=false: a build always runs as root of its own user namespace"))
-	}
-	recipe, err := readRecipe(source)
-	if err != nil {
-		return err
-	}
-	if b.Update && isImage(source) {
-		return hint.New(fmt.Sprintf("--update: %s is an image", source), "name a definition file to carry out over %s", b.Output)
 	}
 	if err := b.settle(); err != nil {
 		return err
@@ -95,7 +93,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if err := setTarget(&h, b.arch, b.variant, runtime.GOARCH, h.Files); err != nil {
 		return err
 	}
-	steps, err := fromdef.Compute(recipe, h, b.Options)
+	steps, err := b.compute(p, source, h)
 	if err != nil {
 		return err
 	}
@@ -108,6 +106,24 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return nil
 	}
 	return b.take(c.Context(), p, steps, h, now)
+}
+
+// compute returns the steps that build from source.
+func (b *buildFlags) compute(p *ui.Process, source string, h build.Host) ([]build.Step, error) {
+	if b.docker.isDockerfile(source) {
+		return b.fromDockerfile(p, source, h)
+	}
+	if err := b.docker.unused(); err != nil {
+		return nil, err
+	}
+	recipe, err := readRecipe(source)
+	if err != nil {
+		return nil, err
+	}
+	if b.Update && isImage(source) {
+		return nil, hint.New(fmt.Sprintf("--update: %s is an image", source), "name a definition file to carry out over %s", b.Output)
+	}
+	return fromdef.Compute(recipe, h, b.Options)
 }
 
 // take takes the steps, and tells of them.

@@ -27,6 +27,7 @@ type buildFlags struct {
 	scripts        actions.Scripts
 	emulation      string
 	disableCache   bool
+	docker         dockerFlags
 	remotes        remotes.Flags
 }
 
@@ -36,6 +37,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.recipeFlags(flags)
 	b.scriptFlags(flags)
 	b.stepFlags(flags)
+	b.docker.add(flags)
 	b.remotes.Add(flags)
 	refuse(flags)
 }
@@ -80,7 +82,7 @@ func (b *buildFlags) outputFlags(flags *pflag.FlagSet) {
 }
 
 func (b *buildFlags) recipeFlags(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&b.args, "build-arg", nil, "value of a template: `NAME=VALUE`")
+	flags.StringArrayVar(&b.args, "build-arg", nil, "value of a template, or of an ARG: `NAME=VALUE`")
 	flags.StringArrayVar(&b.argFiles, "build-arg-file", nil, "`file` of such values, one per line")
 	flags.StringSliceVar(&b.Sections, "section", []string{"all"},
 		"carry out these `sections` of the definition alone: names such as post or labels, apps, all or none; comma separated")

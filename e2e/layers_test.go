@@ -122,7 +122,7 @@ var layers = map[string][]string{
 		"image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
+		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"cmd/sealift/remotes": {"buildcfg", "cmd/sealift/ui", "image/registry"},

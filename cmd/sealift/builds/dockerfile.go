@@ -1,26 +1,21 @@
 package builds
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdocker"
 	"github.com/sealift/sealift/image/dockerfile"
-	"github.com/sealift/sealift/image/registry"
 )
 
 // dockerFlags are the flags for Dockerfiles.
@@ -123,7 +118,7 @@ func (b *buildFlags) fromDockerfile(p *ui.Process, source string, h build.Host) 
 	if len(r.Unused) > 0 {
 		p.Warn("no ARG takes --build-arg %s", strings.Join(r.Unused, ", "))
 	}
-	in := fromdocker.Input{Text: string(text), Fetch: fetch}
+	in := fromdocker.Input{Text: string(text), Fetch: remotes.Get}
 	path := absolute(p.Cwd, source)
 	dir := filepath.Dir(path)
 	if b.docker.context != "" {
@@ -182,27 +177,4 @@ func secrets(values []string, p *ui.Process) (map[string]func() ([]byte, error),
 		}
 	}
 	return found, nil
-}
-
-// fetch reads a file by HTTP or HTTPS, as ADD does.
-func fetch(ctx context.Context, url string) (io.ReadCloser, time.Time, error) {
-	var changed time.Time
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, changed, err
-	}
-	request.Header.Set("User-Agent", "sealift/"+buildcfg.Version)
-	client := http.Client{Transport: registry.NewTransport(http.ProxyFromEnvironment, nil)}
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil, changed, hint.Wrap(err, "check the network and the proxy, or put the file into the context")
-	}
-	if answer.StatusCode != http.StatusOK {
-		err := hint.New(fmt.Sprintf("%s: the server answers %s", url, answer.Status), "check the URL, or put the file into the context")
-		return nil, changed, errors.Join(err, answer.Body.Close())
-	}
-	if t, err := http.ParseTime(answer.Header.Get("Last-Modified")); err == nil {
-		changed = t
-	}
-	return answer.Body, changed, nil
 }

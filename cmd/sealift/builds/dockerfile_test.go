@@ -1,13 +1,9 @@
 package builds
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -75,35 +71,5 @@ func TestSecrets(t *testing.T) {
 		if _, err := secrets([]string{value}, p); hint.Of(err) == "" {
 			t.Errorf("%q: %v", value, err)
 		}
-	}
-}
-
-func TestFetch(t *testing.T) {
-	changed := time.Unix(1000, 0).UTC()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/f" {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
-		if _, err := io.WriteString(w, "text"); err != nil {
-			t.Error(err)
-		}
-	}))
-	defer server.Close()
-	r, at, err := fetch(t.Context(), server.URL+"/f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if text, err := io.ReadAll(r); err != nil || string(text) != "text" || !at.Equal(changed) {
-		t.Errorf("%q of %v, %v", text, at, err)
-	}
-	if _, _, err := fetch(t.Context(), server.URL+"/none"); hint.Of(err) == "" {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	server.Close()
-	if _, _, err := fetch(t.Context(), server.URL+"/f"); hint.Of(err) == "" {
-		t.Errorf("a server that is not there: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/registry"
 )
@@ -43,26 +44,52 @@ func copyFile(path string, w io.Writer) error {
 }
 
 func get(ctx context.Context, u *url.URL, w io.Writer) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	body, _, err := Get(ctx, u.String())
 	if err != nil {
 		return err
 	}
+	if _, err = io.Copy(w, body); err != nil {
+		err = fmt.Errorf("fetch %s: %w", u.Redacted(), err)
+	}
+	return errors.Join(err, body.Close())
+}
+
+// Get returns what an address of http or https holds, and when it was changed
+// last, if the server says so.
+func Get(ctx context.Context, address string) (io.ReadCloser, time.Time, error) {
+	var changed time.Time
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, changed, err
+	}
+	q.Header.Set("User-Agent", "sealift/"+buildcfg.Version)
 	resp, err := client().Do(q)
 	if err != nil {
-		return hint.Wrap(err, "check the address, and the network and proxies of this machine (HTTPS_PROXY)")
+		return nil, changed, hint.Wrap(err, "check the address, and the network and proxies of this machine (HTTPS_PROXY)")
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("fetch %s: the server answers %s", u.Redacted(), resp.Status)
+		err := hint.New(fmt.Sprintf("fetch %s: the server answers %s", q.URL.Redacted(), resp.Status), "check the address")
+		return nil, changed, errors.Join(err, resp.Body.Close())
 	}
-	n, err := io.Copy(w, io.LimitReader(resp.Body, maxDownload+1))
-	if err != nil {
-		return fmt.Errorf("fetch %s: %w", u.Redacted(), err)
+	if t, err := http.ParseTime(resp.Header.Get("Last-Modified")); err == nil {
+		changed = t
 	}
-	if n > maxDownload {
-		return fmt.Errorf("fetch %s: it has more than %d bytes", u.Redacted(), maxDownload)
+	return bounded{io.LimitReader(resp.Body, maxDownload+1), resp.Body, new(int64)}, changed, nil
+}
+
+// bounded fails after maxDownload bytes.
+type bounded struct {
+	io.Reader
+	io.Closer
+	n *int64
+}
+
+func (b bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if *b.n += int64(n); *b.n > maxDownload {
+		return n, fmt.Errorf("it has more than %d bytes", maxDownload)
 	}
-	return nil
+	return n, err
 }
 
 // client follows redirects, but not from TLS to none.

@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 func TestDownload(t *testing.T) {
@@ -56,5 +59,35 @@ func TestNoWayDown(t *testing.T) {
 	}
 	if err := check(q("https://b/"), []*http.Request{q("http://a/")}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestGet(t *testing.T) {
+	changed := time.Unix(1000, 0).UTC()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/f" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
+		if _, err := io.WriteString(w, "text"); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	r, at, err := Get(t.Context(), server.URL+"/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if text, err := io.ReadAll(r); err != nil || string(text) != "text" || !at.Equal(changed) {
+		t.Errorf("%q of %v, %v", text, at, err)
+	}
+	if _, _, err := Get(t.Context(), server.URL+"/none"); hint.Of(err) == "" {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	server.Close()
+	if _, _, err := Get(t.Context(), server.URL+"/f"); hint.Of(err) == "" {
+		t.Errorf("a server that is not there: %v", err)
 	}
 }

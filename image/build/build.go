@@ -30,10 +30,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/output"
-	"github.com/sealift/sealift/image/registry"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
 
@@ -99,6 +100,19 @@ type Options struct {
 	Workers int
 }
 
+// Check refuses options that no build can have on this host.
+func (o *Options) Check(h Host) error {
+	switch {
+	case o.Output == "":
+		return errors.New("no output named")
+	case o.Profile != "" && o.Sandbox:
+		return hint.New("a profile orders the files of an image, and a directory has no order", "build a SIF file, or leave the profile out")
+	case o.Profile != "" && h.Foreign != nil:
+		return fmt.Errorf("--profile: %w", h.Foreign)
+	}
+	return nil
+}
+
 // Step is one thing that a build does.
 type Step interface {
 	// String is one line.
@@ -122,8 +136,9 @@ type Environment struct {
 	Open bool
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
-	// Download writes what a URL of http, https or file holds.
-	Download func(ctx context.Context, url string, w io.Writer) error
+	// Get reads a URL of http, https or file. The time is that of the last change,
+	// zero where nobody says.
+	Get func(ctx context.Context, url string) (io.ReadCloser, time.Time, error)
 	// Registry reads from registries, and Daemon is the address of the Docker
 	// daemon (oci.Options).
 	Registry *registry.Client

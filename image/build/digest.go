@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
 )
@@ -42,44 +43,22 @@ func (b *Build) FileDigest(ctx context.Context, f *os.File) (key.Digest, error) 
 	}
 	d, err := digestFile(ctx, f, st.Size)
 	if err == nil && b.Cache != nil {
-		b.keepDigest(ctx, id, f.Name(), d)
+		// In place of one that is too young.
+		if err := kept.Replace(ctx, b.Cache, id, "digest of "+f.Name(), d[:]); err != nil {
+			b.Warning("the digest of %s is not kept for other builds: %v", f.Name(), err)
+		}
 	}
 	return d, err
 }
 
 // knownDigest returns a digest that was made when the file had been the same
-// for a while.
+// for a while. One that cannot be read is made again.
 func (b *Build) knownDigest(id cache.ID, changed time.Time) (d key.Digest, ok bool) {
 	if b.Cache == nil {
 		return d, false
 	}
-	e, err := b.Cache.Get(id)
-	if err != nil {
-		return d, false // it is made again
-	}
-	n, err := e.ReadAt(d[:], 0)
-	ok = n == len(d) && (err == nil || err == io.EOF) && e.Info().Created.Sub(changed) >= settled
-	if err := e.Close(); err != nil {
-		b.Warning("%v", err)
-	}
-	return d, ok
-}
-
-// keepDigest replaces the entry, which may be too young.
-func (b *Build) keepDigest(ctx context.Context, id cache.ID, name string, d key.Digest) {
-	err := b.Cache.Remove(id)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		var e *cache.Entry
-		if e, err = b.Cache.Put(ctx, id, "digest of "+name, func(f *os.File) error {
-			_, err := f.Write(d[:])
-			return err
-		}); err == nil {
-			err = e.Close()
-		}
-	}
-	if err != nil {
-		b.Warning("the digest of %s is not kept for other builds: %v", name, err)
-	}
+	raw, made, err := kept.Read(b.Cache, id)
+	return d, err == nil && copy(d[:], raw) == len(d) && made.Sub(changed) >= settled
 }
 
 func digestFile(ctx context.Context, f *os.File, size int64) (key.Digest, error) {

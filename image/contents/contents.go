@@ -25,7 +25,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/oci"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // FS is the file system of a source. Symbolic links resolve inside it. Names
@@ -80,7 +80,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 // or by what lies at the path.
 func reference(name string) (ref oci.Reference, isOCI bool, err error) {
 	transport, _, found := strings.Cut(name, ":")
-	if found && slices.Contains([]string{oci.Docker, oci.DockerDaemon, oci.Layout, oci.LayoutArchive, oci.DockerArchive}, transport) {
+	if found && slices.Contains(oci.Transports(), transport) {
 		ref, err = oci.ParseReference(name)
 		return ref, true, err
 	}

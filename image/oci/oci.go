@@ -8,7 +8,8 @@
 // error unless its size, digest and diff ID are what the documents say.
 //
 // The package unpacks no layer to disk, interprets no tar of a layer, and does
-// not merge: that is image/tree. It speaks to registries by image/registry.
+// not merge: that is image/tree. Registries and daemons are read by the
+// packages below.
 //
 // Formats: image-layout.md, image-index.md, manifest.md and config.md of the
 // OCI image specification 1.1; image/spec/spec.md of moby for docker-archive.
@@ -21,7 +22,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/tree"
 )
 

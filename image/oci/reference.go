@@ -2,10 +2,11 @@ package oci
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Transports: the kinds of place that hold images.
@@ -20,6 +21,11 @@ const (
 	// read as a LayoutArchive.
 	AnyArchive = "archive"
 )
+
+// Transports returns those that ParseReference knows.
+func Transports() []string {
+	return []string{Docker, DockerArchive, DockerDaemon, Layout, LayoutArchive}
+}
 
 // Reference names an image in a place.
 type Reference struct {
@@ -50,7 +56,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{Transport: Docker, Registry: r}, err
 	case transport == DockerDaemon && strings.TrimPrefix(rest, "//") != "":
 		return Reference{Transport: DockerDaemon, Path: strings.TrimPrefix(rest, "//")}, nil
-	case transport != Layout && transport != LayoutArchive && transport != DockerArchive && transport != DockerDaemon:
+	case !slices.Contains(Transports(), transport):
 		return Reference{}, unknownTransport(s, fmt.Sprintf("has the unknown transport %q", transport))
 	}
 	path, tag, tagged := strings.Cut(strings.TrimPrefix(rest, "//"), ":")
@@ -65,7 +71,7 @@ func ParseReference(s string) (Reference, error) {
 
 func unknownTransport(s, what string) error {
 	return hint.New(fmt.Sprintf("image reference %q %s", s, what),
-		"begin it with one of %s:, %s:, %s:, %s:, %s:", Docker, DockerDaemon, Layout, LayoutArchive, DockerArchive)
+		"begin it with one of %s:", strings.Join(Transports(), ":, "))
 }
 
 // String returns the form that ParseReference reads.

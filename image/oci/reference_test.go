@@ -3,7 +3,7 @@ package oci
 import (
 	"testing"
 
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 func TestParseReference(t *testing.T) {
@@ -46,7 +46,7 @@ func TestParseReferenceRejects(t *testing.T) {
 		wantError(t, err, text, "")
 	}
 	_, err := ParseReference("dokcer://alpine")
-	wantError(t, err, "unknown", "begin it with one of docker:, docker-daemon:, oci:, oci-archive:, docker-archive:")
+	wantError(t, err, "unknown", "begin it with one of docker:, docker-archive:, docker-daemon:, oci:, oci-archive:")
 }
 
 func FuzzParseReference(f *testing.F) {

@@ -17,7 +17,7 @@ import (
 	ggcrrandom "github.com/google/go-containerregistry/pkg/v1/random"
 	ggcrremote "github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // registryServer is a registry that notes what it is asked.

@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // layerType is the media type of the layer that is a SIF file. Old versions of

@@ -132,10 +132,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	defer shown.close()
 	e := b.environment(p, shown)
 	e.Host, e.Now = h, now
-	if e.Registry, err = b.remotes.Client(p); err != nil {
-		return err
-	}
-	e.Daemon, e.Download = b.remotes.Daemon, remotes.Download
+	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
 	if !b.disableCache {
 		c, err := caches.Open(p)
 		if err != nil {

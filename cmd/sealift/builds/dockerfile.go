@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdocker"
@@ -118,7 +117,7 @@ func (b *buildFlags) fromDockerfile(p *ui.Process, source string, h build.Host) 
 	if len(r.Unused) > 0 {
 		p.Warn("no ARG takes --build-arg %s", strings.Join(r.Unused, ", "))
 	}
-	in := fromdocker.Input{Text: string(text), Fetch: remotes.Get}
+	in := fromdocker.Input{Text: string(text)}
 	path := absolute(p.Cwd, source)
 	dir := filepath.Dir(path)
 	if b.docker.context != "" {

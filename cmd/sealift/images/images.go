@@ -32,8 +32,9 @@ func Command(p *ui.Process) *cobra.Command {
 FUSE or privilege.
 
 An image is ` + sources + `.`,
-		Args: ui.KnownCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:              ui.KnownCommand,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.FromEnvironment(c.Flags()) },
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	o := &opener{process: p}
 	c.PersistentFlags().StringVar(&o.arch, "arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
@@ -50,12 +51,9 @@ type opener struct {
 }
 
 func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
-	client, err := o.remotes.Client(o.process)
-	if err != nil {
-		return nil, err
-	}
+	p := o.process
 	return contents.Open(ctx, name, contents.Options{
-		Arch: o.arch, Registry: client, Daemon: o.remotes.Daemon, TempDir: temp,
+		Arch: o.arch, Registry: o.remotes.Client(p), Daemon: o.remotes.Daemon(p), TempDir: temp,
 	})
 }
 

@@ -13,50 +13,41 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // maxDownload bounds a download in bytes.
 const maxDownload = 4 << 30
 
-// Download writes what a URL of http, https or file holds to w.
-func Download(ctx context.Context, address string, w io.Writer) error {
+// Get returns what a URL of http, https or file holds, and when it was changed
+// last, if that is known. It ends with an error after 4 GiB.
+func Get(ctx context.Context, address string) (io.ReadCloser, time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return err
+		return nil, time.Time{}, err
 	}
 	switch u.Scheme {
 	case "file":
-		return copyFile(u.Path, w)
+		return openFile(u.Path)
 	case "http", "https":
-		return get(ctx, u, w)
+		return get(ctx, address)
 	}
-	return hint.New(fmt.Sprintf("%s cannot be fetched", u.Redacted()), "use http://, https:// or file://")
+	return nil, time.Time{}, hint.New(fmt.Sprintf("%s cannot be fetched", u.Redacted()), "use http://, https:// or file://")
 }
 
-func copyFile(path string, w io.Writer) error {
+func openFile(path string) (io.ReadCloser, time.Time, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, time.Time{}, err
 	}
-	_, err = io.Copy(w, f)
-	return errors.Join(err, f.Close())
-}
-
-func get(ctx context.Context, u *url.URL, w io.Writer) error {
-	body, _, err := Get(ctx, u.String())
+	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, time.Time{}, errors.Join(err, f.Close())
 	}
-	if _, err = io.Copy(w, body); err != nil {
-		err = fmt.Errorf("fetch %s: %w", u.Redacted(), err)
-	}
-	return errors.Join(err, body.Close())
+	return f, info.ModTime(), nil
 }
 
-// Get returns what an address of http or https holds, and when it was changed
-// last, if the server says so.
-func Get(ctx context.Context, address string) (io.ReadCloser, time.Time, error) {
+func get(ctx context.Context, address string) (io.ReadCloser, time.Time, error) {
 	var changed time.Time
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -1,7 +1,6 @@
 package remotes
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +12,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-func TestDownload(t *testing.T) {
+func TestGetAnywhere(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		switch q.URL.Path {
 		case "/there":
@@ -30,15 +29,19 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	for url, want := range map[string]string{s.URL + "/there": "text", s.URL + "/moved": "text", "file://" + path: "local"} {
-		var b bytes.Buffer
-		if err := Download(t.Context(), url, &b); err != nil || b.String() != want {
-			t.Errorf("%s: %q, %v", url, b.String(), err)
+		r, _, err := Get(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if b, err := io.ReadAll(r); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", url, b, err)
+		}
+		r.Close()
 	}
 	for url, want := range map[string]string{
 		s.URL + "/none": "404 Not Found", "file:///none": "no such file", "ftp://h/x": "cannot be fetched", "http://127.0.0.1:1/": "refused", ":": "missing",
 	} {
-		if err := Download(t.Context(), url, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := Get(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", url, err)
 		}
 	}

@@ -13,15 +13,13 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Flags are those of every command that reaches registries.
 type Flags struct {
-	authFile, user, password string
-	plainHTTP                bool
-	// Daemon is the address of the Docker daemon.
-	Daemon string
+	authFile, user, password, daemon string
+	plainHTTP                        bool
 }
 
 // Add adds the flags.
@@ -32,28 +30,29 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	ui.Bind(flags, "docker-username", "DOCKER_USERNAME")
 	flags.StringVar(&f.password, "docker-password", "", "password for the registry; the variable is safer")
 	ui.Bind(flags, "docker-password", "DOCKER_PASSWORD")
-	flags.StringVar(&f.Daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
+	flags.StringVar(&f.daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
 	ui.Bind(flags, "docker-host", "DOCKER_HOST")
 	flags.BoolVar(&f.plainHTTP, "no-https", false, "speak to registries without TLS")
 	ui.Bind(flags, "no-https", "NOHTTPS")
 }
 
-// Client returns a client of registries.
-func (f *Flags) Client(p *ui.Process) (*registry.Client, error) {
-	if f.Daemon == "" {
-		f.Daemon = p.Variable("DOCKER_HOST")
-	}
-	find, err := registry.Logins(registry.Credentials{Username: f.user, Password: f.password}, f.files(p))
-	if err != nil {
-		return nil, err
-	}
+// Client returns a client of registries. It reads nothing before it is used.
+func (f *Flags) Client(p *ui.Process) *registry.Client {
 	return registry.New(registry.Options{
-		Credentials: find,
+		Credentials: registry.Logins(registry.Credentials{Username: f.user, Password: f.password}, f.files(p)),
 		PlainHTTP:   func(string) bool { return f.plainHTTP },
 		Transport:   registry.NewTransport(http.ProxyFromEnvironment, nil),
 		UserAgent:   "sealift/" + buildcfg.Version,
 		Warn:        func(line string) { p.Warn("%s", line) },
-	}), nil
+	})
+}
+
+// Daemon returns the address of the Docker daemon, empty for the usual one.
+func (f *Flags) Daemon(p *ui.Process) string {
+	if f.daemon == "" {
+		return p.Variable("DOCKER_HOST")
+	}
+	return f.daemon
 }
 
 // files are where logins are: what the flag names, or else those of Apptainer,

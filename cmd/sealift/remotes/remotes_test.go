@@ -34,11 +34,11 @@ func TestEnvironment(t *testing.T) {
 	if f.user != "u" || f.password != "p" || !f.plainHTTP {
 		t.Errorf("%+v", f)
 	}
-	if _, err := f.Client(p); err != nil {
-		t.Error(err)
+	if got := f.Daemon(p); got != "" {
+		t.Errorf("daemon %q", got)
 	}
-	f.authFile = t.TempDir()
-	if _, err := f.Client(p); err == nil {
-		t.Error("a directory of logins is accepted")
+	p.Environ = append(p.Environ, "DOCKER_HOST=unix:///d")
+	if got := f.Daemon(p); got != "unix:///d" {
+		t.Errorf("daemon %q", got)
 	}
 }

@@ -22,20 +22,18 @@ import (
 	"github.com/sealift/sealift/image/distro"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/oras"
-	"github.com/sealift/sealift/image/registry"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
 )
 
 // The agents that a stage can start from, and those that other builders have.
 var (
-	ociAgents   = []string{"docker", "docker-archive", "docker-daemon", "oci", "oci-archive"}
+	ociAgents   = oci.Transports()
 	sifAgents   = []string{"oras"}
 	localAgents = []string{"localimage", "scratch"}
-	laterAgents = []string{
-		"library", "shub", "buildkit", "dockerfile",
-	}
+	laterAgents = []string{"library", "shub", "buildkit", "dockerfile"}
 )
 
 // Source is what a stage starts from.

@@ -29,7 +29,7 @@ import (
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/cache"
-	"github.com/sealift/sealift/image/registry"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // place is a directory to build in.

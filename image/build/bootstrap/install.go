@@ -126,11 +126,19 @@ func (s *install) prepare(ctx context.Context, b *build.Build, plan *distro.Boot
 		}
 	}
 	for _, d := range plan.Downloads {
-		if b.Download == nil {
+		if b.Get == nil {
 			return errors.New("nothing can be downloaded from here")
 		}
-		if err := put(dir, d.Name, func(w io.Writer) error { return b.Download(ctx, d.URL, w) }); err != nil {
+		r, _, err := b.Get(ctx, d.URL)
+		if err != nil {
 			return err
+		}
+		err = put(dir, d.Name, func(w io.Writer) error {
+			_, err := io.Copy(w, r)
+			return err
+		})
+		if err = errors.Join(err, r.Close()); err != nil {
+			return fmt.Errorf("%s: %w", d.URL, err)
 		}
 	}
 	return nil

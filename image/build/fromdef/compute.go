@@ -8,8 +8,6 @@
 package fromdef
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -25,11 +23,8 @@ import (
 // nothing but its arguments. Mistakes in the recipe are of type
 // *definition.Error.
 func Compute(r *definition.Recipe, h build.Host, o build.Options) ([]build.Step, error) {
-	if o.Output == "" {
-		return nil, errors.New("no output named")
-	}
-	if o.Profile != "" && o.Sandbox {
-		return nil, hint.New("a profile orders the files of an image, and a directory has no order", "build a SIF file, or leave the profile out")
+	if err := o.Check(h); err != nil {
+		return nil, err
 	}
 	r, err := r.Expand(o.Arguments, o.AllowUnused)
 	if err != nil {
@@ -65,7 +60,7 @@ func (c *computer) add(s build.Step) { c.steps = append(c.steps, s) }
 func (c *computer) stage(i int) error {
 	s := &c.recipe.Stages[i]
 	at := build.At{Index: i, Label: s.Name}
-	if err := c.script(s, "pre", func(x command) build.Step { return &pre{at, x} }); err != nil {
+	if err := c.script(s, at, "pre", func(x command) build.Step { return &pre{x} }); err != nil {
 		return err
 	}
 	if err := c.base(s, at); err != nil {
@@ -77,13 +72,13 @@ func (c *computer) stage(i int) error {
 	if err := c.files(s, at, true); err != nil {
 		return err
 	}
-	if err := c.script(s, "setup", func(x command) build.Step { return &setup{at, x} }); err != nil {
+	if err := c.script(s, at, "setup", func(x command) build.Step { return &setup{x} }); err != nil {
 		return err
 	}
 	if err := c.files(s, at, false); err != nil {
 		return err
 	}
-	if err := c.script(s, "post", func(x command) build.Step { return &post{at, x} }); err != nil {
+	if err := c.script(s, at, "post", func(x command) build.Step { return &post{x} }); err != nil {
 		return err
 	}
 	if err := c.describe(s, at); err != nil {
@@ -121,9 +116,6 @@ func (c *computer) end(i int, at build.At) error {
 	x, hasTest := c.recipe.Stages[i].Section("test")
 	last := i == len(c.recipe.Stages)-1
 	if last && c.options.Profile != "" {
-		if c.host.Foreign != nil {
-			return fmt.Errorf("--profile: %w", c.host.Foreign)
-		}
 		c.add(build.Measure(at, c.options.Profile))
 	}
 	if last {
@@ -224,6 +216,8 @@ func (c *computer) files(s *definition.Stage, at build.At, fromStages bool) erro
 
 // command is a script of the recipe and the program that reads it.
 type command struct {
+	at      build.At
+	section string
 	// args is the program and its arguments, but for the script's path.
 	args []string
 	body string
@@ -231,7 +225,7 @@ type command struct {
 }
 
 // script adds the step that step makes of a section, if there is one.
-func (c *computer) script(s *definition.Stage, name string, step func(command) build.Step) error {
+func (c *computer) script(s *definition.Stage, at build.At, name string, step func(command) build.Step) error {
 	x, ok, err := scif.Script(c.recipe, s, name)
 	if err != nil || !ok || strings.TrimSpace(x.Body) == "" {
 		return err
@@ -241,7 +235,7 @@ func (c *computer) script(s *definition.Stage, name string, step func(command) b
 			return err
 		}
 	}
-	c.add(step(command{commandLine(x), x.Body, x.Line}))
+	c.add(step(command{at, name, commandLine(x), x.Body, x.Line}))
 	return nil
 }
 

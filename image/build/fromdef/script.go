@@ -39,28 +39,28 @@ func isStrict(word string) bool {
 	return slices.Contains([]string{"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}, path.Base(word))
 }
 
-// String returns the interpreter and the place of the script.
-func (c command) String() string {
+// reader tells the interpreter and the place of the script.
+func (c command) reader() string {
 	return fmt.Sprintf("%s (line %d)", strings.Join(c.args, " "), c.line)
 }
 
+// Name is build.Step's.
+func (c command) Name() string { return c.at.Step(c.section) }
+
 // failed says which section err comes from.
-func (c command) failed(section string, at build.At, err error) error {
+func (c command) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%v: %%%s of line %d: %w", at, section, c.line, err)
+	return fmt.Errorf("%v: %%%s of line %d: %w", c.at, c.section, c.line, err)
 }
 
 // pre runs %pre on the host, before there is a root.
-type pre struct {
-	at build.At
-	command
+type pre struct{ command }
+
+func (s *pre) String() string {
+	return fmt.Sprintf("%v: %%pre on the host: %v", s.at, s.command.reader())
 }
-
-func (s *pre) Name() string { return s.at.Step("pre") }
-
-func (s *pre) String() string { return fmt.Sprintf("%v: %%pre on the host: %v", s.at, s.command) }
 
 func (s *pre) Run(ctx context.Context, b *build.Build) error {
 	name, err := b.HostScript("pre", s.body)
@@ -74,18 +74,15 @@ func (s *pre) Run(ctx context.Context, b *build.Build) error {
 	// A session of its own makes one target of all that the script started.
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	return s.failed("pre", s.at, c.Run())
+	return s.failed(c.Run())
 }
 
 // setup runs %setup on the host, where it sees the root as a directory.
-type setup struct {
-	at build.At
-	command
+type setup struct{ command }
+
+func (s *setup) String() string {
+	return fmt.Sprintf("%v: %%setup on the host: %v", s.at, s.command.reader())
 }
-
-func (s *setup) Name() string { return s.at.Step("setup") }
-
-func (s *setup) String() string { return fmt.Sprintf("%v: %%setup on the host: %v", s.at, s.command) }
 
 // Run always runs the script: nobody can tell what of the host it reads. What
 // follows depends on what it leaves.
@@ -103,26 +100,21 @@ func (s *setup) Run(ctx context.Context, b *build.Build) error {
 		Mount: mount.Name(), Args: append(slices.Clone(s.args), name), Dir: b.Host.Dir, Env: env,
 	})
 	if err != nil {
-		return s.failed("setup", s.at, err)
+		return s.failed(err)
 	}
 	return b.Keep(ctx, s.at, "setup")
 }
 
 // post runs %post in a container.
-type post struct {
-	at build.At
-	command
-}
+type post struct{ command }
 
-func (s *post) Name() string { return s.at.Step("post") }
-
-func (s *post) String() string { return fmt.Sprintf("%v: %%post: %v", s.at, s.command) }
+func (s *post) String() string { return fmt.Sprintf("%v: %%post: %v", s.at, s.command.reader()) }
 
 func (s *post) Run(ctx context.Context, b *build.Build) error {
 	image := b.Stage(s.at).Env
 	k := key.New("post").Strings("args", s.args).String("script", s.body).
 		Strings("environment", metadata.ScriptEnvironment(nil, image))
-	return s.failed("post", s.at, b.ScriptLayer(ctx, s.at, k, func() error {
+	return s.failed(b.ScriptLayer(ctx, s.at, k, func() error {
 		return b.Script(ctx, s.at, s.body, build.Exec{
 			Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
 		})

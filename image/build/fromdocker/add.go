@@ -35,7 +35,7 @@ func (w *walk) download(ctx context.Context, b *build.Build, s steps.Source, che
 	if name == "." || name == "/" {
 		return item{}, hint.New(s.URL+" names no file", "fetch it in a RUN instruction")
 	}
-	if w.input.Fetch == nil {
+	if b.Get == nil {
 		return item{}, hint.New(s.URL+": the network cannot be used here", "put the file into the context")
 	}
 	wanted, err := sha256Of(checksum)
@@ -81,7 +81,7 @@ func sha256Of(checksum string) (string, error) {
 
 // fetch reads a URL into a temporary file.
 func (w *walk) fetch(ctx context.Context, b *build.Build, from, wanted string) (*tree.Node, error) {
-	r, changed, err := w.input.Fetch(ctx, from)
+	r, changed, err := b.Get(ctx, from)
 	if err != nil {
 		return nil, err
 	}

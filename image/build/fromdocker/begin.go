@@ -9,27 +9,28 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/dockerfile/steps"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/tree"
 )
 
 // agent returns the agent and the From value of an image as a Dockerfile names
-// it: one in a registry, or docker://NAME, oci:DIR, oci-archive:FILE,
-// docker-archive:FILE, or the path of a SIF file, SquashFS image or directory.
-// A path begins with a slash or a dot, or ends with .sif; the transports are
-// Sealift's own addition.
+// it: one in a registry, or TRANSPORT:REST, as bootstrap.Split has it, or the
+// path of a SIF file, SquashFS image or directory. A path begins with a slash or
+// a dot, or ends with .sif, and docker:24 is an image of that name; the
+// transports are Sealift's own addition.
 func agent(name string) (agent, from string) {
-	transport, rest, found := strings.Cut(name, ":")
 	switch {
 	case strings.HasPrefix(name, "/"), strings.HasPrefix(name, "./"), strings.HasPrefix(name, "../"),
 		path.Ext(name) == ".sif", name == ".":
 		return "localimage", name
-	case found && (transport == "oci" || transport == "oci-archive" || transport == "docker-archive"),
-		transport == "docker" && strings.HasPrefix(rest, "//"):
-		return transport, rest
 	}
-	return "docker", name
+	agent, from, err := bootstrap.Split(name)
+	if err != nil || agent == "localimage" || agent == "docker" && !strings.HasPrefix(from, "//") {
+		return "docker", name
+	}
+	return agent, from
 }
 
 // begin starts a stage: from an image, from nothing or, without base, from a

@@ -54,6 +54,7 @@ func TestAgent(t *testing.T) {
 		"debian:12": "docker debian:12", "docker:24": "docker docker:24", "docker://a/b": "docker //a/b", "oci:dir:tag": "oci dir:tag",
 		"./x": "localimage ./x", "/x": "localimage /x", "../x": "localimage ../x", "x.sif": "localimage x.sif",
 		"docker-archive:x.tar": "docker-archive x.tar", "localhost:5000/x": "docker localhost:5000/x",
+		"docker-daemon:app:1": "docker-daemon app:1", "oras://h/x": "oras //h/x", "library:x": "docker library:x",
 	} {
 		if agent, from := agent(name); agent+" "+from != want {
 			t.Errorf("%s is %s %s; want %s", name, agent, from, want)
@@ -293,7 +294,7 @@ func TestFetch(t *testing.T) {
 	s := newSite(t)
 	s.keep(t)
 	fetched := 0
-	s.input.Fetch = func(_ context.Context, url string) (io.ReadCloser, time.Time, error) {
+	s.env.Get = func(_ context.Context, url string) (io.ReadCloser, time.Time, error) {
 		fetched++
 		if strings.HasSuffix(url, "/tar") {
 			return io.NopCloser(strings.NewReader(string(compressed(t, archived(t, "in", "side"))))), time.Time{}, nil
@@ -327,7 +328,7 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	s.input.Fetch = func(context.Context, string) (io.ReadCloser, time.Time, error) {
+	s.env.Get = func(context.Context, string) (io.ReadCloser, time.Time, error) {
 		return nil, time.Time{}, io.ErrUnexpectedEOF
 	}
 	if err := s.build(t, "FROM scratch\nADD http://h/x /\n"); !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -15,10 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"time"
 
-	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/dockerfile"
@@ -34,19 +31,13 @@ type Input struct {
 	// Secrets returns the values of secrets by their id. One is called when a
 	// RUN asks for it.
 	Secrets map[string]func() ([]byte, error)
-	// Fetch reads a URL of ADD; nil makes one an error. The time is that of the
-	// last change, zero where the server does not say.
-	Fetch func(ctx context.Context, url string) (io.ReadCloser, time.Time, error)
 }
 
 // Compute returns the steps that build the recipe's last stage. It is pure.
 // Errors in the Dockerfile are of type *dockerfile.Error.
 func Compute(r *dockerfile.Recipe, in Input, h build.Host, o build.Options) ([]build.Step, error) {
-	if o.Output == "" {
-		return nil, errors.New("no output named")
-	}
-	if o.Profile != "" && o.Sandbox {
-		return nil, hint.New("a profile orders the files of an image, and a directory has no order", "build a SIF file, or leave the profile out")
+	if err := o.Check(h); err != nil {
+		return nil, err
 	}
 	c := &computer{recipe: r, input: in, host: h, walks: map[int]*walk{}, images: map[string]build.At{}, next: len(r.Stages)}
 	c.steps = []build.Step{build.Create(o)}
@@ -58,9 +49,6 @@ func Compute(r *dockerfile.Recipe, in Input, h build.Host, o build.Options) ([]b
 	last := c.walks[r.Stages[len(r.Stages)-1].Number]
 	c.steps = append(c.steps, &describe{last})
 	if o.Profile != "" {
-		if h.Foreign != nil {
-			return nil, fmt.Errorf("--profile: %w", h.Foreign)
-		}
 		c.steps = append(c.steps, build.Measure(last.at, o.Profile))
 	}
 	return append(c.steps, build.Pack(last.at, o, in.Text), build.Commit(o)), nil

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/sealift/sealift/image/cache"
 )
@@ -42,34 +43,45 @@ type Documents struct {
 
 // Get is oci.Documents's. What cannot be read is fetched.
 func (d Documents) Get(digest string) []byte {
-	e, err := d.Cache.Get(ID(documentKind, digest))
-	if err == nil {
-		var raw []byte
-		raw, err = io.ReadAll(e)
-		if err = errors.Join(err, e.Close()); err == nil {
-			return raw
-		}
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	raw, _, err := Read(d.Cache, ID(documentKind, digest))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.Warn("%s: %v", digest, err)
 	}
-	return nil
+	return raw
 }
 
 // Put is oci.Documents's. What is there was found to be no good.
 func (d Documents) Put(digest string, raw []byte) {
-	id := ID(documentKind, digest)
-	if err := d.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.Warn("document %s: %v", digest, err)
+	if err := Replace(d.Context, d.Cache, ID(documentKind, digest), "document "+digest, raw); err != nil {
+		d.Warn("document %s is not kept for other builds: %v", digest, err)
 	}
-	e, err := d.Cache.Put(d.Context, id, "document "+digest, func(f *os.File) error {
+}
+
+// Read returns an entry, which must be small, and when it was made;
+// fs.ErrNotExist for none.
+func Read(c *cache.Cache, id cache.ID) (raw []byte, made time.Time, err error) {
+	e, err := c.Get(id)
+	if err != nil {
+		return nil, made, err
+	}
+	raw, err = io.ReadAll(e)
+	if err = errors.Join(err, e.Close()); err != nil {
+		return nil, made, err
+	}
+	return raw, e.Info().Created, nil
+}
+
+// Replace makes an entry, in place of one that is there.
+func Replace(ctx context.Context, c *cache.Cache, id cache.ID, description string, raw []byte) error {
+	if err := c.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	e, err := c.Put(ctx, id, description, func(f *os.File) error {
 		_, err := f.Write(raw)
 		return err
 	})
-	if err == nil {
-		err = e.Close()
-	}
 	if err != nil {
-		d.Warn("document %s is not kept for other builds: %v", digest, err)
+		return err
 	}
+	return e.Close()
 }

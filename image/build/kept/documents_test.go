@@ -49,7 +49,7 @@ func TestDocuments(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "document"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d.Put(digest, []byte("three")); d.Get(digest) != nil || len(told) != 3 {
+	if d.Put(digest, []byte("three")); d.Get(digest) != nil || len(told) != 2 {
 		t.Errorf("%q, told %q", d.Get(digest), told)
 	}
 }

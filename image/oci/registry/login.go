@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
@@ -14,10 +15,29 @@ import (
 
 // Logins returns a lookup of credentials in files that docker login and its
 // like write, the first one that knows a host; it runs the credential helpers
-// that a file names. A file that is missing is none. Fixed, unless zero, stands
-// for all hosts.
-func Logins(fixed Credentials, files []string) (func(context.Context, string) (Credentials, error), error) {
-	var known []*configfile.ConfigFile
+// that a file names. The files are read when credentials are first asked for. A
+// file that is missing is none. Fixed, unless zero, stands for all hosts.
+func Logins(fixed Credentials, files []string) func(context.Context, string) (Credentials, error) {
+	known := sync.OnceValues(func() ([]*configfile.ConfigFile, error) { return readAll(files) })
+	return func(_ context.Context, host string) (Credentials, error) {
+		if fixed != (Credentials{}) {
+			return fixed, nil
+		}
+		list, err := known()
+		if err != nil {
+			return Credentials{}, err
+		}
+		for _, c := range list {
+			found, err := lookup(c, host)
+			if err != nil || found != (Credentials{}) {
+				return found, err
+			}
+		}
+		return Credentials{}, nil
+	}
+}
+
+func readAll(files []string) (list []*configfile.ConfigFile, err error) {
 	for _, path := range files {
 		c, err := readLogins(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -26,20 +46,9 @@ func Logins(fixed Credentials, files []string) (func(context.Context, string) (C
 		if err != nil {
 			return nil, fmt.Errorf("logins in %s: %w", path, err)
 		}
-		known = append(known, c)
+		list = append(list, c)
 	}
-	return func(_ context.Context, host string) (Credentials, error) {
-		if fixed != (Credentials{}) {
-			return fixed, nil
-		}
-		for _, c := range known {
-			found, err := lookup(c, host)
-			if err != nil || found != (Credentials{}) {
-				return found, err
-			}
-		}
-		return Credentials{}, nil
-	}, nil
+	return list, nil
 }
 
 func readLogins(path string) (*configfile.ConfigFile, error) {

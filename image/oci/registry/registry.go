@@ -7,9 +7,9 @@
 // waits and retries in number, credentials reach only the host that they are
 // for. Who reads a blob verifies its digest; manifests are verified here.
 //
-// The package knows nothing of what images hold, and writes no file. With
-// image/oci it is the place of go-containerregistry, which parses names and
-// does the handshakes of authentication.
+// The package knows nothing of what images hold, and writes no file. It is
+// the only one that may import go-containerregistry, which parses names and does
+// the handshakes of authentication.
 package registry
 
 import (

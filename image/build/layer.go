@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -21,45 +22,85 @@ const layerKind = "layer"
 // place of all but the lowest: each costs a server while scripts run.
 const maxDepth = 12
 
-// Layer makes a layer of what do changes in a stage, or takes it from the
-// cache. k is what it depends on beside the layers below. In a stage that is
-// not Layered, do is all.
-func (b *Build) Layer(ctx context.Context, at At, k *key.Key, do func() error) error {
+// Change is what a step does to a stage.
+type Change struct {
+	// Kind and what Identify adds to a key tell what the outcome depends on
+	// beside the layers below. Identify is called where there is a cache.
+	Kind     string
+	Identify func(k *key.Key) error
+	// Do changes the stage, if the outcome is not in the cache.
+	Do func() error
+	// Runs is set where Do runs programs. Their outcome is another one each time,
+	// as what they read of the network and the clock is, so what comes after
+	// depends on it.
+	Runs bool
+}
+
+// Layer makes a layer of a change, or takes it from the cache. In a stage that
+// is not Layered, Do is all.
+func (b *Build) Layer(ctx context.Context, at At, c Change) error {
 	s := b.Stage(at)
 	if !s.Layered {
-		return do()
+		return c.Do()
 	}
 	over := s.over()
-	sum := k.Digest("below", s.Key).Sum()
-	id := cache.ID{Kind: layerKind, Key: sum.String()}
-	m := &making{do: do, freeze: b.freezer(ctx, s, over)}
-	c, err := b.layer(ctx, id, m)
+	m := &making{do: c.Do, freeze: b.freezer(ctx, s, over)}
+	if b.Cache == nil {
+		made, err := b.apart(m)
+		if err == nil {
+			_, err = b.push(s, over, made)
+		}
+		return err
+	}
+	k := key.New(c.Kind).Digest("below", s.Key).String("over", fmt.Sprint(over))
+	if err := c.Identify(k); err != nil {
+		return err
+	}
+	m.sealed = c.Runs
+	made, err := b.cached(ctx, s, over, cache.ID{Kind: layerKind, Key: k.Sum().String()}, m)
 	if err != nil {
 		return err
 	}
-	if _, err = b.push(s, over, c); err != nil && !m.begun {
-		// What another build left is no good.
-		b.Warning("layer %s is made again: %v", id, err)
-		if err = b.Cache.Remove(id); err == nil || errors.Is(err, fs.ErrNotExist) {
-			if c, err = b.layer(ctx, id, m); err == nil {
-				_, err = b.push(s, over, c)
-			}
+	s.Key = k.Sum()
+	if c.Runs {
+		outcome, err := seal(made)
+		if err != nil {
+			return err
 		}
+		s.Key = key.New("outcome").Digest("step", s.Key).Digest("layer", outcome).Sum()
 	}
-	s.Key = sum
-	return err
+	return nil
 }
 
-// ScriptLayer is Layer where do runs a script. One that sees more than the key
-// tells of is always run, and kept from other builds.
-func (b *Build) ScriptLayer(ctx context.Context, at At, k *key.Key, do func() error) error {
-	if !b.Open {
-		return b.Layer(ctx, at, k, do)
+// cached gives a stage the layer of an entry, which is made if it is not there
+// or no good.
+func (b *Build) cached(ctx context.Context, s *Stage, over int, id cache.ID, m *making) (content, error) {
+	for {
+		c, err := b.layer(ctx, id, m)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = b.push(s, over, c); err == nil || m.begun {
+			return c, err
+		}
+		b.Warning("layer %s is made again: %v", id, err)
+		if err := b.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
-	if err := do(); err != nil {
+}
+
+// ScriptLayer is Layer where Do runs a script in a container. One that sees more
+// than the key tells of is always run, and kept from other builds.
+func (b *Build) ScriptLayer(ctx context.Context, at At, c Change) error {
+	if !b.Open {
+		c.Runs = true
+		return b.Layer(ctx, at, c)
+	}
+	if err := c.Do(); err != nil {
 		return err
 	}
-	return b.Keep(ctx, at, "script")
+	return b.Keep(ctx, at, c.Kind)
 }
 
 // Keep makes a layer of what something wrote to a stage that is Layered, when
@@ -75,6 +116,9 @@ func (b *Build) Keep(ctx context.Context, at At, kind string) error {
 	r, err := b.push(s, over, c)
 	if err != nil {
 		return err
+	}
+	if b.Cache == nil {
+		return nil // nobody asks for the key
 	}
 	k := key.New(kind).Digest("below", s.Key)
 	if r != nil {
@@ -129,10 +173,7 @@ type content interface {
 
 // layer returns the layer, from the cache if it is there.
 func (b *Build) layer(ctx context.Context, id cache.ID, m *making) (content, error) {
-	if b.Cache == nil {
-		return b.apart(m)
-	}
-	if b.fresh {
+	if b.fresh && !m.begun {
 		if err := b.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -173,6 +214,8 @@ func (b *Build) apart(m *making) (content, error) {
 type making struct {
 	do     func() error
 	freeze func(f *os.File) error
+	// sealed puts a digest of the layer behind it.
+	sealed bool
 	// begun is set once the stage is, or may be, changed. failed is what do
 	// returned then.
 	begun  bool
@@ -189,7 +232,36 @@ func (m *making) write(f *os.File) error {
 	if m.failed != nil {
 		return m.failed
 	}
-	return m.freeze(f)
+	if err := m.freeze(f); err != nil || !m.sealed {
+		return err
+	}
+	return addSeal(f)
+}
+
+// addSeal appends the SHA-256 digest of a layer that is not empty, so that who
+// takes it from the cache need not read it for that.
+func addSeal(f *os.File) error {
+	st, err := f.Stat()
+	if err != nil || st.Size() == 0 {
+		return err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, st.Size())); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(h.Sum(nil), st.Size())
+	return err
+}
+
+// seal returns what addSeal appended, zeros for an empty layer.
+func seal(c content) (d key.Digest, err error) {
+	if c.Size() > 0 {
+		_, err = c.ReadAt(d[:], c.Size()-int64(len(d)))
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil // that it is the end
+	}
+	return d, err
 }
 
 // failure prefers the step's own error to what the cache makes of it.

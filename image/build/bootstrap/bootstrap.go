@@ -168,13 +168,7 @@ func (s *fetch) layer(ctx context.Context, b *build.Build, o *opened) error {
 		}
 		return b.Keep(ctx, s.at, "base")
 	}
-	k := key.New("base").String("agent", s.Agent)
-	if s.Layered {
-		if err := o.identify(k); err != nil {
-			return err
-		}
-	}
-	return b.Layer(ctx, s.at, k, edit)
+	return b.Layer(ctx, s.at, build.Change{Kind: "base", Identify: o.identify, Do: edit})
 }
 
 // layOut makes what every image has.

@@ -13,6 +13,7 @@ import (
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/distro"
+	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -55,7 +56,7 @@ func (s *install) String() string {
 	what := []string{s.Agent}
 	for _, keyword := range []string{"osversion", "mirrorurl"} {
 		if v := s.Headers[keyword]; v != "" {
-			what = append(what, v)
+			what = append(what, metadata.WithoutUser(v))
 		}
 	}
 	return fmt.Sprintf("%v: start from %s", s.at, strings.Join(what, " "))
@@ -66,22 +67,31 @@ func (s *install) String() string {
 func (s *install) Run(ctx context.Context, b *build.Build) error {
 	st := b.Start(s.at, stage.Scratch{})
 	st.Layered = true
-	k := key.New("install").String("script", s.plan.Script()).Strings("environment", s.plan.Env)
+	err := b.Layer(ctx, s.at, build.Change{
+		Kind: "install", Identify: s.identify, Runs: true,
+		Do: func() error {
+			if err := s.install(ctx, b); err != nil {
+				return err
+			}
+			st.Edit(func(root *tree.Node) error { return layOut(root, nil, b.Time()) })
+			return nil
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("%v: %s: %w", s.at, s.Agent, err)
+	}
+	return nil
+}
+
+// identify leaves the environment out: the tool is there by its path, and the
+// rest is how this machine gets to its mirror.
+func (s *install) identify(k *key.Key) error {
+	k.String("script", s.plan.Script())
 	for _, f := range s.plan.Files {
 		k.String("file "+f.Name, f.Text)
 	}
 	for _, d := range s.plan.Downloads {
 		k.String("download "+d.Name, d.URL)
-	}
-	err := b.Layer(ctx, s.at, k, func() error {
-		if err := s.install(ctx, b); err != nil {
-			return err
-		}
-		st.Edit(func(root *tree.Node) error { return layOut(root, nil, b.Time()) })
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%v: %s: %w", s.at, s.Agent, err)
 	}
 	return nil
 }

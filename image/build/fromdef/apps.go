@@ -45,12 +45,17 @@ func (s *makeApps) String() string {
 func (s *makeApps) Name() string { return s.at.Step("apps") }
 
 func (s *makeApps) Run(ctx context.Context, b *build.Build) error {
-	k := key.New("apps")
-	for _, a := range s.apps {
-		k.String(a.Name, a.Text)
-	}
-	return b.Layer(ctx, s.at, k, func() error {
-		b.Stage(s.at).Edit(func(root *tree.Node) error { return scif.Put(root, s.apps, b.Time()) })
-		return nil
+	return b.Layer(ctx, s.at, build.Change{
+		Kind: "apps",
+		Identify: func(k *key.Key) error {
+			for _, a := range s.apps {
+				k.String(a.Name, a.Text)
+			}
+			return nil
+		},
+		Do: func() error {
+			b.Stage(s.at).Edit(func(root *tree.Node) error { return scif.Put(root, s.apps, b.Time()) })
+			return nil
+		},
 	})
 }

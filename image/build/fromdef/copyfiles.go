@@ -51,18 +51,26 @@ func (s *copyFiles) Run(ctx context.Context, b *build.Build) error {
 	if err != nil {
 		return s.failed(err)
 	}
-	k := key.New("files").String("app", s.app).String("dest", s.Dest)
+	return b.Layer(ctx, s.at, build.Change{
+		Kind:     "files",
+		Identify: func(k *key.Key) error { return s.failed(s.identify(ctx, b, k, copies)) },
+		Do: func() error {
+			b.Stage(s.at).Edit(func(root *tree.Node) error { return s.failed(s.place(root, copies, b.Time())) })
+			return nil
+		},
+	})
+}
+
+func (s *copyFiles) identify(ctx context.Context, b *build.Build, k *key.Key, copies []files.Copied) error {
+	k.String("app", s.app).String("dest", s.Dest)
 	for _, c := range copies {
 		d, err := key.Tree(ctx, c.Node, b.TreeKey())
 		if err != nil {
-			return s.failed(err)
+			return err
 		}
 		k.String("source", c.Source).String("how", fmt.Sprint(c.InPlace, c.Contents)).Digest("content", d)
 	}
-	return b.Layer(ctx, s.at, k, func() error {
-		b.Stage(s.at).Edit(func(root *tree.Node) error { return s.failed(s.place(root, copies, b.Time())) })
-		return nil
-	})
+	return nil
 }
 
 func (s *copyFiles) place(root *tree.Node, copies []files.Copied, time int64) (err error) {

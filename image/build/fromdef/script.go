@@ -2,6 +2,7 @@ package fromdef
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path"
@@ -74,7 +75,11 @@ func (s *pre) Run(ctx context.Context, b *build.Build) error {
 	// A session of its own makes one target of all that the script started.
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	return s.failed(c.Run())
+	err = c.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it left a process, and ended well itself
+	}
+	return s.failed(err)
 }
 
 // setup runs %setup on the host, where it sees the root as a directory.
@@ -112,11 +117,16 @@ func (s *post) String() string { return fmt.Sprintf("%v: %%post: %v", s.at, s.co
 
 func (s *post) Run(ctx context.Context, b *build.Build) error {
 	image := b.Stage(s.at).Env
-	k := key.New("post").Strings("args", s.args).String("script", s.body).
-		Strings("environment", metadata.ScriptEnvironment(nil, image))
-	return s.failed(b.ScriptLayer(ctx, s.at, k, func() error {
-		return b.Script(ctx, s.at, s.body, build.Exec{
-			Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
-		})
+	return s.failed(b.ScriptLayer(ctx, s.at, build.Change{
+		Kind: "post",
+		Identify: func(k *key.Key) error {
+			k.Strings("args", s.args).String("script", s.body).Strings("environment", metadata.ScriptEnvironment(nil, image))
+			return nil
+		},
+		Do: func() error {
+			return b.Script(ctx, s.at, s.body, build.Exec{
+				Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
+			})
+		},
 	}))
 }

@@ -43,28 +43,26 @@ func (w *walk) download(ctx context.Context, b *build.Build, s steps.Source, che
 		return item{}, err
 	}
 	i := item{Copied: files.Copied{Source: "/" + name}}
-	fetch := func(ctx context.Context, b *build.Build) (*tree.Node, error) { return w.fetch(ctx, b, s.URL, wanted) }
+	load := func(ctx context.Context, b *build.Build) (files.Copied, error) {
+		n, err := w.fetch(ctx, b, s.URL, wanted)
+		c := files.Copied{Source: "/" + name, Node: n}
+		if err != nil || !s.Unpack {
+			return c, err
+		}
+		return w.unpackAny(ctx, b, c)
+	}
 	if wanted != "" {
 		i.identity = key.New("url").String("name", name).String("sha256", wanted).String("unpack", fmt.Sprint(s.Unpack)).Sum()
-		i.make, i.Contents = fetch, s.Unpack
-		if s.Unpack {
-			i.make = func(ctx context.Context, b *build.Build) (*tree.Node, error) {
-				n, err := fetch(ctx, b)
-				if err != nil {
-					return nil, err
-				}
-				return w.unpacked(ctx, b, name, n)
-			}
-		}
+		i.make = load
 		return i, nil
 	}
-	if i.Node, err = fetch(ctx, b); err != nil {
+	if i.Node, err = w.fetch(ctx, b, s.URL, ""); err != nil {
 		return item{}, err
 	}
 	if s.Unpack {
-		err = i.unpack(w)
+		i.unpack(w)
 	}
-	return i, err
+	return i, nil
 }
 
 // sha256Of returns the digits of a checksum, empty for none.
@@ -117,16 +115,20 @@ func (d download) Size() int64 { return d.size }
 // Open opens the file.
 func (d download) Open() (io.ReadCloser, error) { return os.Open(d.name) }
 
-// unpack makes an item that is an archive one of what is in it.
-func (i *item) unpack(w *walk) error {
-	is, err := isArchive(i.Source, i.Node)
-	if err != nil || !is {
-		return err
+// unpack makes an item, if it is an archive, one of what is in it.
+func (i *item) unpack(w *walk) {
+	c := i.Copied
+	i.make = func(ctx context.Context, b *build.Build) (files.Copied, error) { return w.unpackAny(ctx, b, c) }
+}
+
+// unpackAny returns what is in a file that is an archive, and others as they are.
+func (w *walk) unpackAny(ctx context.Context, b *build.Build, c files.Copied) (files.Copied, error) {
+	is, err := isArchive(c.Source, c.Node)
+	if err == nil && is {
+		c.Node, err = w.unpacked(ctx, b, c.Source, c.Node)
+		c.Contents = true
 	}
-	n, name := i.Node, i.Source
-	i.Contents = true
-	i.make = func(ctx context.Context, b *build.Build) (*tree.Node, error) { return w.unpacked(ctx, b, name, n) }
-	return nil
+	return c, err
 }
 
 // isArchive tells whether a node is a tar archive, or a compressed one.

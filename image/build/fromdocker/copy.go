@@ -21,10 +21,10 @@ import (
 // item is a thing that COPY or ADD puts into the stage.
 type item struct {
 	files.Copied
-	// identity is what the content depends on.
+	// identity is what the content depends on, zero for the Node.
 	identity key.Digest
-	// make, if not nil, makes the node when it is known to be needed.
-	make func(ctx context.Context, b *build.Build) (*tree.Node, error)
+	// make, if not nil, makes what is copied when it is known to be needed.
+	make func(ctx context.Context, b *build.Build) (files.Copied, error)
 }
 
 // copy carries out COPY and ADD. Sources are looked for at once, and read for
@@ -41,23 +41,43 @@ func (w *walk) copy(ctx context.Context, b *build.Build, do steps.Copy) error {
 	if err != nil {
 		return err
 	}
-	k := key.New("copy").String("dest", do.Dest).String("chown", do.Chown).String("chmod", do.Chmod)
-	for _, i := range items {
-		k.String("source", i.Source).String("how", fmt.Sprint(i.Contents, i.make != nil)).Digest("content", i.identity)
-	}
-	return b.Layer(ctx, w.at, k, func() error {
-		copies := make([]files.Copied, len(items))
-		for n, i := range items {
-			copies[n] = i.Copied
-			if i.make != nil {
-				if copies[n].Node, err = i.make(ctx, b); err != nil {
+	return b.Layer(ctx, w.at, build.Change{
+		Kind: "copy",
+		Identify: func(k *key.Key) error {
+			k.String("dest", do.Dest).String("chown", do.Chown).String("chmod", do.Chmod)
+			for _, i := range items {
+				if err := i.identify(ctx, b, k); err != nil {
 					return err
 				}
 			}
-		}
-		b.Stage(w.at).Edit(func(root *tree.Node) error { return place(root, copies, do, change, b.Time()) })
-		return nil
+			return nil
+		},
+		Do: func() error {
+			copies := make([]files.Copied, len(items))
+			for n, i := range items {
+				if copies[n] = i.Copied; i.make == nil {
+					continue
+				}
+				if copies[n], err = i.make(ctx, b); err != nil {
+					return err
+				}
+			}
+			b.Stage(w.at).Edit(func(root *tree.Node) error { return place(root, copies, do, change, b.Time()) })
+			return nil
+		},
 	})
+}
+
+// identify adds what the content depends on.
+func (i *item) identify(ctx context.Context, b *build.Build, k *key.Key) (err error) {
+	content := i.identity
+	if content == (key.Digest{}) {
+		if content, err = key.Tree(ctx, i.Node, b.TreeKey()); err != nil {
+			return err
+		}
+	}
+	k.String("source", i.Source).String("how", fmt.Sprint(i.Contents, i.make != nil)).Digest("content", content)
+	return nil
 }
 
 // place puts the copies into root, with the owner and mode that do asks for.
@@ -137,14 +157,6 @@ func (w *walk) items(ctx context.Context, b *build.Build, do steps.Copy) ([]item
 			items = append(items, more...)
 		}
 	}
-	for n := range items {
-		if items[n].identity != (key.Digest{}) {
-			continue
-		}
-		if items[n].identity, err = key.Tree(ctx, items[n].Node, b.TreeKey()); err != nil {
-			return nil, err
-		}
-	}
 	return items, nil
 }
 
@@ -169,9 +181,7 @@ func (w *walk) paths(ctx context.Context, b *build.Build, do steps.Copy, s steps
 		}
 		i := item{Copied: files.Copied{Source: "/" + f.path, Node: f.node, Contents: f.node.IsDir()}}
 		if s.Unpack {
-			if err := i.unpack(w); err != nil {
-				return nil, err
-			}
+			i.unpack(w)
 		}
 		if do.Parents {
 			i.Copied = withParents(f, s.Path)

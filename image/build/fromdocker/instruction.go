@@ -68,16 +68,23 @@ func (s *instruction) Run(ctx context.Context, b *build.Build) error {
 // workdir makes a directory in the name of the user in force.
 func (w *walk) workdir(ctx context.Context, b *build.Build, dir string) error {
 	user := w.state.Config.User
-	k := key.New("workdir").String("directory", dir).String("user", user)
-	return b.Layer(ctx, w.at, k, func() error {
-		b.Stage(w.at).Edit(func(root *tree.Node) error {
-			u, err := perm.FindUser(treeFile(root), user)
-			if err != nil {
-				return err
-			}
-			return mkdirs(root, dir, perm.Owner{UID: u.UID, GID: u.GID}, b.Time())
-		})
-		return nil
+	make := func(root *tree.Node) error {
+		u, err := perm.FindUser(treeFile(root), user)
+		if err != nil {
+			return err
+		}
+		return mkdirs(root, dir, perm.Owner{UID: u.UID, GID: u.GID}, b.Time())
+	}
+	return b.Layer(ctx, w.at, build.Change{
+		Kind: "workdir",
+		Identify: func(k *key.Key) error {
+			k.String("directory", dir).String("user", user)
+			return nil
+		},
+		Do: func() error {
+			b.Stage(w.at).Edit(make)
+			return nil
+		},
 	})
 }
 

@@ -20,8 +20,7 @@ import (
 // mount is one --mount of a RUN, and what it shows in the beginning.
 type mount struct {
 	steps.Mount
-	node    *tree.Node
-	content key.Digest
+	node *tree.Node
 }
 
 // mounts finds what bind mounts show and caches begin with.
@@ -34,13 +33,10 @@ func (w *walk) mounts(ctx context.Context, b *build.Build, list []steps.Mount) (
 			if err == nil && len(sources) != 1 {
 				err = fmt.Errorf("%d files match %s; expected one", len(sources), m.Source)
 			}
-			if err == nil {
-				mounted.node = sources[0].node
-				mounted.content, err = key.Tree(ctx, mounted.node, b.TreeKey())
-			}
 			if err != nil {
 				return nil, fmt.Errorf("--mount=%s: %w", m.Options, err)
 			}
+			mounted.node = sources[0].node
 		}
 		found = append(found, mounted)
 	}
@@ -49,11 +45,17 @@ func (w *walk) mounts(ctx context.Context, b *build.Build, list []steps.Mount) (
 
 // identify adds what the outcome of the program depends on: not what is in a
 // cache or a secret.
-func (m *mount) identify(k *key.Key) {
+func (m *mount) identify(ctx context.Context, b *build.Build, k *key.Key) error {
 	k.Strings("mount", []string{m.Type, m.Target, fmt.Sprint(m.ReadOnly), m.Env})
-	if m.Type == "bind" {
-		k.Digest("content", m.content)
+	if m.Type != "bind" {
+		return nil
 	}
+	d, err := key.Tree(ctx, m.node, b.TreeKey())
+	k.Digest("content", d)
+	if err != nil {
+		return fmt.Errorf("--mount=%s: %w", m.Options, err)
+	}
+	return nil
 }
 
 // mounting is the mounts of one RUN.
@@ -148,7 +150,7 @@ func (m *mounting) secret(ctx context.Context, x *build.Exec, s mount) error {
 		return fmt.Errorf("secret %q: %w", s.ID, err)
 	}
 	if s.Env != "" {
-		addVariable(&x.Env, s.Env+"="+string(value))
+		x.Env = append(x.Env, s.Env+"="+string(value)) // the last one of a name counts
 	}
 	if s.Target == "" {
 		return nil

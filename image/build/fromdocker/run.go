@@ -20,38 +20,52 @@ func (w *walk) run(ctx context.Context, b *build.Build, do steps.Run) error {
 	if err != nil {
 		return err
 	}
+	return b.ScriptLayer(ctx, w.at, build.Change{
+		Kind:     "run",
+		Identify: func(k *key.Key) error { return w.identify(ctx, b, k, do, mounts) },
+		Do:       func() error { return w.start(ctx, b, do, mounts) },
+	})
+}
+
+func (w *walk) identify(ctx context.Context, b *build.Build, k *key.Key, do steps.Run, mounts []mount) error {
 	config := w.state.Config
-	env := w.state.Environ()
-	k := key.New("run").Strings("words", do.Words).String("directory", config.WorkingDir).String("user", config.User).
-		Strings("environment", slices.DeleteFunc(slices.Clone(env), isPassed)).Strings("configured", config.Env).
+	k.Strings("words", do.Words).String("directory", config.WorkingDir).String("user", config.User).
+		Strings("environment", slices.DeleteFunc(w.state.Environ(), isPassed)).Strings("configured", config.Env).
 		String("network", do.Network)
 	if do.File != nil {
 		k.String("file", do.File.Data)
 	}
 	for _, m := range mounts {
-		m.identify(k)
-	}
-	return b.ScriptLayer(ctx, w.at, k, func() (err error) {
-		x := build.Exec{Bare: true, Args: do.Words, Dir: config.WorkingDir, Env: env, NoNetwork: do.Network == "none"}
-		if err := w.become(ctx, b, &x); err != nil {
+		if err := m.identify(ctx, b, k); err != nil {
 			return err
 		}
-		for _, kv := range metadata.Passed(b.Variables) {
-			addVariable(&x.Env, kv)
+	}
+	return nil
+}
+
+// start runs the program.
+func (w *walk) start(ctx context.Context, b *build.Build, do steps.Run, mounts []mount) (err error) {
+	x := build.Exec{
+		Bare: true, Args: do.Words, Dir: w.state.Config.WorkingDir, Env: w.state.Environ(), NoNetwork: do.Network == "none",
+	}
+	if err := w.become(ctx, b, &x); err != nil {
+		return err
+	}
+	for _, kv := range metadata.Passed(b.Variables) {
+		addVariable(&x.Env, kv)
+	}
+	m := &mounting{walk: w, build: b}
+	defer func() { err = m.end(err) }()
+	for _, mount := range mounts {
+		if err := m.add(ctx, &x, mount); err != nil {
+			return fmt.Errorf("--mount=%s: %w", mount.Options, err)
 		}
-		m := &mounting{walk: w, build: b}
-		defer func() { err = m.end(err) }()
-		for _, mount := range mounts {
-			if err := m.add(ctx, &x, mount); err != nil {
-				return fmt.Errorf("--mount=%s: %w", mount.Options, err)
-			}
-		}
-		body := ""
-		if do.File != nil {
-			body, x.Args = do.File.Data, nil
-		}
-		return b.Script(ctx, w.at, body, x)
-	})
+	}
+	body := ""
+	if do.File != nil {
+		body, x.Args = do.File.Data, nil
+	}
+	return b.Script(ctx, w.at, body, x)
 }
 
 // become has x run as the user in force, with its home.
@@ -60,11 +74,11 @@ func (w *walk) become(ctx context.Context, b *build.Build, x *build.Exec) error 
 		addVariable(&x.Env, "HOME=/root")
 		return nil
 	}
-	_, view, err := b.Stage(w.at).Layers(ctx)
+	root, err := b.Stage(w.at).Mount(ctx)
 	if err != nil {
 		return err
 	}
-	a, err := perm.FindUser(viewFile(view), w.state.Config.User)
+	a, err := perm.FindUser(viewFile(root.View), w.state.Config.User)
 	if err != nil {
 		return err
 	}

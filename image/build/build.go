@@ -26,6 +26,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -43,16 +44,27 @@ type Host struct {
 	// Arch is the Go name of the architecture to build for, and Variant that of
 	// its variant, empty for the usual one (oci.Platform).
 	Arch, Variant string
-	// Foreign, unless nil, says why programs of Arch do not run here.
+	// Native is the architecture of this machine. Foreign, unless nil, says why
+	// programs of Arch do not run here.
+	Native  string
 	Foreign error
 	// Dir is the absolute directory that relative paths start from.
 	Dir string
-	// Files is the file tree, rooted at /, and Environ the caller's environment,
-	// by which the tools of distributions are found.
-	Files   fs.FS
+	// Files is the file tree, rooted at /, in which the tools of distributions are.
+	Files fs.FS
+	// Environ is the caller's environment. %pre and %setup get it but for this
+	// program's own settings; other scripts get TERM and the proxies of it.
 	Environ []string
 	// Version of Sealift, for the labels.
 	Version string
+}
+
+// Absolute returns a path as seen from Dir.
+func (h *Host) Absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(h.Dir, path)
 }
 
 // Options are the user's choices.
@@ -148,9 +160,6 @@ type Environment struct {
 	// UID and GID are the caller's: what of an overlay belongs to them is the
 	// container's root.
 	UID, GID uint32
-	// Variables are the caller's environment. %pre and %setup get it but for
-	// this program's own settings; %post gets TERM and the proxies of it.
-	Variables []string
 	// Stdout and Stderr are the scripts'.
 	Stdout, Stderr io.Writer
 	// Progress, if not nil, is told of each step; Note of what else there is

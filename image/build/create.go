@@ -36,20 +36,20 @@ const marker = ".singularity.d"
 
 func (s create) Run(_ context.Context, b *Build) error {
 	o := s.options
-	path := b.absolute(o.Output)
+	path := b.Host.Absolute(o.Output)
 	if err := s.output(b, path); err != nil {
 		return err
 	}
 	if o.KeepOnError != "" {
 		var err error
-		b.kept, err = output.CreateDir(b.absolute(o.KeepOnError), output.DirOptions{Force: o.Force, Marker: marker})
+		b.kept, err = output.CreateDir(b.Host.Absolute(o.KeepOnError), output.DirOptions{Force: o.Force, Marker: marker})
 		if err != nil {
 			return err
 		}
 		b.Defer(b.kept.Abort)
 	}
 	if o.TmpDir != "" {
-		return b.makeWork(b.absolute(o.TmpDir))
+		return b.makeWork(b.Host.Absolute(o.TmpDir))
 	}
 	return b.makeWork(filepath.Dir(filepath.Clean(path)))
 }
@@ -84,14 +84,6 @@ func (b *Build) makeWork(parent string) (err error) {
 	}
 	b.Defer(b.work.Remove)
 	return nil
-}
-
-// absolute returns the path as seen from where the build was started.
-func (b *Build) absolute(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(b.Host.Dir, path)
 }
 
 // Commit is the last step of a build: it gives the output its name.

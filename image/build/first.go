@@ -32,8 +32,7 @@ func First(steps []Step, o Options) (int, error) {
 }
 
 func isNamed(name, wanted string) bool {
-	_, section, ok := strings.Cut(name, ":")
-	return name == wanted || ok && section == wanted
+	return name == wanted || name[strings.LastIndexByte(name, ':')+1:] == wanted
 }
 
 // names returns the names of the steps, each once.

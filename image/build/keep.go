@@ -60,7 +60,7 @@ func (b *Build) full() error {
 func (b *Build) keep(ctx context.Context, at At) error {
 	root, err := b.Stage(at).Settle(ctx)
 	if err == nil {
-		err = b.writeTree(ctx, root, b.kept.Path())
+		err = b.WriteTree(ctx, root, b.kept.Path())
 	}
 	if err != nil {
 		return output.Explain(err, b.kept.Path())
@@ -68,8 +68,8 @@ func (b *Build) keep(ctx context.Context, at At) error {
 	return b.kept.Commit()
 }
 
-// writeTree writes a tree to a directory, and tells of losses.
-func (b *Build) writeTree(ctx context.Context, root *tree.Node, path string) (err error) {
+// WriteTree writes a tree to an empty directory, and tells of losses.
+func (b *Build) WriteTree(ctx context.Context, root *tree.Node, path string) (err error) {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 		return err
 	}
 	c := sif.Contents{
-		Arch: b.Host.Arch, Deffile: []byte(s.recipe), Time: b.Now, Reproducible: s.options.Reproducible,
+		Arch: st.Arch, Deffile: []byte(s.recipe), Time: b.Now, Reproducible: s.options.Reproducible,
 		JSON: []sif.NamedObject{{Name: sif.InspectMetadata, Data: text}},
 	}
 	if st.Config != nil {
@@ -133,5 +133,5 @@ func (s *pack) directory(ctx context.Context, b *Build) error {
 	if err != nil {
 		return err
 	}
-	return b.writeTree(ctx, root, b.dir.Path())
+	return b.WriteTree(ctx, root, b.dir.Path())
 }

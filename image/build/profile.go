@@ -30,7 +30,7 @@ func (s *measure) Run(ctx context.Context, b *Build) error {
 	r := profile.NewRecorder(p.Reader.Super().BlockSize)
 	err = b.Exec(ctx, Exec{
 		Base: p.Path, Args: []string{"/bin/sh", "-c", s.command}, Dir: "/",
-		Env: metadata.ScriptEnvironment(b.Variables, st.Env), Trace: r.Add,
+		Env: metadata.ScriptEnvironment(b.Host.Environ, st.Env), Trace: r.Add,
 	})
 	if err != nil {
 		return fmt.Errorf("%v: profile %q: %w", s.at, s.command, err)

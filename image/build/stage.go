@@ -47,6 +47,8 @@ type Stage struct {
 	// Layered is set for a stage that becomes a layer with every step that
 	// changes it; others are changed on their way into the image.
 	Layered bool
+	// Arch is the Go name of the architecture that the stage is for.
+	Arch string
 	// Key is the digest of all that the layers depend on.
 	Key key.Digest
 	// Config is the configuration of the OCI image that the stage starts from,

@@ -27,7 +27,7 @@ func (s *test) String() string {
 }
 
 func (s *test) Run(ctx context.Context, b *Build) (err error) {
-	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, b.Stage(s.at).Env)}
+	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Host.Environ, b.Stage(s.at).Env)}
 	switch {
 	case !s.packed:
 		if x.Layers, x.View, err = b.Stage(s.at).Layers(ctx); err != nil {

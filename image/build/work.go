@@ -40,10 +40,17 @@ func (b *Build) workPath(kind string) string {
 	return filepath.Join(b.work.Path(), fmt.Sprintf("%d-%s", b.names, kind))
 }
 
-// Own are the paths that the build itself writes to.
+// Own are the paths that the build itself writes to, and the output that is
+// there from before: an image does not hold itself.
 func (b *Build) Own() []string {
+	own := []string{b.work.Path(), b.Host.Absolute(b.Options.Output)}
 	if b.dir != nil {
-		return []string{b.work.Path(), filepath.Dir(b.dir.Path())}
+		own = append(own, filepath.Dir(b.dir.Path()))
+	} else {
+		own = append(own, fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd()))
 	}
-	return []string{b.work.Path(), fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())}
+	if b.kept != nil {
+		own = append(own, filepath.Dir(b.kept.Path()))
+	}
+	return own
 }

@@ -2,6 +2,7 @@ package distro
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -103,13 +104,30 @@ func (p *planner) mmdebstrap(tool, arch, include string, s aptSource) {
 func (p *planner) hostSource(suite string) aptSource {
 	for _, s := range p.aptSources() {
 		scheme, _, _ := strings.Cut(s.uri, "://")
-		if s.suite == suite && slices.Contains([]string{"http", "https", "file"}, scheme) {
-			p.note("MirrorURL is not given: packages come from %s, as this machine's own", s.uri)
+		if s.suite == suite && isDistribution(s.uri) && slices.Contains([]string{"http", "https", "file"}, scheme) {
+			p.note("MirrorURL is not given: packages come from %s, as this machine's own", withoutUser(s.uri))
 			return s
 		}
 	}
 	p.note("MirrorURL is not given, and this machine has no source for %s: packages come from the distribution's own mirror", suite)
 	return aptSource{suite: suite}
+}
+
+// isDistribution tells a mirror of a whole distribution by its last directory
+// from what others offer for a release of it.
+func isDistribution(uri string) bool {
+	name := path.Base(strings.TrimRight(uri, "/"))
+	return strings.HasPrefix(name, "debian") || strings.HasPrefix(name, "ubuntu") || name == "raspbian" || name == "devuan"
+}
+
+// withoutUser returns a URL without credentials.
+func withoutUser(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "a mirror"
+	}
+	u.User = nil
+	return u.String()
 }
 
 // without returns names less one.

@@ -113,7 +113,7 @@ func (h Host) node(name string, above []fileID) (*tree.Node, error) {
 		if err := syscall.Access(name, accessRead); err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
-		return &tree.Node{Mode: tree.TypeRegular | perm, ModTime: h.Time, Content: hostContent{name, st.Size()}}, nil
+		return &tree.Node{Mode: tree.TypeRegular | perm, ModTime: h.Time, Content: hostContent{name, st}}, nil
 	case st.Mode()&fs.ModeNamedPipe != 0:
 		return &tree.Node{Mode: tree.TypeFIFO | perm, ModTime: h.Time}, nil
 	case !st.IsDir():
@@ -147,18 +147,20 @@ func (h Host) node(name string, above []fileID) (*tree.Node, error) {
 // hostContent is a file of the host, read when the image is written.
 type hostContent struct {
 	path string
-	size int64
+	was  fs.FileInfo
 }
 
-func (c hostContent) Size() int64 { return c.size }
+func (c hostContent) Size() int64 { return c.was.Size() }
 
-// Open opens the file; one that is no longer regular is an error.
+// Open opens the file; one that is not what it was when the tree was read is an
+// error.
 func (c hostContent) Open() (io.ReadCloser, error) {
 	f, err := os.OpenFile(c.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || !os.SameFile(st, c.was) || st.Size() != c.was.Size() || !st.ModTime().Equal(c.was.ModTime()) {
 		return nil, errors.Join(err, fmt.Errorf("%s changed while the image was built", c.path), f.Close())
 	}
 	return f, nil

@@ -27,7 +27,7 @@ func Explain(err error, dir string) error {
 	if statErr := unix.Statfs(mount, &st); statErr != nil {
 		return hint.Wrap(fmt.Errorf("%w (file system of %s)", err, mount), "free some space there")
 	}
-	free := st.Bavail * uint64(max(st.Bsize, 0))
+	free := st.Bavail * uint64(max(st.Frsize, 0))
 	if st.Files > 0 && st.Ffree == 0 {
 		return hint.Wrap(fmt.Errorf("%w (file system of %s: no inode is free)", err, mount),
 			"remove files from %s or write to another file system", mount)

@@ -110,7 +110,7 @@ func (r *treeReader) body(n *tree.Node, st *unix.Statx_t, dir int, name, path st
 	case tree.TypeRegular:
 		n.Content = &content{
 			root: r.root, path: path, size: int64(st.Size), unlock: r.opts.Unlock,
-			id: inode{st.Dev_major, st.Dev_minor, st.Ino},
+			id: inode{st.Dev_major, st.Dev_minor, st.Ino}, modified: unix.Timespec{Sec: st.Mtime.Sec, Nsec: int64(st.Mtime.Nsec)},
 		}
 	case tree.TypeSymlink:
 		target, err := readlinkat(dir, name)
@@ -195,6 +195,8 @@ type content struct {
 	size   int64
 	id     inode
 	unlock bool
+	// modified is the time of the last write.
+	modified unix.Timespec
 }
 
 // Size returns the length in bytes when the tree was read.
@@ -212,7 +214,7 @@ func (c *content) Open() (io.ReadCloser, error) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	now := inode{unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino}
-	if err == nil && (now != c.id || st.Size != c.size || st.Mode&unix.S_IFMT != unix.S_IFREG) {
+	if err == nil && (now != c.id || st.Size != c.size || st.Mtim != c.modified || st.Mode&unix.S_IFMT != unix.S_IFREG) {
 		err = errors.New("it changed while the directory was read")
 	}
 	if err != nil {

@@ -68,6 +68,7 @@ func (s *Stage) changes(ctx context.Context, below stack) (changes, now *tree.No
 	if err != nil {
 		return nil, nil, err
 	}
+	s.set.clamp(was) // a time that is changed in the end changes no layer
 	if now, err = s.tree(ctx, nil); err != nil {
 		return nil, nil, err
 	}

@@ -109,6 +109,10 @@ func (s *Stage) stack(ctx context.Context) (stack, contents.FS, error) {
 		}
 		return p.layers(), p.Reader.FS(), nil
 	}
+	if s.root == nil && len(s.edits) == 0 {
+		now, err := s.tree(ctx, nil)
+		return below, contents.TreeFS(now), err
+	}
 	changes, now, err := s.changes(ctx, below)
 	if err != nil {
 		return nil, nil, err

@@ -111,12 +111,18 @@ func (s *Stage) tree(ctx context.Context, store tree.Store) (*tree.Node, error) 
 	if err := s.apply(root); err != nil {
 		return nil, err
 	}
-	if s.set.Latest >= 0 {
-		for _, n := range root.Walk() {
-			n.ModTime = min(n.ModTime, s.set.Latest)
-		}
-	}
+	s.set.clamp(root)
 	return root, nil
+}
+
+// clamp makes no file of a tree younger than Latest.
+func (s *Setting) clamp(root *tree.Node) {
+	if s.Latest < 0 {
+		return
+	}
+	for _, n := range root.Walk() {
+		n.ModTime = min(n.ModTime, s.Latest)
+	}
 }
 
 // Contents makes the stage's tree for the writer of an image, and stores first

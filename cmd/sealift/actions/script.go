@@ -29,6 +29,28 @@ type Scripts struct {
 	WritableTmpfs bool
 }
 
+// Powers tells what the scripts can do here: what the emulation comes to on this
+// machine, or the choice where it is not to be had and scripts will fail.
+func (s Scripts) Powers(p *ui.Process) string {
+	mode, err := s.emulated(p)
+	if err != nil {
+		mode = fmt.Sprintf("%s: %v", s.Emulation, err)
+	}
+	return fmt.Sprintf("emulation %q, root %t", mode, os.Getuid() == 0)
+}
+
+func (s Scripts) emulated(p *ui.Process) (string, error) {
+	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, Notify: true})
+	if err != nil {
+		return "", err
+	}
+	id, err := identity.Of(identity.Wish{Fakeroot: true}, facts)
+	if err != nil {
+		return "", err
+	}
+	return id.Emulation(s.Emulation, facts)
+}
+
 // Runner returns what runs the scripts of a build. All that they print goes to
 // Exec.Stdout, in the order in which they print it.
 func Runner(p *ui.Process, s Scripts) build.Runner {

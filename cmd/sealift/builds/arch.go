@@ -21,6 +21,7 @@ var architectures = map[string]string{
 // both as flags have them. machine is the architecture of this machine and root
 // its file tree.
 func setTarget(h *build.Host, arch, variant, machine string, root fs.FS) error {
+	h.Native = machine
 	if arch == "" {
 		h.Arch, h.Variant = machine, variant
 		return nil

@@ -158,9 +158,9 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 func (b *buildFlags) environment(p *ui.Process, shown *progress) build.Environment {
 	return build.Environment{
 		Run: actions.Runner(p, b.scripts), UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		Powers:    fmt.Sprintf("emulation %s, root %t", b.scripts.Emulation, os.Getuid() == 0),
-		Open:      len(b.scripts.Binds)+len(b.scripts.Mounts) > 0,
-		Variables: p.Environ, Stdout: shown.scripts(), Stderr: shown.scripts(),
+		Powers: b.scripts.Powers(p),
+		Open:   len(b.scripts.Binds)+len(b.scripts.Mounts) > 0,
+		Stdout: shown.scripts(), Stderr: shown.scripts(),
 		Progress: shown.event,
 		Note:     func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
 	}

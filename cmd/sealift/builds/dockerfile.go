@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -48,11 +49,11 @@ func (d *dockerFlags) isDockerfile(source string) bool {
 	if d.file != "" {
 		return true
 	}
-	if info, err := os.Stat(source); err != nil || !info.Mode().IsRegular() {
-		return isDockerfileName(source) && !isImage(source)
-	}
 	if isDockerfileName(source) {
-		return true
+		return !isImage(source)
+	}
+	if info, err := os.Stat(source); err != nil || !info.Mode().IsRegular() {
+		return false
 	}
 	f, err := os.Open(source)
 	if err != nil {
@@ -159,11 +160,17 @@ func secrets(values []string, p *ui.Process) (map[string]func() ([]byte, error),
 		fields := map[string]string{}
 		for field := range strings.SplitSeq(value, ",") {
 			name, v, _ := strings.Cut(field, "=")
+			if name == "source" {
+				name = "src"
+			}
+			if !slices.Contains([]string{"type", "id", "src", "env"}, name) {
+				return nil, badSecret(value, fmt.Sprintf("unknown field %q", name))
+			}
 			fields[name] = v
 		}
-		id, file, variable := fields["id"], fields["src"]+fields["source"], fields["env"]
+		id, file, variable := fields["id"], fields["src"], fields["env"]
 		if id == "" || file != "" && variable != "" {
-			return nil, hint.New("--secret "+value+": no id, or two sources", "write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE")
+			return nil, badSecret(value, "no id, or two sources")
 		}
 		if file == "" && variable == "" {
 			variable = id
@@ -172,8 +179,15 @@ func secrets(values []string, p *ui.Process) (map[string]func() ([]byte, error),
 			if file != "" {
 				return os.ReadFile(absolute(p.Cwd, file))
 			}
-			return []byte(p.Variable(variable)), nil
+			if v := p.Variable(variable); v != "" {
+				return []byte(v), nil
+			}
+			return nil, hint.New(fmt.Sprintf("the environment variable %s is not set", variable), "set it, or give the secret with --secret id=%s,src=FILE", id)
 		}
 	}
 	return found, nil
+}
+
+func badSecret(value, why string) error {
+	return hint.New("--secret "+value+": "+why, "write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE")
 }

@@ -67,7 +67,13 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s: %q, %v", id, got, err)
 		}
 	}
-	for _, value := range []string{"src=f", "id=a,src=f,env=V", ""} {
+	if found, err = secrets([]string{"id=none"}, p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := found["none"](); hint.Of(err) == "" {
+		t.Errorf("a variable that is not set: %v", err)
+	}
+	for _, value := range []string{"src=f", "id=a,src=f,env=V", "", "id=a,scr=f"} {
 		if _, err := secrets([]string{value}, p); hint.Of(err) == "" {
 			t.Errorf("%q: %v", value, err)
 		}

@@ -63,7 +63,7 @@ func limit(dir string) int64 {
 	for ; ; dir = filepath.Dir(dir) {
 		var st unix.Statfs_t
 		if err := unix.Statfs(dir, &st); err == nil {
-			return max(1, int64(st.Bavail)/share*st.Bsize)
+			return max(1, int64(st.Bavail)/share*st.Frsize)
 		}
 		if dir == "/" || dir == "." {
 			return 0

@@ -8,10 +8,11 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -96,7 +97,7 @@ func New(at build.At, s Source, h build.Host) (build.Step, error) {
 	switch s.Agent {
 	case "scratch":
 	case "localimage":
-		f.path = absolute(h.Dir, s.From)
+		f.path = h.Absolute(s.From)
 	case "oras":
 		var err error
 		if f.artifact, err = registry.ParseReference(s.From); err != nil {
@@ -108,17 +109,10 @@ func New(at build.At, s Source, h build.Host) (build.Step, error) {
 			return nil, err
 		}
 		if f.ref.Transport != oci.Docker && f.ref.Transport != oci.DockerDaemon {
-			f.ref.Path = absolute(h.Dir, f.ref.Path)
+			f.ref.Path = h.Absolute(f.ref.Path)
 		}
 	}
 	return f, nil
-}
-
-func absolute(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // image names the image of an OCI agent.
@@ -149,6 +143,7 @@ func (s *fetch) Run(ctx context.Context, b *build.Build) error {
 		return fmt.Errorf("%v: %w", s.at, err)
 	}
 	st := b.Start(s.at, o.source)
+	st.Arch = s.platform.Arch
 	st.Layered, st.Config, st.Env, st.Base, st.Digest = s.Layered, o.raw, o.env, o.name, o.digest
 	if err := s.layer(ctx, b, o); err != nil {
 		return fmt.Errorf("%v: %w", s.at, err)
@@ -246,7 +241,11 @@ func (s *fetch) openArtifact(ctx context.Context, b *build.Build) (*opened, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), name)
+	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), name)
+	if err == nil {
+		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
+	}
+	return o, err
 }
 
 // openLocal opens the image at a path, which errors call by its name.
@@ -262,9 +261,17 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string
 	source := stage.Local{File: f, IDs: b.IDs}
 	o := &opened{source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
 	var c struct{ Env []string }
-	if config, err := f.OCIConfig(); err == nil && json.Unmarshal(config, &c) == nil {
-		o.raw, o.env = config, c.Env
+	config, err := f.OCIConfig()
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
 	}
+	if err == nil {
+		err = json.Unmarshal(config, &c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: configuration of the OCI image: %w", name, err)
+	}
+	o.raw, o.env = config, c.Env
 	return o, nil
 }
 

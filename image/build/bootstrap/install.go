@@ -66,7 +66,7 @@ func (s *install) String() string {
 // scripts, the same commands count as the same outcome.
 func (s *install) Run(ctx context.Context, b *build.Build) error {
 	st := b.Start(s.at, stage.Scratch{})
-	st.Layered = true
+	st.Arch, st.Layered = s.host.Arch, true
 	err := b.Layer(ctx, s.at, build.Change{
 		Kind: "install", Identify: s.identify, Runs: true,
 		Do: func() error {

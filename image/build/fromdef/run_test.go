@@ -118,7 +118,7 @@ func TestObjectsOfTheSIF(t *testing.T) {
 func TestPostWritesOverTheBase(t *testing.T) {
 	s := newSite(t)
 	write(t, s.path("secret"), "host")
-	s.env.Variables = []string{"TERM=vt100", "TOKEN=x"}
+	s.env.Host.Environ = []string{"TERM=vt100", "TOKEN=x"}
 	s.env.UID = max(s.env.UID, 1) // real root's files keep the owner they have
 	s.env.Run = inUpper(t, func(x build.Exec, upper string) {
 		script, err := os.ReadFile(upper + "/.post.script")
@@ -378,7 +378,7 @@ func TestLeftoversOfKilledBuildsAreRemoved(t *testing.T) {
 
 func TestPreRunsOnTheHost(t *testing.T) {
 	s := newSite(t)
-	s.env.Variables = []string{"PATH=/usr/bin:/bin", "V=value", "APPTAINER_X=1"}
+	s.env.Host.Environ = []string{"PATH=/usr/bin:/bin", "V=value", "APPTAINER_X=1"}
 	text := "Bootstrap: scratch\n%pre\n echo $V$APPTAINER_X > made\n%files\n made\n"
 	if err := s.build(t, text, build.Options{}); err != nil {
 		t.Fatal(err)
@@ -389,6 +389,42 @@ func TestPreRunsOnTheHost(t *testing.T) {
 	err := s.build(t, "Bootstrap: scratch\n%pre\n false\n", build.Options{Output: "no.sif"})
 	if err == nil || !strings.Contains(err.Error(), "stage 1: %pre of line 2: exit status 1") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestPreMayLeaveAProcess: the script has ended well, whoever still has its
+// output open.
+func TestPreMayLeaveAProcess(t *testing.T) {
+	s := newSite(t)
+	s.env.Host.Environ = []string{"PATH=/usr/bin:/bin"}
+	s.env.Stdout, s.env.Stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	text := "Bootstrap: scratch\n%pre\n sleep 30 & echo $! > pid\n"
+	if err := s.build(t, text, build.Options{}); err != nil {
+		t.Error(err)
+	}
+	pid, err := os.ReadFile(s.path("pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(pid))); err != nil || unix.Kill(n, unix.SIGKILL) != nil {
+		t.Errorf("process %q: %v", pid, err)
+	}
+}
+
+// TestTheOutputFromBeforeIsNotCopied into the image that replaces it.
+func TestTheOutputFromBeforeIsNotCopied(t *testing.T) {
+	s := newSite(t)
+	for range 2 {
+		if err := s.build(t, "Bootstrap: scratch\n%files\n . /all\n", build.Options{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := s.open(t, "out.sif")
+	if _, err := f.FS().Stat("all/out.sif"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the image holds the one before: %v", err)
+	}
+	if _, err := f.FS().Stat("all/base.tar"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -470,7 +506,7 @@ func TestCancelEndsPre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.env.Variables = []string{"PATH=/usr/bin:/bin"}
+	s.env.Host.Environ = []string{"PATH=/usr/bin:/bin"}
 	done := make(chan error)
 	go func() { done <- build.Run(ctx, steps, build.Options{Output: "out.sif"}, s.env) }()
 	var pid int

@@ -26,11 +26,15 @@ const strict = "-ex"
 // build either way. What -c names is run as it is written, here and there.
 func commandLine(x definition.Script) []string {
 	shell := x.Shell
-	switch {
-	case shell == nil:
+	if shell == nil {
 		shell = []string{"/bin/sh", strict}
-	case x.Shebang && slices.ContainsFunc(strings.Fields(strings.Join(shell, " ")), isStrict):
-		shell = append(slices.Clone(shell), strict)
+	} else if x.Shebang {
+		// Before an option that ends options.
+		if at := slices.IndexFunc(shell, isStrict); at >= 0 {
+			shell = slices.Insert(slices.Clone(shell), at+1, strict)
+		} else if slices.ContainsFunc(strings.Fields(strings.Join(shell, " ")), isStrict) {
+			shell = append(slices.Clone(shell), strict)
+		}
 	}
 	return slices.Concat(shell, x.Args)
 }
@@ -70,7 +74,7 @@ func (s *pre) Run(ctx context.Context, b *build.Build) error {
 	}
 	args := append(slices.Clone(s.args), name)
 	c := exec.CommandContext(ctx, args[0], args[1:]...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, metadata.HostEnvironment(b.Variables), b.Stdout, b.Stderr
+	c.Dir, c.Env, c.Stdout, c.Stderr = b.Host.Dir, metadata.HostEnvironment(b.Host.Environ), b.Stdout, b.Stderr
 	c.WaitDelay = time.Second // a process that the script left must not hold the output up
 	// A session of its own makes one target of all that the script started.
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -100,7 +104,7 @@ func (s *setup) Run(ctx context.Context, b *build.Build) error {
 	if err != nil {
 		return err
 	}
-	env := append(metadata.HostEnvironment(b.Variables), metadata.Variables("ROOTFS", mount.Name())...)
+	env := append(metadata.HostEnvironment(b.Host.Environ), metadata.Variables("ROOTFS", mount.Name())...)
 	err = b.Script(ctx, s.at, "", build.Exec{
 		Mount: mount.Name(), Args: append(slices.Clone(s.args), name), Dir: b.Host.Dir, Env: env,
 	})
@@ -125,7 +129,7 @@ func (s *post) Run(ctx context.Context, b *build.Build) error {
 		},
 		Do: func() error {
 			return b.Script(ctx, s.at, s.body, build.Exec{
-				Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Variables, image),
+				Args: s.args, Dir: "/", Env: metadata.ScriptEnvironment(b.Host.Environ, image),
 			})
 		},
 	}))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/dockerfile/perm"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -38,16 +39,12 @@ func treeFile(root *tree.Node) perm.Reader {
 }
 
 // viewFile returns what reads files of a file system.
-func viewFile(view fs.FS) perm.Reader {
+func viewFile(view image.FS) perm.Reader {
 	return func(name string) (string, error) {
-		f, err := view.Open(name)
+		text, err := image.ReadFile(view, name, maxAccounts)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
-		if err != nil {
-			return "", err
-		}
-		text, err := io.ReadAll(io.LimitReader(f, maxAccounts))
-		return string(text), errors.Join(err, f.Close())
+		return string(text), err
 	}
 }

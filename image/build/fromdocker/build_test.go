@@ -133,7 +133,7 @@ func TestLocalBase(t *testing.T) {
 // TestRun looks at what the Runner is asked for.
 func TestRun(t *testing.T) {
 	s := newSite(t)
-	s.env.Variables = []string{"http_proxy=http://p", "TERM=dumb", "SECRET=x"}
+	s.env.Host.Environ = []string{"http_proxy=http://p", "TERM=dumb", "SECRET=x"}
 	s.args = map[string]string{"V": "1", "HTTPS_PROXY": "http://q"}
 	s.script = func(x build.Exec) error {
 		return os.WriteFile(filepath.Join(x.Upper, "out"), []byte("made"), 0o600)
@@ -244,7 +244,7 @@ func TestCache(t *testing.T) {
 		{"nothing", func() {}, text, "0 2"},
 		{"again", func() {}, text, "5 0"},
 		{"proxies, the terminal and secrets", func() {
-			s.env.Variables = []string{"http_proxy=1", "TERM=x"}
+			s.env.Host.Environ = []string{"http_proxy=1", "TERM=x"}
 			s.args = map[string]string{"https_proxy": "2"}
 			s.input.Secrets["s"] = func() ([]byte, error) { return []byte("2"), nil }
 		}, text, "5 0"},
@@ -302,13 +302,17 @@ func TestFetch(t *testing.T) {
 		return io.NopCloser(strings.NewReader("text")), time.Unix(1000, 0), nil
 	}
 	const sum = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
-	text := "FROM scratch\nADD --checksum=sha256:" + sum + " http://h/a/f?q /d/\nADD --unpack=true http://h/tar /u/\nADD http://h/tar /\n"
+	text := "FROM scratch\nADD --checksum=sha256:" + sum + " http://h/a/f?q /d/\nADD --unpack=true http://h/tar /u/\nADD http://h/tar /\n" +
+		"ADD --unpack=true --checksum=sha256:" + sum + " http://h/a/f /n/\n"
 	root := s.root(t, text)
 	if got := list(t, root, "d"); got != ". 755 0:0\nf 600 0:0 text" {
 		t.Errorf("/d:\n%s", got)
 	}
 	if got := list(t, root, "u"); got != ". 755 0:0\nin 640 5:6 side" {
 		t.Errorf("/u:\n%s", got)
+	}
+	if got := list(t, root, "n"); got != ". 755 0:0\nf 600 0:0 text" {
+		t.Errorf("a file that is no archive:\n%s", got)
 	}
 	if n, err := root.Lookup("d/f"); err != nil || n.ModTime != 1000 {
 		t.Errorf("time of d/f: %+v, %v", n, err)

@@ -96,8 +96,7 @@ func (c Context) prune(dir *tree.Node, at string) {
 	}
 }
 
-// ownFiles returns what tells the files that the build itself writes. They
-// begin with a dot.
+// ownFiles returns what tells the files that the build itself writes.
 func ownFiles(b *build.Build) func(name string) bool {
 	var own []os.FileInfo
 	for _, name := range b.Own() {
@@ -106,9 +105,6 @@ func ownFiles(b *build.Build) func(name string) bool {
 		}
 	}
 	return func(name string) bool {
-		if path.Base(name)[0] != '.' {
-			return false
-		}
 		st, err := os.Lstat(name)
 		return err == nil && slices.ContainsFunc(own, func(o os.FileInfo) bool { return os.SameFile(o, st) })
 	}
@@ -137,7 +133,7 @@ func (w *walk) load(ctx context.Context, b *build.Build, from steps.Origin, patt
 		return nil, err
 	}
 	found, err := match(root, pattern)
-	if errors.Is(err, fs.ErrNotExist) && hasLinks(root) {
+	if (errors.Is(err, fs.ErrNotExist) || err == nil && len(found) == 0) && hasLinks(root) {
 		// A link may lead to what was not read.
 		if root, err = w.input.Context.tree(ctx, b, func(string) bool { return true }); err == nil {
 			found, err = match(root, pattern)

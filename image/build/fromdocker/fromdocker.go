@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/dockerfile"
@@ -86,7 +87,7 @@ func (c *computer) stage(i int) error {
 	c.walks[s.Number] = w
 	begin := &begin{walk: w}
 	if s.Base.Kind != steps.OfStage {
-		base, err := c.base(s.Base, w.at, s.Platform.Architecture)
+		base, err := c.base(s.Base, w.at, s.Platform)
 		if err != nil {
 			return w.failed(s.Line, err)
 		}
@@ -97,11 +98,24 @@ func (c *computer) stage(i int) error {
 		if err := w.addImages(step); err != nil {
 			return w.failed(step.Line, err)
 		}
-		if _, runs := step.Do.(steps.Run); runs && c.host.Foreign != nil && s.Platform.Architecture == c.host.Arch {
-			err := fmt.Errorf("RUN runs programs for %s: %w", c.host.Arch, c.host.Foreign)
-			return w.failed(step.Line, err)
+		if _, runs := step.Do.(steps.Run); runs {
+			if err := c.runs(s.Platform.Architecture); err != nil {
+				return w.failed(step.Line, err)
+			}
 		}
 		c.steps = append(c.steps, &instruction{w, step})
+	}
+	return nil
+}
+
+// runs refuses a RUN whose programs do not run here, or are not known to.
+func (c *computer) runs(arch string) error {
+	switch {
+	case arch == c.host.Arch && c.host.Foreign != nil:
+		return fmt.Errorf("RUN runs programs for %s: %w", arch, c.host.Foreign)
+	case arch != c.host.Arch && arch != c.host.Native:
+		return hint.New(fmt.Sprintf("RUN runs programs for %s, which is neither this machine's architecture nor that of the image", arch),
+			"build for it with --arch %s", arch)
 	}
 	return nil
 }
@@ -130,7 +144,7 @@ func (c *computer) image(o steps.Origin) (build.Step, error) {
 		return nil, nil
 	}
 	at := c.newStage(o.Image)
-	base, err := c.base(o, at, c.host.Arch)
+	base, err := c.base(o, at, dockerfile.Platform{Architecture: c.host.Arch, Variant: c.host.Variant})
 	if err == nil {
 		c.images[o.Image] = at
 	}
@@ -144,13 +158,13 @@ func (c *computer) newStage(name string) build.At {
 }
 
 // base returns the step that starts a stage from an image or from nothing.
-func (c *computer) base(o steps.Origin, at build.At, arch string) (build.Step, error) {
+func (c *computer) base(o steps.Origin, at build.At, p dockerfile.Platform) (build.Step, error) {
 	source := bootstrap.Source{Agent: "scratch", Layered: true}
 	if o.Kind == steps.OfImage {
 		source.Agent, source.From = agent(o.Image)
 	}
 	h := c.host
-	h.Arch = arch
+	h.Arch, h.Variant = p.Architecture, p.Variant
 	return bootstrap.New(at, source, h)
 }
 

@@ -7,13 +7,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/dockerfile/steps"
 	"github.com/sealift/sealift/image/output"
-	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/tree"
 )
 
@@ -102,11 +103,7 @@ func (m *mounting) copied(ctx context.Context, n *tree.Node) (string, error) {
 func write(ctx context.Context, b *build.Build, dir *os.File, n *tree.Node) (string, error) {
 	root := tree.NewDir(0o755)
 	root.Entries[content] = n
-	report, err := sandbox.WriteTree(ctx, root, dir, sandbox.WriteOptions{Chown: b.UID == 0, Devices: b.UID == 0})
-	for _, line := range report.Warnings() {
-		b.Warning("%s", line)
-	}
-	return filepath.Join(dir.Name(), content), err
+	return filepath.Join(dir.Name(), content), b.WriteTree(ctx, root, dir.Name())
 }
 
 // cache returns the directory of a cache, which lasts as long as the build.
@@ -150,7 +147,8 @@ func (m *mounting) secret(ctx context.Context, x *build.Exec, s mount) error {
 		return fmt.Errorf("secret %q: %w", s.ID, err)
 	}
 	if s.Env != "" {
-		x.Env = append(x.Env, s.Env+"="+string(value)) // the last one of a name counts
+		x.Env = slices.DeleteFunc(x.Env, func(kv string) bool { return strings.HasPrefix(kv, s.Env+"=") })
+		x.Env = append(x.Env, s.Env+"="+string(value))
 	}
 	if s.Target == "" {
 		return nil

@@ -51,7 +51,7 @@ func (w *walk) start(ctx context.Context, b *build.Build, do steps.Run, mounts [
 	if err := w.become(ctx, b, &x); err != nil {
 		return err
 	}
-	for _, kv := range metadata.Passed(b.Variables) {
+	for _, kv := range metadata.Passed(b.Host.Environ) {
 		addVariable(&x.Env, kv)
 	}
 	m := &mounting{walk: w, build: b}

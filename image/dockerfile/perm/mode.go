@@ -46,21 +46,29 @@ func ParseChange(text string) (Change, error) {
 		if at < 0 {
 			return nil, fmt.Errorf("--chmod=%s; expected clauses such as u=rwX", text)
 		}
-		who := whoOf(part[:at])
+		who, ok := whoOf(part[:at])
+		if !ok {
+			return nil, fmt.Errorf("--chmod=%s; expected u, g, o and a before %c", text, part[at])
+		}
 		for rest := part[at:]; rest != ""; {
 			end := strings.IndexAny(rest[1:], "=+-")
 			if end < 0 {
 				end = len(rest) - 1
 			}
-			change = append(change, newClause(who, rest[0], rest[1:end+1]))
+			c, ok := newClause(who, rest[0], rest[1:end+1])
+			if !ok {
+				return nil, fmt.Errorf("--chmod=%s; expected letters of rwxXst, or one of u, g and o, after %c", text, rest[0])
+			}
+			change = append(change, c)
 			rest = rest[end+1:]
 		}
 	}
 	return change, nil
 }
 
-func whoOf(letters string) uint32 {
-	var who uint32
+// whoOf returns the bits of those named, all for nobody, and whether there are
+// such.
+func whoOf(letters string) (who uint32, ok bool) {
 	for _, l := range letters {
 		switch l {
 		case 'u':
@@ -69,18 +77,25 @@ func whoOf(letters string) uint32 {
 			who |= groupBits
 		case 'o':
 			who |= otherBits
+		case 'a':
+			who |= allBits
 		default:
-			who = allBits
+			return 0, false
 		}
 	}
 	if who == 0 {
-		return allBits
+		who = allBits
 	}
-	return who
+	return who, true
 }
 
-func newClause(who uint32, op byte, letters string) clause {
-	c := clause{who: who, op: op}
+// newClause returns a clause, and whether its letters are of one.
+func newClause(who uint32, op byte, letters string) (c clause, ok bool) {
+	c = clause{who: who, op: op}
+	if letters == "u" || letters == "g" || letters == "o" {
+		c.copied = letters[0]
+		return c, true
+	}
 	for i := range len(letters) {
 		switch letters[i] {
 		case 'r':
@@ -96,10 +111,10 @@ func newClause(who uint32, op byte, letters string) clause {
 		case 'X':
 			c.search = true
 		default:
-			c.copied = letters[i]
+			return c, false
 		}
 	}
-	return c
+	return c, true
 }
 
 // Apply returns a mode with its type. Symbolic links keep theirs.

@@ -29,7 +29,7 @@ func TestChange(t *testing.T) {
 			t.Errorf("%s of %o is %o, not %o", c.text, c.mode, got, c.want)
 		}
 	}
-	for _, text := range []string{"17777", "rwx"} {
+	for _, text := range []string{"17777", "rwx", "u=z", "q+x", "u=rwg", "g=uo", "u+r,", "=+q"} {
 		if c, err := ParseChange(text); err == nil {
 			t.Errorf("%s: %v", text, c)
 		}

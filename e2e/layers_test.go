@@ -87,13 +87,13 @@ var layers = map[string][]string{
 		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
-	"image/build/kept": {"image/cache"},
+	"image/build/kept": {"image/build/key", "image/cache"},
 	"image/build/bootstrap": {
-		"image", "image/build", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/oci/registry", "image/stage",
+		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/oci/registry", "image/stage",
 		"image/tree",
 	},
 	"image/build/fromdocker": {
-		"image/build", "image/build/bootstrap", "image/build/key", "image/dockerfile", "image/dockerfile/ignore", "image/dockerfile/perm",
+		"image", "image/build", "image/build/bootstrap", "image/build/key", "image/dockerfile", "image/dockerfile/ignore", "image/dockerfile/perm",
 		"image/dockerfile/steps", "image/files", "image/metadata", "image/oci/compression", "image/output", "image/sandbox", "image/tree",
 	},
 	"image/build/fromdef": {
@@ -165,7 +165,8 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/cache", "image/contents", "image/dockerfile/steps", "image/oci",
+		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache", "image/contents",
+		"image/dockerfile/steps", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp",

@@ -2,22 +2,13 @@ package build
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/sealift/sealift/image/build/kept"
-	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/oci"
 )
-
-// blobKind is the kind of cache entries that are files of elsewhere, by the
-// digest of what they are.
-const blobKind = "blob"
 
 // Fetch returns the file of a digest ("sha256:" and hexadecimal), from the cache
 // if it is there and still that, or else from what write writes, which must
@@ -27,36 +18,17 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 	if b.Cache == nil {
 		return b.fetchApart(write)
 	}
-	id := kept.ID(blobKind, digest)
-	for {
-		fetched := false
-		var failed error
-		e, err := b.Cache.Put(ctx, id, name, func(f *os.File) error {
-			fetched = true
-			failed = write(f)
-			return failed
-		})
-		switch {
-		case failed != nil:
-			return nil, failed
-		case err != nil && ctx.Err() != nil:
-			return nil, err
-		case err != nil:
-			b.Warning("%s is not kept for other builds: %v", name, err)
-			return b.fetchApart(write)
-		}
-		b.Defer(e.Close)
-		if fetched {
-			return e.File(), nil
-		}
-		if err = verify(e, digest); err == nil {
-			return e.File(), nil
-		}
-		b.Warning("%s is fetched again: %v", name, err)
-		if err := b.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	e, err := kept.Blob(ctx, b.Cache, digest, name, write, b.Warning)
+	var unkept *kept.NotKeptError
+	if errors.As(err, &unkept) {
+		b.Warning("%v", err)
+		return b.fetchApart(write)
 	}
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(e.Close)
+	return e.File(), nil
 }
 
 func (b *Build) fetchApart(write func(io.Writer) error) (*os.File, error) {
@@ -77,16 +49,4 @@ func (b *Build) Documents(ctx context.Context) oci.Documents {
 		return nil
 	}
 	return kept.Documents{Cache: b.Cache, Context: ctx, Warn: b.Warning}
-}
-
-// verify tells whether an entry is what its digest says.
-func verify(e *cache.Entry, digest string) error {
-	h := sha256.New()
-	if _, err := io.Copy(h, e); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != digest {
-		return fmt.Errorf("the cache holds %s instead of %s", got, digest)
-	}
-	return nil
 }

@@ -52,10 +52,10 @@ var peers = []struct {
 func TestReadsWhatOthersWrite(t *testing.T) {
 	trees.NeedRoot(t)
 	trees.Need(t, "mksquashfs", "tar2sqfs", "gensquashfs")
-	dir := filepath.Join(t.TempDir(), "source")
-	extract(t, allFeatures(false), dir)
+	features, dir := allFeatures(false), filepath.Join(t.TempDir(), "source")
+	extract(t, features, dir)
 	source, _ := trees.Host(t, dir)
-	packed := edited(allFeatures(false), true, withoutSockets)
+	packed := edited(features, true, withoutSockets)
 	stream := trees.Tar(t, packed)
 	// tar2sqfs takes no extended header of more than 64 KiB.
 	bigger := edited(allFeatures(true), true, withoutSockets)
@@ -64,7 +64,12 @@ func TestReadsWhatOthersWrite(t *testing.T) {
 			t.Parallel()
 			words := strings.Fields(p.command)
 			want, input := source, io.Reader(nil)
-			if !strings.Contains(p.command, "DIR") {
+			own := filepath.Join(t.TempDir(), "source")
+			if strings.Contains(p.command, "DIR") {
+				// mksquashfs takes a link to a file that another program read
+				// meanwhile for another file: it compares times of access too.
+				extract(t, features, own)
+			} else {
 				want, input = packed, bytes.NewReader(stream)
 			}
 			if strings.Contains(p.command, "-tar") {
@@ -75,7 +80,7 @@ func TestReadsWhatOthersWrite(t *testing.T) {
 			}
 			out := filepath.Join(t.TempDir(), "image")
 			for i, word := range words {
-				words[i] = strings.NewReplacer("DIR", dir, "OUT", out).Replace(word)
+				words[i] = strings.NewReplacer("DIR", own, "OUT", out).Replace(word)
 			}
 			packWith(t, input, words...)
 			sameAs(t, out, want, words[0] == "mksquashfs")

@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/distro"
 	"github.com/sealift/sealift/image/metadata"
@@ -278,7 +279,7 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string
 // identify adds the content of a file, or that of all files of a directory.
 func identify(ctx context.Context, b *build.Build, k *key.Key, f *image.File, source stage.Source) error {
 	if f.Squash() != nil {
-		d, err := b.FileDigest(ctx, f.File())
+		d, err := kept.FileDigest(ctx, b.Cache, f.File(), b.Warning)
 		k.Digest("image", d)
 		return err
 	}

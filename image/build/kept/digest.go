@@ -1,4 +1,4 @@
-package build
+package kept
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
 )
@@ -25,11 +24,11 @@ const digestKind = "digest"
 // of the next change. File systems keep them to a second, or two (vfat).
 const settled = 3 * time.Second
 
-// FileDigest returns the SHA-256 digest of a regular file. It is kept in the
-// cache, and not made again as long as the file has the same identity, size and
-// times: inode(7) has nobody but root who could set the time of the last
-// change.
-func (b *Build) FileDigest(ctx context.Context, f *os.File) (key.Digest, error) {
+// FileDigest returns the SHA-256 digest of a regular file. It is kept in c, if
+// that is not nil, and not made again as long as the file has the same identity,
+// size and times: inode(7) has nobody but root who could set the time of the last
+// change. warn is told what could not be kept.
+func FileDigest(ctx context.Context, c *cache.Cache, f *os.File, warn func(format string, args ...any)) (key.Digest, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return key.Digest{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
@@ -38,14 +37,14 @@ func (b *Build) FileDigest(ctx context.Context, f *os.File) (key.Digest, error) 
 		st.Dev, st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano(),
 	)).Sum().String()}
 	changed := time.Unix(st.Ctim.Unix())
-	if d, ok := b.knownDigest(id, changed); ok {
+	if d, ok := knownDigest(c, id, changed); ok {
 		return d, nil
 	}
 	d, err := digestFile(ctx, f, st.Size)
-	if err == nil && b.Cache != nil {
+	if err == nil && c != nil {
 		// In place of one that is too young.
-		if err := kept.Replace(ctx, b.Cache, id, "digest of "+f.Name(), d[:]); err != nil {
-			b.Warning("the digest of %s is not kept for other builds: %v", f.Name(), err)
+		if err := Replace(ctx, c, id, "digest of "+f.Name(), d[:]); err != nil {
+			warn("the digest of %s is not kept for other builds: %v", f.Name(), err)
 		}
 	}
 	return d, err
@@ -53,11 +52,11 @@ func (b *Build) FileDigest(ctx context.Context, f *os.File) (key.Digest, error) 
 
 // knownDigest returns a digest that was made when the file had been the same
 // for a while. One that cannot be read is made again.
-func (b *Build) knownDigest(id cache.ID, changed time.Time) (d key.Digest, ok bool) {
-	if b.Cache == nil {
+func knownDigest(c *cache.Cache, id cache.ID, changed time.Time) (d key.Digest, ok bool) {
+	if c == nil {
 		return d, false
 	}
-	raw, made, err := kept.Read(b.Cache, id)
+	raw, made, err := Read(c, id)
 	return d, err == nil && copy(d[:], raw) == len(d) && made.Sub(changed) >= settled
 }
 

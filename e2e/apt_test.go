@@ -39,29 +39,20 @@ func TestAptList(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be real root; the run as root has this test")
 	}
-	debian := images(t)["DEBIAN"]
+	paths := images(t)
+	debian, images := paths["DEBIAN"], filepath.Join(paths["STAGE"], "images")
 	if debian == "" {
 		t.Skip("needs the Debian fixture")
 	}
 	apt := startAptCache(t)
-	stage, err := stage()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var trees []*tree.Node
 	for _, id := range []uint32{0, testUID} {
-		dir := filepath.Join(stage, "images", fmt.Sprint("apt-", id))
+		dir := filepath.Join(images, fmt.Sprint("apt-", id))
 		if err := errors.Join(os.Mkdir(dir, 0o755), os.Symlink(debian, dir+"/debian"), os.Chown(dir, int(id), int(id))); err != nil {
 			t.Fatal(err)
 		}
 		write(t, dir+"/apt.def", fmt.Sprintf(aptDefinition, aptList))
-		cmd := exec.Command(filepath.Join(stage, "bin/sealift"), "build", "--disable-cache", "--no-https", "apt.sif", "apt.def")
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "http_proxy="+apt, "HOME="+dir)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}, Pdeathsig: syscall.SIGKILL}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("as user %d: %v\n%s", id, err, out)
-		}
+		runAs(t, id, dir, []string{"http_proxy=" + apt}, "build", "--disable-cache", "--no-https", "apt.sif", "apt.def")
 		f, err := image.Open(dir+"/apt.sif", image.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -98,6 +89,18 @@ func TestAptList(t *testing.T) {
 		if got := user[name]; !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
+	}
+}
+
+// runAs runs sealift as a user in a directory that is the user's home.
+func runAs(t *testing.T, id uint32, dir string, environ []string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(images(t)["STAGE"], "bin/sealift"), args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "HOME="+dir), environ...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("as user %d: %v\n%s", id, err, out)
 	}
 }
 

@@ -88,6 +88,10 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
 	"image/build/kept": {"image/build/key", "image/cache"},
+	"image/pull": {
+		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci",
+		"image/oci/registry", "image/oras", "image/output", "image/squashfs/codec",
+	},
 	"image/build/bootstrap": {
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/oci/registry", "image/stage",
 		"image/tree",
@@ -97,7 +101,7 @@ var layers = map[string][]string{
 		"image/dockerfile/steps", "image/files", "image/metadata", "image/oci/compression", "image/output", "image/sandbox", "image/tree",
 	},
 	"image/build/fromdef": {
-		"image/build", "image/build/bootstrap", "image/build/key", "image/definition", "image/files", "image/metadata",
+		"image/build", "image/build/bootstrap", "image/build/key", "image/definition", "image/files", "image/metadata", "image/oci",
 		"image/scif", "image/tree",
 	},
 
@@ -122,18 +126,23 @@ var layers = map[string][]string{
 		"image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/images", "cmd/sealift/ui", "image", "image/build", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
+		"cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"cmd/sealift/remotes": {"buildcfg", "cmd/sealift/ui", "image/oci/registry"},
 	"cmd/sealift/caches":  {"cmd/sealift/ui", "image/cache"},
+	"cmd/sealift/targets": {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
+	"cmd/sealift/pulls": {
+		"buildcfg", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
+		"image/build", "image/pull",
+	},
 	"cmd/sealift/builds": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
 		"cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/ui",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui",
 	},
 	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
@@ -144,8 +153,8 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes",
-	"cmd/sealift/ui",
+	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls",
+	"cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -163,6 +172,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":                 commands,
 	"github.com/spf13/pflag":                 commands,
 	"github.com/sylabs/sif":                  {"image/sif"},
+	"github.com/vbauerster/mpb":              {"cmd/sealift/ui"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache", "image/contents",

@@ -46,9 +46,10 @@ type FS interface {
 
 // Info is what there is to know about an image without a descriptor.
 type Info struct {
-	// Path is the path that the user gave.
-	Path string
-	Kind Kind
+	// Path is the path that the user gave, and Name, unless empty, what the user
+	// called an image that had to be got from elsewhere.
+	Path, Name string
+	Kind       Kind
 	// Arch is the Go name of the architecture, or empty where the format does
 	// not say.
 	Arch string
@@ -69,6 +70,16 @@ type Options struct {
 	// CacheBytes is the size of the cache of decoded blocks (see
 	// squashfs.Options), 0 for its default.
 	CacheBytes int64
+	// Name is Info's.
+	Name string
+}
+
+// Title returns the name, or else the path as a function makes it absolute.
+func (i Info) Title(absolute func(path string) string) string {
+	if i.Name != "" {
+		return i.Name
+	}
+	return absolute(i.Path)
 }
 
 // Open opens the image at path. Errors about a file that is no image say what
@@ -84,7 +95,7 @@ func Open(path string, o Options) (*File, error) {
 	default:
 		return nil, fmt.Errorf("open image %s: %w", path, cause)
 	}
-	file := &File{f: f, info: Info{Path: path}}
+	file := &File{f: f, info: Info{Path: path, Name: o.Name}}
 	if st.IsDir() {
 		err = file.openSandbox()
 	} else {

@@ -94,8 +94,8 @@ type Options struct {
 	Arguments map[string]string
 	// AllowUnused accepts arguments that the recipe does not use.
 	AllowUnused bool
-	// Reproducible makes the output depend on nothing but its input and the
-	// time given to Run.
+	// Reproducible makes the output depend on nothing but its input, and the time
+	// given to Run if that is Fixed.
 	Reproducible bool
 	// NoCache makes every layer anew. RebuildFrom does so from a step on:
 	// First tells how it is written.
@@ -148,6 +148,9 @@ type Environment struct {
 	Open bool
 	// Cache, if not nil, keeps layers for other builds.
 	Cache *cache.Cache
+	// Into, if not nil, is an empty file that gets the image instead of one at
+	// Options.Output, which then says where it is for errors and temporary files.
+	Into *os.File
 	// Get reads a URL of http, https or file. The time is that of the last change,
 	// zero where nobody says.
 	Get func(ctx context.Context, url string) (io.ReadCloser, time.Time, error)
@@ -155,8 +158,11 @@ type Environment struct {
 	// daemon (oci.Options).
 	Registry *registry.Client
 	Daemon   string
-	// Now is the time that the build happens at, to the second.
-	Now time.Time
+	// Now is the time that the build happens at, to the second. Unless it is Fixed,
+	// a reproducible build has the time of the first image that it starts from
+	// instead, or 1970 if there is none.
+	Now   time.Time
+	Fixed bool
 	// UID and GID are the caller's: what of an overlay belongs to them is the
 	// container's root.
 	UID, GID uint32
@@ -224,6 +230,9 @@ func Run(ctx context.Context, steps []Step, o Options, e Environment) error {
 		return err
 	}
 	b := &Build{Environment: e, Options: o}
+	if o.Reproducible && !e.Fixed {
+		b.Now = time.Unix(0, 0).UTC()
+	}
 	return b.close(b.steps(ctx, steps, fresh))
 }
 
@@ -249,6 +258,14 @@ func (b *Build) progress(s State) {
 	if b.Progress != nil {
 		b.Progress(b.event)
 	}
+}
+
+// image is the file that gets the image.
+func (b *Build) image() *os.File {
+	if b.Into != nil {
+		return b.Into
+	}
+	return b.file.File()
 }
 
 // written is Event.Written.
@@ -280,6 +297,14 @@ func (b *Build) Warning(format string, args ...any) {
 
 // Time is when the build happens, in seconds since the epoch.
 func (b *Build) Time() int64 { return b.Now.Truncate(time.Second).Unix() }
+
+// Date tells when an image was made that a stage starts from, in seconds since
+// the epoch.
+func (b *Build) Date(seconds int64) {
+	if b.Options.Reproducible && !b.Fixed {
+		b.Now, b.Fixed = time.Unix(max(0, seconds), 0).UTC(), true
+	}
+}
 
 // Defer calls f when the build has ended.
 func (b *Build) Defer(f func() error) { b.closers = append(b.closers, f) }

@@ -57,6 +57,9 @@ func (s create) Run(_ context.Context, b *Build) error {
 // output starts the output.
 func (s create) output(b *Build, path string) (err error) {
 	o := s.options
+	if b.Into != nil {
+		return nil
+	}
 	if o.Update {
 		if _, err := os.Lstat(path); err != nil {
 			return hint.Wrap(fmt.Errorf("update: %w", err), "build it first, without --update")
@@ -96,7 +99,10 @@ func (commit) Name() string { return "commit" }
 func (s commit) String() string { return "commit " + s.path }
 
 func (commit) Run(_ context.Context, b *Build) error {
-	if b.dir != nil {
+	switch {
+	case b.Into != nil:
+		return nil
+	case b.dir != nil:
 		return b.dir.Commit()
 	}
 	return b.file.Commit()

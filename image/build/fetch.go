@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/image/build/kept"
-	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Fetch returns the file of a digest ("sha256:" and hexadecimal), from the cache
@@ -18,7 +18,7 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 	if b.Cache == nil {
 		return b.fetchApart(write)
 	}
-	e, err := kept.Blob(ctx, b.Cache, digest, name, write, b.Warning)
+	e, err := kept.Blob(ctx, b.Cache, kept.BlobID(digest), name, func(f *os.File) error { return write(f) }, b.Warning)
 	var unkept *kept.NotKeptError
 	if errors.As(err, &unkept) {
 		b.Warning("%v", err)
@@ -44,7 +44,7 @@ func (b *Build) fetchApart(write func(io.Writer) error) (*os.File, error) {
 
 // Documents returns what keeps documents of registries in the cache, nil
 // without one.
-func (b *Build) Documents(ctx context.Context) oci.Documents {
+func (b *Build) Documents(ctx context.Context) registry.Documents {
 	if b.Cache == nil {
 		return nil
 	}

@@ -67,7 +67,7 @@ func (s *pack) sif(ctx context.Context, b *Build) error {
 		if err == nil || !errors.Is(err, errGuess) && !errors.Is(err, metadata.ErrUnreadable) {
 			return err
 		}
-		if err := errors.Join(b.file.File().Truncate(0), rewind(b.file.File())); err != nil {
+		if err := errors.Join(b.image().Truncate(0), rewind(b.image())); err != nil {
 			return err
 		}
 	}
@@ -114,8 +114,8 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 	if st.Config != nil {
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.Config})
 	}
-	b.writing.Store(b.file.File())
-	return sif.Create(b.file.File(), c, func(w io.Writer) ([]byte, error) {
+	b.writing.Store(b.image())
+	return sif.Create(b.image(), c, func(w io.Writer) ([]byte, error) {
 		return writer.Write(ctx, w, b.writerOptions(), st.Contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
 			if err == nil && !maps.Equal(found, files) {

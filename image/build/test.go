@@ -36,7 +36,7 @@ func (s *test) Run(ctx context.Context, b *Build) (err error) {
 	case b.dir != nil:
 		x.Base = b.dir.Path()
 	default:
-		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.file.File().Fd())
+		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.image().Fd())
 	}
 	if err := b.Exec(ctx, x); err != nil {
 		err = fmt.Errorf("%v: %%test: %w", s.at, scriptFailure{err, s.at})

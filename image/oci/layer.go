@@ -24,6 +24,8 @@ type layer struct {
 	// compression is what the media type says, compression.Any if there is
 	// none.
 	compression compression.Kind
+	// received, if not nil, is told of the bytes of the blob as they come.
+	received func(n int64)
 }
 
 // String returns the digest, or the diff ID of a layer without one.
@@ -52,7 +54,7 @@ func (l *layer) decode(ctx context.Context) (*decoding, error) {
 	if err != nil {
 		return nil, missing(err)
 	}
-	d := &decoding{layer: l, ctx: ctx, file: f, raw: &meter{ctx: ctx, r: f}, ratio: compression.Limit}
+	d := &decoding{layer: l, ctx: ctx, file: f, raw: &meter{ctx: ctx, r: f, told: l.received}, ratio: compression.Limit}
 	if err := d.start(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -65,6 +67,7 @@ type meter struct {
 	r    io.Reader
 	n    int64
 	hash hash.Hash // nil for none
+	told func(n int64)
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -76,6 +79,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	m.n += int64(n)
 	if m.hash != nil {
 		m.hash.Write(p[:n])
+	}
+	if m.told != nil {
+		m.told(int64(n))
 	}
 	return n, err
 }

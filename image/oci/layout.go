@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/compression"
+	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // find finds the image with the tag in a layout.
@@ -138,14 +139,11 @@ func (img *Image) configuration(ctx context.Context, d descriptor) ([]byte, erro
 	if !ok {
 		return readBlob(ctx, img.source, d, maxConfig)
 	}
-	if raw := r.kept(d.Digest); raw != nil {
-		return raw, d.verify(raw)
+	raw, err := registry.Document(r.documents, d.Digest.String(), func() ([]byte, error) { return readBlob(ctx, r, d, maxConfig) })
+	if err != nil {
+		return nil, err
 	}
-	raw, err := readBlob(ctx, r, d, maxConfig)
-	if err == nil {
-		r.keep(d.Digest, raw)
-	}
-	return raw, err
+	return raw, d.verify(raw)
 }
 
 // setManifest takes over the configuration and layers of a manifest.

@@ -46,7 +46,10 @@ type Options struct {
 	Registry *registry.Client
 	// Documents, if not nil, keeps manifests and configurations of images in
 	// registries.
-	Documents Documents
+	Documents registry.Documents
+	// Received, if not nil, is told how many bytes of layers have come, each time
+	// that some do, by several goroutines.
+	Received func(n int64)
 }
 
 // Open opens the image that ref names. Of an image for several platforms it
@@ -80,6 +83,9 @@ func open(ctx context.Context, ref Reference, p Platform, o Options) (_ *Image, 
 	if err != nil {
 		src.Close()
 		return nil, err
+	}
+	for _, l := range img.layers {
+		l.(*layer).received = o.Received
 	}
 	return img, nil
 }
@@ -126,6 +132,19 @@ func (img *Image) Digest() string { return img.digest.String() }
 // Layers returns the layers, the bottom one first. A layer's String is its
 // digest, or its diff ID in a docker-archive that has no other.
 func (img *Image) Layers() []tree.Layer { return img.layers }
+
+// Size returns how many bytes the layers have as they are, compressed or not; 0
+// where the image does not tell.
+func (img *Image) Size() (sum int64) {
+	for _, l := range img.layers {
+		size := l.(*layer).size
+		if size == unknownSize {
+			return 0
+		}
+		sum += size
+	}
+	return sum
+}
 
 // Close closes the image's files. Streams of its layers end with it.
 func (img *Image) Close() error { return img.source.Close() }

@@ -6,36 +6,27 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/image/oci/registry"
 )
 
-// Documents keeps manifests, indexes and configurations between runs, by their
-// digests. What it returns is verified.
-type Documents interface {
-	// Get returns a document, or nil.
-	Get(digest string) []byte
-	// Put keeps a document if it can.
-	Put(digest string, document []byte)
-}
-
 // remote is a repository of a registry: a source of blobs, by their paths in a
 // layout.
 type remote struct {
-	ref       registry.Reference
-	repo      *registry.Repository
-	documents Documents
+	ref registry.Reference
+	// connect returns the repository, which is connected to when something is
+	// wanted of it: what was kept needs no registry.
+	connect   func() (*registry.Repository, error)
+	documents registry.Documents
 }
 
 func openRemote(ctx context.Context, ref registry.Reference, o Options) (source, error) {
 	if o.Registry == nil {
 		return nil, errors.New("no registry can be reached from here")
 	}
-	repo, err := o.Registry.Open(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	return &remote{ref, repo, o.Documents}, nil
+	connect := sync.OnceValues(func() (*registry.Repository, error) { return o.Registry.Open(ctx, ref) })
+	return &remote{ref, connect, o.Documents}, nil
 }
 
 // Close is source's. Connections end with the client's.
@@ -47,31 +38,15 @@ func (r *remote) open(ctx context.Context, name string, size int64) (*blob, erro
 	if !ok || size < 0 {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	f, err := r.repo.Blob(ctx, algorithm+":"+sum, size)
+	repo, err := r.connect()
+	if err != nil {
+		return nil, err
+	}
+	f, err := repo.Blob(ctx, algorithm+":"+sum, size)
 	if err != nil {
 		return nil, err
 	}
 	return &blob{f, f, size}, nil
-}
-
-// kept returns a document that was kept.
-func (r *remote) kept(d digest) []byte {
-	if r.documents == nil || d == (digest{}) {
-		return nil
-	}
-	raw := r.documents.Get(d.String())
-	h := d.new()
-	h.Write(raw)
-	if raw == nil || d.check("document", h) != nil {
-		return nil // it is fetched again
-	}
-	return raw
-}
-
-func (r *remote) keep(d digest, raw []byte) {
-	if r.documents != nil {
-		r.documents.Put(d.String(), raw)
-	}
 }
 
 // manifest returns the manifest or index of a descriptor.
@@ -86,27 +61,46 @@ func (r *remote) manifest(ctx context.Context, d descriptor) ([]byte, error) {
 // document returns a manifest or index, that of the reference for the zero
 // digest, with its media type if that is known, and its digest.
 func (r *remote) document(ctx context.Context, d digest) (raw []byte, mediaType string, is digest, err error) {
-	if raw := r.kept(d); raw != nil {
-		return raw, "", d, nil
-	}
 	name := ""
 	if d != (digest{}) {
 		name = d.String()
 	}
-	m, err := r.repo.Manifest(ctx, name)
+	fetch := func() ([]byte, error) {
+		repo, err := r.connect()
+		if err != nil {
+			return nil, err
+		}
+		m, err := repo.Manifest(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		mediaType = m.MediaType
+		return m.Raw, is.UnmarshalText([]byte(m.Digest))
+	}
+	if name == "" {
+		raw, err = fetch()
+		return raw, mediaType, is, err
+	}
+	raw, err = registry.Document(r.documents, name, fetch)
+	return raw, mediaType, d, err
+}
+
+// resolve returns the digest that the reference names, empty if the registry
+// does not tell before it sends the document.
+func (r *remote) resolve(ctx context.Context) (string, error) {
+	if r.ref.Digest != "" {
+		return r.ref.Digest, nil
+	}
+	repo, err := r.connect()
 	if err != nil {
-		return nil, "", d, err
+		return "", err
 	}
-	if err := is.UnmarshalText([]byte(m.Digest)); err != nil {
-		return nil, "", d, err
-	}
-	r.keep(is, m.Raw)
-	return m.Raw, m.MediaType, is, nil
+	return repo.Resolve(ctx)
 }
 
 // findRemote finds the image that the reference names.
 func (img *Image) findRemote(ctx context.Context, r *remote, p Platform) error {
-	resolved, err := r.repo.Resolve(ctx)
+	resolved, err := r.resolve(ctx)
 	if err != nil {
 		return err
 	}

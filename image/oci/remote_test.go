@@ -69,8 +69,13 @@ func forPlatform(t *testing.T, arch string) ggcr.Image {
 // kept are documents in memory.
 type kept map[string][]byte
 
-func (k kept) Get(digest string) []byte    { return k[digest] }
-func (k kept) Put(digest string, b []byte) { k[digest] = b }
+func (k kept) Document(digest string, valid func([]byte) bool, fetch func() ([]byte, error)) (raw []byte, err error) {
+	if raw, ok := k[digest]; ok && valid(raw) {
+		return raw, nil
+	}
+	k[digest], err = fetch()
+	return k[digest], err
+}
 
 func TestRegistry(t *testing.T) {
 	s := newRegistry(t)

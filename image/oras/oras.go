@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
@@ -28,7 +29,7 @@ const (
 
 // File is a SIF file in a registry.
 type File struct {
-	repo *registry.Repository
+	connect func() (*registry.Repository, error)
 	// Digest is "sha256:" and 64 hexadecimal digits, Size in bytes.
 	Digest string
 	Size   int64
@@ -44,13 +45,11 @@ type manifest struct {
 	} `json:"layers"`
 }
 
-// Find looks a file up by what the reference names.
-func Find(ctx context.Context, c *registry.Client, ref registry.Reference) (*File, error) {
-	repo, err := c.Open(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := repo.Manifest(ctx, "")
+// Find looks a file up by what the reference names: a tag costs a request, and
+// what documents, unless nil, keep of a digest none.
+func Find(ctx context.Context, c *registry.Client, ref registry.Reference, documents registry.Documents) (*File, error) {
+	connect := sync.OnceValues(func() (*registry.Repository, error) { return c.Open(ctx, ref) })
+	raw, err := find(ctx, connect, ref.Digest, documents)
 	if err != nil {
 		return nil, err
 	}
@@ -63,15 +62,47 @@ func Find(ctx context.Context, c *registry.Client, ref registry.Reference) (*Fil
 		if sum, ok := strings.CutPrefix(l.Digest, "sha256:"); !ok || len(sum) != 2*sha256.Size || l.Size < 0 {
 			return nil, fmt.Errorf("manifest %s: its layer has the digest %.140q and %d bytes", raw.Digest, l.Digest, l.Size)
 		}
-		return &File{repo, l.Digest, l.Size}, nil
+		return &File{connect, l.Digest, l.Size}, nil
 	}
 	return nil, hint.Wrap(errors.New("this is no SIF file"), "for a container image write docker:// instead of oras://")
+}
+
+// find returns the manifest of a digest, or else of the repository's reference.
+func find(ctx context.Context, connect func() (*registry.Repository, error), digest string, documents registry.Documents) (*registry.Manifest, error) {
+	if digest == "" {
+		repo, err := connect()
+		if err != nil {
+			return nil, err
+		}
+		if digest, err = repo.Resolve(ctx); err != nil {
+			return nil, err
+		}
+		if digest == "" { // the registry does not tell before it sends
+			return repo.Manifest(ctx, "")
+		}
+	}
+	raw, err := registry.Document(documents, digest, func() ([]byte, error) {
+		repo, err := connect()
+		if err != nil {
+			return nil, err
+		}
+		m, err := repo.Manifest(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		return m.Raw, nil
+	})
+	return &registry.Manifest{Raw: raw, Digest: digest}, err
 }
 
 // Copy writes the file to w. It is verified at the end: on an error, what was
 // written is worth nothing.
 func (f *File) Copy(ctx context.Context, w io.Writer) (err error) {
-	r, err := f.repo.Blob(ctx, f.Digest, f.Size)
+	repo, err := f.connect()
+	if err != nil {
+		return err
+	}
+	r, err := repo.Blob(ctx, f.Digest, f.Size)
 	if err != nil {
 		return err
 	}

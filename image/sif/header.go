@@ -29,6 +29,7 @@ const (
 // header is what the global header says about the rest of the file.
 type header struct {
 	id                     [16]byte
+	created                int64
 	free, total            int64
 	tableOffset, tableSize int64
 	dataOffset, dataSize   int64
@@ -46,7 +47,7 @@ func parseHeader(b []byte, size int64) (*header, error) {
 	}
 	n := func(off int) int64 { return int64(binary.LittleEndian.Uint64(b[off:])) }
 	h := &header{
-		id: [16]byte(b[48:64]), free: n(80), total: n(88),
+		id: [16]byte(b[48:64]), created: n(64), free: n(80), total: n(88),
 		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(120), fileEnd: size,
 	}
 	if h.total < 0 || h.total > maxDescriptors {

@@ -119,6 +119,9 @@ func load(r io.ReaderAt, size int64) (*Image, error) {
 	return &Image{r, h, objects}, nil
 }
 
+// Created returns when the image was made, in seconds since the epoch.
+func (i *Image) Created() int64 { return i.h.created }
+
 // ID returns the image's UUID in its usual spelling.
 func (i *Image) ID() string {
 	u := i.h.id

@@ -117,7 +117,7 @@ func (p *planner) environ() (*environ.Environment, error) {
 	in := environ.Inputs{
 		Caller: p.f.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
-		Image: p.absolute(p.img.Path), App: r.App, Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
+		Image: p.img.Title(p.absolute), App: r.App, Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
 	}
 	if r.Action == Shell {
 		in.Prompt, in.Shell = prompt, r.Shell

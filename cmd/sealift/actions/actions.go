@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/imagefs"
@@ -29,7 +30,9 @@ func Commands(p *ui.Process) []*cobra.Command {
 
 const actionHelp = `
 
-IMAGE is a SIF file, a SquashFS file or a directory. The container has its own
+IMAGE is a SIF file, a SquashFS file or a directory, or what pull takes, such as
+docker://debian:12: that is made a SIF file in the cache first, once for all
+processes that want it. The container has its own
 user, mount and process namespaces; the caller's ids, home directory, working
 directory, /tmp and devices are the same inside as outside. The image is never
 written to.
@@ -40,6 +43,7 @@ APPTAINER_BIND or SINGULARITY_BIND.`
 // examples of command lines.
 var examples = map[spec.Action]string{
 	spec.Exec: `  sealift exec py.sif python3 script.py
+  sealift exec docker://debian:12 cat /etc/os-release
   sealift exec --bind /scratch,/data:/mnt:ro --env OMP_NUM_THREADS=4 py.sif ./solve
   sealift exec --dry-run py.sif true`,
 	spec.Run: `  sealift run py.sif --input data.csv
@@ -60,15 +64,17 @@ var appUsage = map[spec.Action]string{
 type actionFlags struct {
 	dryRun     bool
 	imageCache ui.Size
+	pulls      pulls.Flags
+	name       string // of an image that was got from elsewhere
 }
 
 // imageOptions returns how to open the image where control groups allow so
 // many bytes of memory, 0 for no limit.
 func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 	if a.imageCache > 0 {
-		return image.Options{CacheBytes: int64(a.imageCache)}
+		return image.Options{CacheBytes: int64(a.imageCache), Name: a.name}
 	}
-	return image.Options{CacheBytes: imagefs.CacheBytes(memoryLimit)}
+	return image.Options{CacheBytes: imagefs.CacheBytes(memoryLimit), Name: a.name}
 }
 
 func command(p *ui.Process, action spec.Action, use, short string, operands int) *cobra.Command {
@@ -81,7 +87,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 				return err
 			}
 			r.Args = args[1:]
-			return act(c.Context(), p, r, args[0], &a)
+			return onImage(c.Context(), p, r, args[0], &a)
 		},
 	}
 	flags := c.Flags()
@@ -93,6 +99,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 	isolationFlags(flags, r)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
+	a.pulls.Add(flags)
 	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")

@@ -15,6 +15,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/pull"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/imagefs"
@@ -22,6 +23,21 @@ import (
 	"github.com/sealift/sealift/runtime/spec"
 	"github.com/sealift/sealift/starter/plan"
 )
+
+// onImage gets the image if it is elsewhere, and does what an action command asks
+// for with it.
+func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a *actionFlags) (err error) {
+	if !pull.IsRemote(name) {
+		return act(ctx, p, r, name, a)
+	}
+	img, err := a.pulls.Open(ctx, p, name)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	a.name = name
+	return act(ctx, p, r, img.Path(), a)
+}
 
 // act does what an action command asks for. The starter is started first, and
 // gets ready while the image is opened and the plan computed.
@@ -31,7 +47,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	if a.dryRun {
-		return printPlan(p, r, facts, path)
+		return printPlan(p, r, facts, path, a)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -53,8 +69,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	return s.run(ctx, c)
 }
 
-func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string) error {
-	img, err := images.Open(path, image.Options{})
+func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
+	img, err := images.Open(path, a.imageOptions(0))
 	if err != nil {
 		return err
 	}

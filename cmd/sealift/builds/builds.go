@@ -13,7 +13,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -56,7 +55,9 @@ a registry, docker-daemon:NAME, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
 docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file, or a directory. OUTPUT
 appears when everything has succeeded, the %test section included.
 
-With SOURCE_DATE_EPOCH in the environment, equal inputs give equal outputs.`,
+With --reproducible, or SOURCE_DATE_EPOCH in the environment, equal inputs give
+equal outputs. Without that variable, they are of the time that the image which
+they start from was made.`,
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.FromEnvironment(c.Flags()); err != nil {
@@ -90,7 +91,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	}
 	b.Reproducible = b.Reproducible || fixed
 	h := build.Host{Dir: p.Cwd, Files: os.DirFS("/"), Environ: p.Environ, Version: buildcfg.Version}
-	if err := setTarget(&h, b.arch, b.variant, runtime.GOARCH, h.Files); err != nil {
+	if err := b.target.Set(&h, h.Files); err != nil {
 		return err
 	}
 	steps, err := b.compute(p, source, h)
@@ -105,7 +106,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		}
 		return nil
 	}
-	return b.take(c.Context(), p, steps, h, now)
+	return b.take(c.Context(), p, steps, h, now, fixed)
 }
 
 // compute returns the steps that build from source.
@@ -127,11 +128,11 @@ func (b *buildFlags) compute(p *ui.Process, source string, h build.Host) ([]buil
 }
 
 // take takes the steps, and tells of them.
-func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step, h build.Host, now time.Time) (err error) {
+func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step, h build.Host, now time.Time, fixed bool) (err error) {
 	shown := newProgress(p, time.Now)
 	defer shown.close()
 	e := b.environment(p, shown)
-	e.Host, e.Now = h, now
+	e.Host, e.Now, e.Fixed = h, now, fixed
 	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
 	if !b.disableCache {
 		c, err := caches.Open(p)

@@ -9,6 +9,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
+	"github.com/sealift/sealift/cmd/sealift/targets"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/runtime/identity"
@@ -20,7 +21,7 @@ type buildFlags struct {
 	args, argFiles []string
 	format         images.Format
 	mksquashfs     string
-	arch, variant  string
+	target         targets.Flags
 	noCleanup      bool
 	dryRun         bool
 	fakeroot       bool
@@ -88,9 +89,7 @@ func (b *buildFlags) recipeFlags(flags *pflag.FlagSet) {
 		"carry out these `sections` of the definition alone: names such as post or labels, apps, all or none; comma separated")
 	ui.Bind(flags, "section", "SECTION")
 	flags.BoolVar(&b.AllowUnused, "warn-unused-build-args", false, "accept values that no template uses")
-	flags.StringVar(&b.arch, "arch", "", "build for this `architecture`, such as amd64 or arm64; scripts then need an emulator")
-	ui.Bind(flags, "arch", "BUILD_ARCH")
-	flags.StringVar(&b.variant, "arch-variant", "", "`variant` of the architecture, such as v7 of arm")
+	b.target.Add(flags, "build for this `architecture`, such as amd64 or arm64; scripts then need an emulator", "BUILD_ARCH")
 }
 
 func (b *buildFlags) scriptFlags(flags *pflag.FlagSet) {

@@ -41,7 +41,6 @@ var refusals = []refusal{
 		[]string{"oci", "keep-layers"}, nil, "the output is a SIF file of one file system, or a directory",
 		"build without it",
 	},
-	{nil, []string{"platform"}, "it is said otherwise here", "use --arch and --arch-variant"},
 	{[]string{"data"}, nil, "build makes images with a root file system", "use sealift image pack DIRECTORY OUTPUT.sif"},
 	{[]string{"json"}, nil, "definitions in JSON are not read", "write a definition file"},
 }

@@ -27,3 +27,10 @@ func (f *Format) Options() (codec.Choice, int, error) {
 	choice, err := codec.Parse(f.compression)
 	return choice, int(f.blockSize), err
 }
+
+// Usual is what Options returns where nobody was asked.
+func Usual() (codec.Choice, int, error) {
+	var f Format
+	f.AddFlags(pflag.NewFlagSet("", pflag.ContinueOnError))
+	return f.Options()
+}

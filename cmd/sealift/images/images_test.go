@@ -16,7 +16,7 @@ import (
 func TestOpenImage(t *testing.T) {
 	for path, want := range map[string]string{
 		"/no/such/image": "spelling", "oci:/no/layout:tag": "sealift build image.sif oci:/no/layout:tag",
-		"docker://alpine": "only files and directories", "no:such": "spelling",
+		"docker://alpine": "sealift pull image.sif docker://alpine", "no:such": "spelling",
 		"/dev/null/x": "check the path",
 	} {
 		if _, err := Open(path, image.Options{}); err == nil || !strings.Contains(hint.Of(err), want) {

@@ -22,7 +22,7 @@ func Open(path string, o image.Options) (*image.File, error) {
 	case slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, scheme):
 		return nil, hint.Wrap(err, "make a file of it first: sealift build image.sif %s", path)
 	case strings.HasPrefix(path, scheme+"://"):
-		return nil, hint.Wrap(err, "only files and directories can be run; save the image as a docker-archive or OCI layout and build one from it")
+		return nil, hint.Wrap(err, "make a file of it first: sealift pull image.sif %s", path)
 	}
 	return nil, err
 }

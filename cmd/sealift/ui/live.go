@@ -3,7 +3,6 @@ package ui
 import (
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,10 +35,7 @@ const liveInterval = 250 * time.Millisecond
 // can show one and the user wants information; else it returns nil. Stop ends
 // it.
 func (p *Process) StartLive() *Live {
-	if p.Quiet || p.Silent || p.Variable("NO_COLOR") != "" || slices.Contains([]string{"", "dumb"}, p.Variable("TERM")) {
-		return nil
-	}
-	if columns(p.Stderr) == 0 {
+	if !p.shows() {
 		return nil
 	}
 	tick := time.NewTicker(liveInterval)

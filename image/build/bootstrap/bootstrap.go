@@ -47,6 +47,8 @@ type Source struct {
 	// Layered makes a layer of the source, for a stage that does more than to
 	// turn it into an image.
 	Layered bool
+	// Image, if not nil, is the image of an OCI agent, open. It stays so.
+	Image *oci.Image
 	// Private keeps that layer from other builds: none will start from the same
 	// again.
 	Private bool
@@ -143,6 +145,7 @@ func (s *fetch) Run(ctx context.Context, b *build.Build) error {
 	if err != nil {
 		return fmt.Errorf("%v: %w", s.at, err)
 	}
+	b.Date(o.created)
 	st := b.Start(s.at, o.source)
 	st.Arch = s.platform.Arch
 	st.Layered, st.Config, st.Env, st.Base, st.Digest = s.Layered, o.raw, o.env, o.name, o.digest
@@ -192,6 +195,9 @@ type opened struct {
 	raw          []byte
 	env          []string
 	name, digest string
+	// created is when the image was made, in seconds since the epoch, 0 where that
+	// is not known.
+	created int64
 }
 
 func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
@@ -207,19 +213,27 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 }
 
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
-	img, err := oci.Open(ctx, s.ref, s.platform, oci.Options{
-		TempDir: b.WorkDir(), Daemon: b.Daemon, Registry: b.Registry, Documents: b.Documents(ctx),
-	})
-	if err != nil {
-		return nil, err
+	img := s.Image
+	if img == nil {
+		var err error
+		if img, err = oci.Open(ctx, s.ref, s.platform, oci.Options{
+			TempDir: b.WorkDir(), Daemon: b.Daemon, Registry: b.Registry, Documents: b.Documents(ctx),
+		}); err != nil {
+			return nil, err
+		}
+		b.Defer(img.Close)
 	}
-	b.Defer(img.Close)
 	c := img.Config().Config
 	var raw struct{ Config json.RawMessage }
 	if err := json.Unmarshal(img.RawConfig(), &raw); err != nil {
 		return nil, fmt.Errorf("image configuration: %w", err)
 	}
+	var created int64
+	if t := img.Config().Created; t != nil {
+		created = t.Unix()
+	}
 	return &opened{
+		created:  created,
 		source:   stage.Layers{Image: img, Warn: func(w string) { b.Warning("%s", w) }},
 		identify: func(k *key.Key) error { k.String("image", img.Digest()); return nil },
 		config:   &metadata.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Labels: c.Labels},
@@ -234,7 +248,7 @@ func (s *fetch) openArtifact(ctx context.Context, b *build.Build) (*opened, erro
 	if b.Registry == nil {
 		return nil, fmt.Errorf("%s: no registry can be reached from here", name)
 	}
-	found, err := oras.Find(ctx, b.Registry, s.artifact)
+	found, err := oras.Find(ctx, b.Registry, s.artifact, b.Documents(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -260,7 +274,7 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string
 		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", name, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
 	}
 	source := stage.Local{File: f, IDs: b.IDs}
-	o := &opened{source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
+	o := &opened{created: created(f), source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
 	var c struct{ Env []string }
 	config, err := f.OCIConfig()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -274,6 +288,17 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string
 	}
 	o.raw, o.env = config, c.Env
 	return o, nil
+}
+
+// created returns when an image file was made.
+func created(f *image.File) int64 {
+	switch {
+	case f.SIF() != nil:
+		return f.SIF().Created()
+	case f.Squash() != nil:
+		return int64(f.Squash().Super().ModTime)
+	}
+	return 0
 }
 
 // identify adds the content of a file, or that of all files of a directory.

@@ -42,7 +42,7 @@ type place struct {
 func newPlace(t *testing.T) *place {
 	p := &place{dir: t.TempDir()}
 	p.env = build.Environment{
-		Host: build.Host{Arch: "amd64", Dir: p.dir}, Now: time.Unix(1700000000, 0), UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Host: build.Host{Arch: "amd64", Dir: p.dir}, Now: time.Unix(1700000000, 0), Fixed: true, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Registry: registry.New(registry.Options{}), Warn: func(line string) { p.told = append(p.told, line) },
 	}
 	return p

@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/definition"
 	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/scif"
 )
 
@@ -23,6 +24,11 @@ import (
 // nothing but its arguments. Mistakes in the recipe are of type
 // *definition.Error.
 func Compute(r *definition.Recipe, h build.Host, o build.Options) ([]build.Step, error) {
+	return computer{recipe: r, host: h, options: o, names: map[string]int{}}.compute()
+}
+
+func (c computer) compute() ([]build.Step, error) {
+	r, h, o := c.recipe, c.host, c.options
 	if err := o.Check(h); err != nil {
 		return nil, err
 	}
@@ -33,7 +39,7 @@ func Compute(r *definition.Recipe, h build.Host, o build.Options) ([]build.Step,
 	if r, err = r.Select(o.Sections); err != nil {
 		return nil, err
 	}
-	c := computer{recipe: r, host: h, options: o, names: map[string]int{}}
+	c.recipe = r
 	c.add(build.Create(o))
 	for i := range r.Stages {
 		if err := c.stage(i); err != nil {
@@ -48,6 +54,8 @@ type computer struct {
 	host    build.Host
 	options build.Options
 	steps   []build.Step
+	// image is what the recipe converts, if it is open already.
+	image *oci.Image
 	// names are the stages that are computed, by name.
 	names map[string]int
 }
@@ -157,7 +165,7 @@ func (c *computer) base(s *definition.Stage, at build.At) error {
 		return hint.Wrap(c.recipe.Errorf(h.Line, "Fingerprints are not supported yet, and are not ignored"),
 			"verify the base image yourself and remove the line")
 	}
-	source := bootstrap.Source{Agent: agent, Headers: map[string]string{}, Layered: c.layered(s, at)}
+	source := bootstrap.Source{Agent: agent, Headers: map[string]string{}, Layered: c.layered(s, at), Image: c.image}
 	for _, h := range s.Headers {
 		source.Headers[h.Key] = h.Value
 	}

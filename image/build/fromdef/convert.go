@@ -3,8 +3,10 @@ package fromdef
 import (
 	"fmt"
 
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/definition"
+	"github.com/sealift/sealift/image/oci"
 )
 
 // RecipeFor returns the recipe that just converts a source: an image that
@@ -23,4 +25,14 @@ func RecipeFor(source string) (*definition.Recipe, error) {
 		return nil, fmt.Errorf("build from %q: the name cannot be written in a definition; rename or link it", source)
 	}
 	return r, nil
+}
+
+// Convert returns the steps that just convert a source, as RecipeFor has it. img,
+// if not nil, is that source, open; it stays so.
+func Convert(source string, img *oci.Image, h build.Host, o build.Options) ([]build.Step, error) {
+	r, err := RecipeFor(source)
+	if err != nil {
+		return nil, err
+	}
+	return computer{recipe: r, host: h, options: o, image: img, names: map[string]int{}}.compute()
 }

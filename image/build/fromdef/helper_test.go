@@ -104,7 +104,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	s := &site{dir: t.TempDir()}
 	s.env = build.Environment{
-		Host: build.Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0),
+		Host: build.Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0), Fixed: true,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Stdout: io.Discard, Stderr: io.Discard,
 		Progress: func(e build.Event) {
 			if e.State == build.Begun {

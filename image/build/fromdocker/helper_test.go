@@ -44,7 +44,7 @@ func newSite(t *testing.T) *site {
 	s.input.Context.Dir = s.dir
 	note := func(line string) { s.log = append(s.log, line) }
 	s.env = build.Environment{
-		Host: build.Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0),
+		Host: build.Host{Arch: "amd64", Dir: s.dir, Version: "1.2"}, Now: time.Unix(1700000000, 0), Fixed: true,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Stdout: io.Discard, Stderr: io.Discard, Note: note, Warn: note,
 		Progress: func(e build.Event) {
 			if e.State == build.Cached {

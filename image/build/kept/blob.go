@@ -29,33 +29,29 @@ func (e *NotKeptError) Error() string {
 
 func (e *NotKeptError) Unwrap() error { return e.Cause }
 
-// Blob returns the entry for the file of a digest ("sha256:" and hexadecimal),
-// which is there and still that, or else is what write writes, which must verify
-// it. name is for people. warn is told why what was there is fetched again. An
-// error that is neither write's nor ctx's is a *NotKeptError.
+// BlobID names the entry for the file of a digest.
+func BlobID(digest string) cache.ID { return ID(blobKind, digest) }
+
+// Made returns the entry id, which write makes in an empty file if it is missing.
+// name is for people. An error that is neither write's nor ctx's is a
+// *NotKeptError.
+func Made(ctx context.Context, c *cache.Cache, id cache.ID, name string, write func(*os.File) error) (*cache.Entry, error) {
+	e, _, err := put(ctx, c, id, name, write)
+	return e, err
+}
+
+// Blob does so for an id of BlobID: an entry that is there has to be what its
+// digest says still, and write has to verify what it writes. warn is told why
+// what was there is fetched again.
 func Blob(
-	ctx context.Context, c *cache.Cache, digest, name string, write func(io.Writer) error, warn func(format string, args ...any),
+	ctx context.Context, c *cache.Cache, id cache.ID, name string, write func(*os.File) error, warn func(format string, args ...any),
 ) (*cache.Entry, error) {
-	id := ID(blobKind, digest)
 	for {
-		fetched := false
-		var failed error
-		e, err := c.Put(ctx, id, name, func(f *os.File) error {
-			fetched = true
-			failed = write(f)
-			return failed
-		})
-		switch {
-		case failed != nil:
-			return nil, failed
-		case err != nil && ctx.Err() != nil:
-			return nil, err
-		case err != nil:
-			return nil, &NotKeptError{name, err}
-		case fetched:
-			return e, nil
+		e, made, err := put(ctx, c, id, name, write)
+		if err != nil || made {
+			return e, err
 		}
-		if err = verify(e, digest); err == nil {
+		if err = verify(e, id.Key); err == nil {
 			return e, nil
 		}
 		warn("%s is fetched again: %v", name, err)
@@ -65,14 +61,31 @@ func Blob(
 	}
 }
 
-// verify tells whether an entry is what its digest says.
+// put is cache.Put, and tells whether the entry was made.
+func put(ctx context.Context, c *cache.Cache, id cache.ID, name string, write func(*os.File) error) (e *cache.Entry, made bool, err error) {
+	var failed error
+	e, err = c.Put(ctx, id, name, func(f *os.File) error {
+		made = true
+		failed = write(f)
+		return failed
+	})
+	switch {
+	case failed != nil:
+		return nil, made, failed
+	case err != nil && ctx.Err() == nil:
+		err = &NotKeptError{name, err}
+	}
+	return e, made, err
+}
+
+// verify tells whether an entry is what its key says.
 func verify(e *cache.Entry, digest string) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, e); err != nil {
 		return err
 	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != digest {
-		return fmt.Errorf("the cache holds %s instead of %s", got, digest)
+	if got := hex.EncodeToString(h.Sum(nil)); got != digest {
+		return fmt.Errorf("the cache holds sha256:%s instead of %s", got, digest)
 	}
 	return nil
 }

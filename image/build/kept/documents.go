@@ -1,4 +1,4 @@
-// Package kept keeps what builds read from elsewhere in the cache.
+// Package kept keeps what builds and pulls read from elsewhere in the cache.
 //
 // Input: a cache, and digests. Output: entries that are called by the digest of
 // what they are, and documents of registries for package oci.
@@ -32,28 +32,45 @@ func ID(kind, digest string) cache.ID {
 	return cache.ID{Kind: kind, Key: hex.EncodeToString(sum[:])}
 }
 
-// Documents is oci.Documents.
+// Documents is registry.Documents.
 type Documents struct {
 	Cache *cache.Cache
-	// Context ends a wait for another process that keeps the same.
+	// Context ends a wait for another process that fetches the same.
 	Context context.Context
-	// Warn is told what could not be read or kept; the build can do without.
+	// Warn is told what could not be read or kept; one can do without.
 	Warn func(format string, args ...any)
 }
 
-// Get is oci.Documents's. What cannot be read is fetched.
-func (d Documents) Get(digest string) []byte {
-	raw, _, err := Read(d.Cache, ID(documentKind, digest))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.Warn("%s: %v", digest, err)
-	}
-	return raw
-}
-
-// Put is oci.Documents's. What is there was found to be no good.
-func (d Documents) Put(digest string, raw []byte) {
-	if err := Replace(d.Context, d.Cache, ID(documentKind, digest), "document "+digest, raw); err != nil {
-		d.Warn("document %s is not kept for other builds: %v", digest, err)
+// Document is registry.Documents's.
+func (d Documents) Document(digest string, valid func([]byte) bool, fetch func() ([]byte, error)) ([]byte, error) {
+	id, name := ID(documentKind, digest), "document "+digest
+	for {
+		var raw []byte
+		e, made, err := put(d.Context, d.Cache, id, name, func(f *os.File) (err error) {
+			if raw, err = fetch(); err == nil {
+				_, err = f.Write(raw)
+			}
+			return err
+		})
+		var unkept *NotKeptError
+		if errors.As(err, &unkept) {
+			d.Warn("%v", err)
+			return fetch()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !made {
+			raw, err = io.ReadAll(e)
+		}
+		if err = errors.Join(err, e.Close()); err == nil && (made || valid(raw)) {
+			return raw, nil
+		}
+		d.Warn("%s is fetched again: it is not what it was", name)
+		if err := d.Cache.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.Warn("%v", &NotKeptError{name, err})
+			return fetch()
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package kept
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,16 +32,27 @@ func TestDocuments(t *testing.T) {
 	var told []string
 	d := Documents{c, t.Context(), func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }}
 	digest := "sha256:" + strings.Repeat("0", 64)
-	if got := d.Get(digest); got != nil {
-		t.Errorf("%q", got)
-	}
-	for _, text := range []string{"one", "two"} {
-		if d.Put(digest, []byte(text)); string(d.Get(digest)) != text {
-			t.Errorf("%q", d.Get(digest))
+	get := func(text string, fetched bool) {
+		t.Helper()
+		asked := false
+		raw, err := d.Document(digest, func(b []byte) bool { return string(b) == text }, func() ([]byte, error) {
+			asked = true
+			return []byte(text), nil
+		})
+		if err != nil || string(raw) != text || asked != fetched {
+			t.Errorf("%q, %v; asked is %t", raw, err, asked)
 		}
 	}
+	get("one", true)
+	get("one", false)
 	if len(told) > 0 {
 		t.Errorf("told %q", told)
+	}
+	get("two", true) // one is not valid any more
+	get("two", false)
+	failed := errors.New("failed")
+	if _, err := d.Document("sha512:x", nil, func() ([]byte, error) { return nil, failed }); err != failed || len(told) != 1 {
+		t.Errorf("%v, told %q", err, told)
 	}
 	// Something that is no entry is in the way, and no reason to give up.
 	if err := os.RemoveAll(dir + "/document"); err != nil {
@@ -49,7 +61,7 @@ func TestDocuments(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "document"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d.Put(digest, []byte("three")); d.Get(digest) != nil || len(told) != 2 {
-		t.Errorf("%q, told %q", d.Get(digest), told)
+	if get("three", true); len(told) != 2 {
+		t.Errorf("told %q", told)
 	}
 }

@@ -1,9 +1,11 @@
-package builds
+package targets
 
 import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
@@ -42,6 +44,39 @@ func TestTarget(t *testing.T) {
 		var h build.Host
 		if err := setTarget(&h, arch, "", "amd64", root("")); err == nil || !strings.Contains(hint.Of(err), "amd64, arm") {
 			t.Errorf("%s: %v, hint %q", arch, err, hint.Of(err))
+		}
+	}
+}
+
+func TestPlatform(t *testing.T) {
+	for _, c := range []struct {
+		flags   []string
+		want    string
+		refused string
+	}{
+		{[]string{"--platform", "linux/arm/v7"}, "arm/v7", ""},
+		{[]string{"--platform", "linux/x86_64"}, "amd64/", ""},
+		{[]string{"--arch", "arm64", "--arch-variant", "v8"}, "arm64/v8", ""},
+		{[]string{"--platform", "windows/amd64"}, "", "--platform windows/amd64"},
+		{[]string{"--platform", "arm64"}, "", "--platform arm64"},
+		{[]string{"--platform", "linux/arm64", "--arch", "arm"}, "", "use one way"},
+	} {
+		var f Flags
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		f.Add(flags, "for this `architecture`", "ARCH")
+		if err := flags.Parse(c.flags); err != nil {
+			t.Fatal(err)
+		}
+		var h build.Host
+		err := f.Set(&h, fstest.MapFS{})
+		if c.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), c.refused) {
+				t.Errorf("%q: %v", c.flags, err)
+			}
+			continue
+		}
+		if got := h.Arch + "/" + h.Variant; err != nil || got != c.want {
+			t.Errorf("%q: %s, %v", c.flags, got, err)
 		}
 	}
 }

@@ -1,12 +1,21 @@
-package builds
+// Package targets is the platform that a command is for.
+//
+// Input: the values of --arch, --arch-variant and --platform. Output: what a
+// build or pull needs to know of it.
+package targets
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/runtime/host"
@@ -15,6 +24,38 @@ import (
 // architectures are names that users and other tools have for those of Go.
 var architectures = map[string]string{
 	"x86_64": "amd64", "i386": "386", "i686": "386", "aarch64": "arm64", "armhf": "arm", "loongarch64": "loong64",
+}
+
+// Flags say what an image is for.
+type Flags struct{ arch, variant, platform string }
+
+// Add adds the flags; variables are those of --arch.
+func (f *Flags) Add(flags *pflag.FlagSet, usage string, variables ...string) {
+	flags.StringVar(&f.arch, "arch", "", usage)
+	ui.Bind(flags, "arch", variables...)
+	flags.StringVar(&f.variant, "arch-variant", "", "`variant` of the architecture, such as v7 of arm")
+	ui.Bind(flags, "arch-variant", "PULL_ARCH_VARIANT")
+	flags.StringVar(&f.platform, "platform", "", "the same as `OS/ARCHITECTURE[/VARIANT]`, such as linux/arm64")
+	ui.Bind(flags, "platform", "PLATFORM")
+}
+
+// Set sets what h is for. root is the file tree of this machine.
+func (f *Flags) Set(h *build.Host, root fs.FS) error {
+	arch, variant := f.arch, f.variant
+	if f.platform != "" {
+		if arch != "" || variant != "" {
+			return errors.New("--platform says what --arch and --arch-variant do; use one way")
+		}
+		parts := strings.Split(f.platform, "/")
+		if len(parts) < 2 || len(parts) > 3 || parts[0] != "linux" {
+			return hint.New(fmt.Sprintf("--platform %s is none that images are made for", f.platform), "write linux/ARCHITECTURE or linux/ARCHITECTURE/VARIANT")
+		}
+		arch = parts[1]
+		if len(parts) == 3 {
+			variant = parts[2]
+		}
+	}
+	return setTarget(h, arch, variant, runtime.GOARCH, root)
 }
 
 // setTarget sets what the build is for: an architecture, and a variant of it,

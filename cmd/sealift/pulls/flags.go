@@ -1,0 +1,121 @@
+package pulls
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/remotes"
+	"github.com/sealift/sealift/cmd/sealift/targets"
+	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/pull"
+)
+
+// Flags are those of every command that takes the name of an image elsewhere.
+type Flags struct {
+	remotes      remotes.Flags
+	target       targets.Flags
+	tmpDir       string
+	disableCache bool
+}
+
+// Add adds the flags.
+func (f *Flags) Add(flags *pflag.FlagSet) {
+	f.remotes.Add(flags)
+	flags.StringVar(&f.tmpDir, "tmpdir", "", "`directory` for temporary files")
+	ui.Bind(flags, "tmpdir", "TMPDIR")
+	flags.BoolVar(&f.disableCache, "disable-cache", false, "neither use nor keep images in the cache")
+	ui.Bind(flags, "disable-cache", "DISABLE_CACHE")
+}
+
+// Open gets the image that source names, for a command that uses it now.
+func (f *Flags) Open(ctx context.Context, p *ui.Process, source string) (*pull.Image, error) {
+	o := build.Options{TmpDir: f.temporary(p)}
+	var err error
+	if o.Codec, o.BlockSize, err = images.Usual(); err != nil {
+		return nil, err
+	}
+	var i *pull.Image
+	err = f.get(ctx, p, source, func(ctx context.Context, e pull.Environment) (err error) {
+		i, err = pull.Open(ctx, source, pull.Options{Options: o}, e)
+		return err
+	})
+	return i, err
+}
+
+// temporary is the directory for temporary files that need not be near an
+// output.
+func (f *Flags) temporary(p *ui.Process) string {
+	switch dir := p.Variable("TMPDIR"); {
+	case f.tmpDir != "":
+		return f.tmpDir
+	case filepath.IsAbs(dir):
+		return dir
+	}
+	return "/tmp"
+}
+
+// gettingGC is the garbage collector's percentage (debug.SetGCPercent) while an
+// image is converted: of one with very many files there is a tree in memory.
+const gettingGC = 30
+
+// get calls do with what images are got with, and shows how much has come.
+func (f *Flags) get(ctx context.Context, p *ui.Process, source string, do func(context.Context, pull.Environment) error) error {
+	e, err := f.environment(p)
+	if err != nil {
+		return err
+	}
+	if e.Cache != nil {
+		defer e.Cache.Close()
+	}
+	bar := p.StartBar(source)
+	defer bar.Stop()
+	e.Received = bar.Add
+	e.Expect = func(total int64) {
+		if bar == nil {
+			p.Info("getting %s%s", source, size(total))
+		}
+		bar.Expect(total)
+	}
+	percent := debug.SetGCPercent(gettingGC)
+	defer func() {
+		debug.SetGCPercent(percent)
+		debug.FreeOSMemory() // the process may serve an image for days
+	}()
+	return ui.Interruptible(ctx, func(ctx context.Context) error { return do(ctx, e) })
+}
+
+// size tells how much will come.
+func size(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s", ui.Bytes(n))
+}
+
+func (f *Flags) environment(p *ui.Process) (e pull.Environment, err error) {
+	now, fixed, err := p.BuildTime()
+	if err != nil {
+		return e, err
+	}
+	e.Environment = build.Environment{
+		Host: build.Host{Dir: p.Cwd, Files: os.DirFS("/"), Environ: p.Environ, Version: buildcfg.Version},
+		Now:  now.Truncate(time.Second), Fixed: fixed, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Registry: f.remotes.Client(p), Daemon: f.remotes.Daemon(p), Get: remotes.Get,
+		Note: func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
+	}
+	if err := f.target.Set(&e.Host, e.Host.Files); err != nil || f.disableCache {
+		return e, err
+	}
+	e.Cache, err = caches.Open(p)
+	return e, err
+}

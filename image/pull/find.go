@@ -1,0 +1,171 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build/kept"
+	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/metadata"
+	"github.com/sealift/sealift/image/oci"
+	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oras"
+)
+
+// Transports returns what the names of images begin with that are got, before
+// the colon.
+func Transports() []string { return append(oci.Transports(), "oras") }
+
+// IsRemote tells the name of an image that has to be got from the path of one
+// that is here.
+func IsRemote(name string) bool {
+	scheme, rest, ok := strings.Cut(name, ":")
+	if !ok || strings.Contains(scheme, "/") {
+		return false
+	}
+	for _, t := range Transports() {
+		if scheme == t {
+			return true
+		}
+	}
+	return strings.HasPrefix(rest, "//")
+}
+
+// found is an image at its place.
+type found struct {
+	// name and digest are Image's.
+	name, digest string
+	// id is the cache's name for the file that write makes, and verified says that
+	// its key is the digest of that file.
+	id       cache.ID
+	verified bool
+	// size is how many bytes will come.
+	size int64
+	// write makes the image in an empty file.
+	write func(ctx context.Context, to *os.File) error
+	close func() error
+}
+
+// find finds what source names, and fetches none of it yet.
+func find(ctx context.Context, source string, o Options, e Environment) (*found, error) {
+	scheme, rest, _ := strings.Cut(source, ":")
+	switch {
+	case scheme == "oras":
+		return findArtifact(ctx, rest, e)
+	case !IsRemote(source) || strings.HasPrefix(rest, "//") && !known(scheme):
+		return nil, hint.New(fmt.Sprintf("the transport %q is not known", scheme), "use one of %s", strings.Join(Transports(), ", "))
+	}
+	return findImage(ctx, source, o, e)
+}
+
+func known(scheme string) bool {
+	for _, t := range Transports() {
+		if scheme == t {
+			return true
+		}
+	}
+	return false
+}
+
+// shown is how messages name a source: without what may be a password.
+func shown(source string) string { return metadata.WithoutUser(source) }
+
+// findArtifact finds a SIF file in a registry.
+func findArtifact(ctx context.Context, name string, e Environment) (*found, error) {
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.Registry == nil {
+		return nil, errors.New("no registry can be reached from here")
+	}
+	f, err := oras.Find(ctx, e.Registry, ref, e.documents(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("oras://%v: %w", ref, err)
+	}
+	return &found{
+		name: "oras://" + ref.String(), digest: f.Digest, id: kept.BlobID(f.Digest), verified: true, size: f.Size,
+		write: func(ctx context.Context, to *os.File) error { return f.Copy(ctx, e.count(to)) },
+		close: func() error { return nil },
+	}, nil
+}
+
+// documents keeps manifests and configurations in the cache, if there is one.
+func (e *Environment) documents(ctx context.Context) registry.Documents {
+	if e.Cache == nil {
+		return nil
+	}
+	return kept.Documents{Cache: e.Cache, Context: ctx, Warn: e.warn}
+}
+
+// count tells Received of what is written to w.
+func (e *Environment) count(w io.Writer) io.Writer {
+	if e.Received == nil {
+		return w
+	}
+	return counter{w, e.Received}
+}
+
+func (e *Environment) warn(format string, args ...any) {
+	if e.Warn != nil {
+		e.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+type counter struct {
+	io.Writer
+	told func(n int64)
+}
+
+func (c counter) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.told(int64(n))
+	return n, err
+}
+
+// open returns the image from the cache, or has it made there or in a temporary
+// file.
+func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, error) {
+	i := &Image{Name: f.name, Digest: f.digest, Cached: true}
+	fetch := func(to *os.File) error {
+		i.Cached = false
+		if e.Expect != nil {
+			e.Expect(f.size)
+		}
+		return f.write(ctx, to)
+	}
+	if e.Cache != nil {
+		err := f.fromCache(ctx, e, i, fetch)
+		var unkept *kept.NotKeptError
+		if !errors.As(err, &unkept) {
+			return i, err
+		}
+		e.warn("%v", err)
+	}
+	to, err := o.temporary(e)
+	if err != nil {
+		return nil, err
+	}
+	if i.File, err = to, fetch(to); err != nil {
+		return nil, errors.Join(err, to.Close())
+	}
+	return i, nil
+}
+
+func (f *found) fromCache(ctx context.Context, e Environment, i *Image, fetch func(*os.File) error) (err error) {
+	if f.verified {
+		i.entry, err = kept.Blob(ctx, e.Cache, f.id, f.name, fetch, e.warn)
+	} else {
+		i.entry, err = kept.Made(ctx, e.Cache, f.id, f.name, fetch)
+	}
+	if err != nil {
+		return err
+	}
+	i.File = i.entry.File()
+	return nil
+}

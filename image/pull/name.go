@@ -1,0 +1,39 @@
+package pull
+
+import (
+	"path"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// FileName returns the name that the file of an image gets if the user gives
+// none: NAME_TAG.sif, or the last part of an http address.
+func FileName(source string) (string, error) {
+	scheme, rest, _ := strings.Cut(source, ":")
+	if scheme == "http" || scheme == "https" {
+		rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+		_, inHost, _ := strings.Cut(rest, "/")
+		return fileName(path.Base("/"+inHost), source)
+	}
+	last, digest, _ := strings.Cut(path.Base(rest), "@")
+	name, tag, _ := strings.Cut(last, ":")
+	if tag, _, _ = strings.Cut(tag, ","); tag == "" {
+		tag = "latest"
+		if digest != "" {
+			tag = strings.NewReplacer(":", "_").Replace(digest)
+		}
+	}
+	if name == "" {
+		return fileName("", source)
+	}
+	return fileName(name+"_"+tag+".sif", source)
+}
+
+// fileName refuses what is not the name of a file.
+func fileName(name, source string) (string, error) {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return "", hint.New(shown(source)+" gives the file no name", "name the file before the image: sealift pull FILE %s", shown(source))
+	}
+	return name, nil
+}

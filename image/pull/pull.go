@@ -1,0 +1,165 @@
+// Package pull gets images from where they are: as SIF files in the cache, made
+// once for all processes of a user, or as files of their own.
+//
+// Input: the name of an image, TRANSPORT:REST, and a build's environment, in
+// which its conversion happens. Output: an open file that holds the image, or a
+// new file at a path. An image of a registry is known by its digest, so one that
+// is in the cache is not fetched again: a tag costs one request that asks for
+// its digest, and a digest none.
+//
+// It does not know what runs images, and prints nothing.
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/output"
+)
+
+// Environment is what images are got with.
+type Environment struct {
+	// Environment is that of conversions. Its Cache, if not nil, keeps images.
+	build.Environment
+	// Expect, if not nil, is told how many bytes will come, 0 if nobody knows;
+	// Received how many came, each time that some did, by several goroutines.
+	Expect   func(total int64)
+	Received func(n int64)
+}
+
+// Options say which image, and how it is converted.
+type Options struct {
+	// Options are the conversion's. Output is for Save alone. TmpDir has to be
+	// set: images go there that no cache keeps.
+	build.Options
+}
+
+// Image is an image that is here.
+type Image struct {
+	// File holds the image. Other data may follow it.
+	File *os.File
+	// Name tells where it came from, and Digest what it is there: of its manifest
+	// or, for a file, of that. It is empty where nothing tells.
+	Name, Digest string
+	// Cached says that it was here before.
+	Cached bool
+	entry  *cache.Entry
+}
+
+// Path opens the image as long as it is not closed: proc_pid_fd(5).
+func (i *Image) Path() string { return fmt.Sprintf("/proc/self/fd/%d", i.File.Fd()) }
+
+// Size returns the bytes of the image.
+func (i *Image) Size() (int64, error) {
+	if i.entry != nil {
+		return i.entry.Info().Size, nil
+	}
+	info, err := i.File.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Close closes the file. An image that is not in the cache is gone then.
+func (i *Image) Close() error {
+	if i.entry != nil {
+		return i.entry.Close()
+	}
+	return i.File.Close()
+}
+
+// Open returns the image that source names, from the cache if it is there.
+func Open(ctx context.Context, source string, o Options, e Environment) (*Image, error) {
+	f, err := find(ctx, source, o, e)
+	if err != nil {
+		return nil, err
+	}
+	i, err := f.open(ctx, o, e)
+	if err = errors.Join(err, f.close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	return i, nil
+}
+
+// Result is what Save has done.
+type Result struct {
+	Image
+	// Bytes is the size of the output, 0 for a directory.
+	Bytes int64
+}
+
+// Save writes the image that source names to a new file at Options.Output, or a
+// directory if it is to be a sandbox, through the cache if there is one. The
+// output appears when it is whole.
+func Save(ctx context.Context, source string, o Options, e Environment) (*Result, error) {
+	if o.Sandbox {
+		return saveDirectory(ctx, source, o, e)
+	}
+	out, err := output.Create(e.Host.Absolute(o.Output), output.Options{Force: o.Force, Mode: 0o777})
+	if err != nil {
+		return nil, err
+	}
+	r, err := save(ctx, source, o, e, out)
+	if err = errors.Join(err, out.Abort()); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// save writes the image to out, and gives it its name.
+func save(ctx context.Context, source string, o Options, e Environment, out *output.File) (*Result, error) {
+	i, err := Open(ctx, source, o, e)
+	if err != nil {
+		return nil, err
+	}
+	defer i.Close()
+	r := &Result{Image: *i}
+	if r.Bytes, err = i.Size(); err != nil {
+		return nil, err
+	}
+	// The kernel copies, and shares blocks where the file system can:
+	// copy_file_range(2).
+	if _, err := i.File.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(out.File(), i.File, r.Bytes); err != nil {
+		return nil, out.Explain(fmt.Errorf("write %s: %w", o.Output, err))
+	}
+	return r, out.Commit()
+}
+
+// saveDirectory writes the image's files to a directory.
+func saveDirectory(ctx context.Context, source string, o Options, e Environment) (*Result, error) {
+	i, err := Open(ctx, source, o, e)
+	if err != nil {
+		return nil, err
+	}
+	defer i.Close()
+	steps, err := unpack(i.Path(), o, e)
+	if err == nil {
+		err = build.Run(ctx, steps, o.Options, e.Environment)
+	}
+	return &Result{Image: *i}, err
+}
+
+// temporary makes a file without a name for an image that no cache keeps.
+func (o Options) temporary(e Environment) (*os.File, error) {
+	f, err := output.Unnamed(e.Host.Absolute(o.TmpDir))
+	if err != nil {
+		return nil, hint.Wrap(err, "set SEALIFT_TMPDIR to a directory that can be written to")
+	}
+	return f, nil
+}
+
+// inside returns a name in the directory for temporary files.
+func (o Options) inside(e Environment, name string) string {
+	return filepath.Join(e.Host.Absolute(o.TmpDir), name)
+}

@@ -57,6 +57,11 @@ func write(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	for _, layers := range []string{"gzip", "zstd"} {
+		if err := w.table("pull 6 layers of "+layers, func() ([]author, error) { return w.pull(layers) }); err != nil {
+			return err
+		}
+	}
 	if err := w.table("new line of %post", w.rescript); err != nil {
 		return err
 	}
@@ -198,6 +203,32 @@ done; shift; "$@"`
 			return exec.CommandContext(w.ctx, "sh", args...)
 		},
 	}), nil
+}
+
+// pull gets an image of six layers that are compressed, each program with its
+// defaults and without a cache.
+func (w *writing) pull(layers string) (list []author, err error) {
+	archive := ""
+	if layers == "zstd" {
+		archive, err = fixture.LargeZstdArchive(w.ctx, cache)
+	} else {
+		archive, err = fixture.LargeArchive(w.ctx, cache, 6)
+	}
+	if err != nil {
+		return nil, err
+	}
+	add := func(name, path string) {
+		list = append(list, author{name: name, write: func(out string) *exec.Cmd {
+			return exec.CommandContext(w.ctx, path, "pull", "--disable-cache", out, "oci-archive:"+archive)
+		}})
+	}
+	for _, p := range w.programs {
+		add(p.name, p.path)
+	}
+	if found("apptainer", "apptainer pull") {
+		add("apptainer pull", "apptainer")
+	}
+	return list, nil
 }
 
 // layersOf returns the names of the layers in an OCI archive of one image.

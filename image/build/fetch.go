@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/image/build/kept"
+	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/oci/registry"
 )
 
@@ -18,7 +19,9 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 	if b.Cache == nil {
 		return b.fetchApart(write)
 	}
-	e, err := kept.Blob(ctx, b.Cache, kept.BlobID(digest), name, func(f *os.File) error { return write(f) }, b.Warning)
+	e, err := kept.Made(ctx, b.Cache, kept.BlobID(digest), cache.Content{
+		Description: name, Hashed: true, Write: func(f *os.File) error { return write(f) },
+	})
 	var unkept *kept.NotKeptError
 	if errors.As(err, &unkept) {
 		b.Warning("%v", err)

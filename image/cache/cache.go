@@ -4,32 +4,41 @@
 //
 // Input: a directory of the caller's own, and for each entry a function that
 // fills a file. Output: entries, open for reading. It knows nothing of what
-// entries mean and does not verify their contents: who names entries by the
-// digest of their content checks it when reading. It follows no symbolic link
-// inside its directory.
+// entries mean. It verifies those that were made with a digest (Content.Hashed);
+// who names entries by the digest of their content checks it when reading. It
+// follows no symbolic link inside its directory.
 //
 // The directory holds, with no index that could be wrong:
 //
 //	KIND/KEY               an entry: content, then a footer (footer.go);
 //	                       its modification time is that of its last use
-//	KIND/KEY.lock          held, by flock(2), by the process that makes KEY
+//	KIND/KEY.seen          of an entry with a digest: where and when it was
+//	                       verified (seen.go); has the time of its last use
+//	KIND/KEY.lock          held by the process that makes KEY (package claim)
+//	KIND/KEY.lease*        the same where flock(2) does not work
 //	KIND/.KEY.sealift-*    an entry being written, where there is no O_TMPFILE
 //
 // All of it is mode 0700 or 0600. Entries appear whole or not at all, and are
 // only ever removed, never changed, so one that is open stays what it is.
-// Where the file system has no locks, processes that want the same entry all
-// make it, and the first to finish is kept.
+// Should two processes make the same entry after all, the first to finish is
+// kept.
+//
+// Other caches may lie below, such as one for all users of a site: entries that
+// the cache lacks are taken from there, and nothing there is ever written.
 package cache
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/cache/claim"
 	"github.com/sealift/sealift/image/output"
 )
 
@@ -39,15 +48,24 @@ import (
 // another error, which the user has to see.
 var ErrUnavailable = errors.New("the cache is not available")
 
-const moveHint = "set SEALIFT_CACHEDIR to a directory of your own"
+const (
+	moveHint = "set SEALIFT_CACHEDIR to a directory of your own"
+	fullHint = "make room with 'sealift cache clean', or set SEALIFT_CACHEDIR to a directory on another file system"
+)
 
 // Options say how a cache behaves.
 type Options struct {
 	// MaxBytes is how many bytes the entries may have together once a Put has
-	// ended; 0 is no limit. An entry that is larger stays, alone.
+	// ended, and at any time if Content.Size is told; 0 is no limit. An entry
+	// that is larger stays, alone.
 	MaxBytes int64
-	// Waiting, if not nil, is called once by a Put that begins to wait for
-	// another process to make the entry.
+	// Below are the directories of caches that are only read, such as one of
+	// the site's: what the cache itself lacks is taken from the first that has
+	// it. One that is missing, or that somebody else than root and the caller
+	// may change, is not used, and Warn is told.
+	Below []string
+	// Waiting, if not nil, is called by a Put that begins to wait for another
+	// process to make the entry, and again every half a minute.
 	Waiting func(ID)
 	// Warn, if not nil, is told of what went wrong without harm: a damaged
 	// entry was removed, or an old one could not be.
@@ -78,8 +96,15 @@ func isKey(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789ab
 
 // Cache is an open cache. It is safe for concurrent use.
 type Cache struct {
-	dir  *os.File
-	opts Options
+	store
+	opts   Options
+	below  []store
+	claims *claim.Claims
+	// hidden are entries below that are no good or were removed, and bad the
+	// directories of kinds there that were warned of.
+	mu     sync.Mutex
+	hidden map[ID]bool
+	bad    map[string]bool
 }
 
 // Open opens the cache in dir, which it makes with mode 0700 if it is missing,
@@ -91,22 +116,46 @@ func Open(dir string, o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{d, o}, nil
+	c := &Cache{store: store{dir: d}, opts: o, claims: claim.New(claim.Usual()), hidden: map[ID]bool{}, bad: map[string]bool{}}
+	for _, dir := range o.Below {
+		if s, err := openBelow(dir); err == nil {
+			c.below = append(c.below, s)
+		} else {
+			c.warn(fmt.Errorf("the cache %s is not used: %w", dir, err))
+		}
+	}
+	return c, nil
 }
 
 // Close closes the cache. Entries that are open stay so.
-func (c *Cache) Close() error { return c.dir.Close() }
+func (c *Cache) Close() error {
+	err := c.dir.Close()
+	for _, s := range c.below {
+		err = errors.Join(err, s.dir.Close())
+	}
+	return err
+}
 
-// Remove removes an entry. One that is missing is fs.ErrNotExist.
+// Remove removes an entry. One that is missing is fs.ErrNotExist. An entry of
+// a cache below stays there, and is not used by this Cache any more.
 func (c *Cache) Remove(id ID) error {
 	if err := id.check(); err != nil {
 		return err
 	}
+	c.hide(id)
 	dir, err := c.kind(id.Kind)
 	if err != nil {
 		return err
 	}
-	return errors.Join(output.RemoveIn(dir, id.Key), dir.Close())
+	return errors.Join(removeEntry(dir, id.Key), dir.Close())
+}
+
+// removeEntry removes an entry and what is noted of it.
+func removeEntry(dir *os.File, key string) error {
+	if err := output.RemoveIn(dir, key+seenSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return output.RemoveIn(dir, key)
 }
 
 func (c *Cache) warn(err error) {
@@ -132,9 +181,14 @@ func (c *Cache) explain(err error) error {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
-	err = fmt.Errorf("the cache %s: %w", c.dir.Name(), output.Explain(err, c.dir.Name()))
-	return hint.Wrap(err, "make room with 'sealift cache clean', or set SEALIFT_CACHEDIR to a directory on another file system")
+	err = fullError{fmt.Errorf("the cache %s: %w", c.dir.Name(), output.Explain(err, c.dir.Name()))}
+	return hint.Wrap(err, fullHint)
 }
+
+// fullError marks that there is no room in the cache.
+type fullError struct{ error }
+
+func (e fullError) Unwrap() error { return e.error }
 
 func unavailable(err error) error {
 	return hint.Wrap(fmt.Errorf("%w: %w", ErrUnavailable, err), moveHint)

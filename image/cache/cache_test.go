@@ -120,7 +120,7 @@ func TestEntryInUse(t *testing.T) {
 	c := open(t, dir, Options{})
 	for name, remove := range map[string]func(id ID) error{
 		"Remove": c.Remove,
-		"Clean":  func(ID) error { _, err := c.Clean(time.Now().Add(time.Hour)); return err },
+		"Clean":  func(ID) error { _, err := c.Clean(func(Info) bool { return true }); return err },
 		"eviction": func(ID) error {
 			small := open(t, dir, Options{MaxBytes: 100})
 			put(t, small, testID(2), strings.Repeat("x", 100))
@@ -156,7 +156,7 @@ func TestHostileNames(t *testing.T) {
 		{}, {"", key}, {"test", ""}, {"..", key}, {".", key}, {"a/b", key}, {"/tmp", key}, {"Test", key}, {"te.st", key},
 		{"test\x00", key}, {"tést", key}, {strings.Repeat("a", 33), key}, {"test", "../" + key[3:]},
 		{"test", "sha256:" + key}, {"test", key[1:]}, {"test", key + "0"}, {"test", strings.Repeat("A", 64)},
-		{"test", key[1:] + "g"}, {"test", key[1:] + "\n"}, {"test", key[1:] + "/"}, {"test", key + lockSuffix},
+		{"test", key[1:] + "g"}, {"test", key[1:] + "\n"}, {"test", key[1:] + "/"}, {"test", key + ".lock"},
 	} {
 		_, getErr := c.Get(id)
 		_, putErr := c.Put(context.Background(), id, "", func(*os.File) error { t.Error("called"); return nil })
@@ -286,7 +286,7 @@ func TestConcurrentUse(t *testing.T) {
 	if n, err := c.Size(); n > 200 || err != nil {
 		t.Errorf("the cache has %d bytes (%v)", n, err)
 	}
-	if strings.Contains(list(t, dir), lockSuffix) || strings.Contains(list(t, dir), "/.") {
+	if strings.Contains(list(t, dir), ".lock") || strings.Contains(list(t, dir), "/.") {
 		t.Errorf("left over: %s", list(t, dir))
 	}
 }
@@ -308,7 +308,7 @@ func use(c *Cache, n, worker int) error {
 	case 0:
 		_, err = c.List()
 	case 1:
-		_, err = c.Clean(time.Unix(1, 0))
+		_, err = c.Clean(usedBefore(1))
 	case 2:
 		if err = c.Remove(testID(n)); errors.Is(err, fs.ErrNotExist) {
 			err = nil

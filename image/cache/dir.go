@@ -10,7 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/cache/claim"
 )
+
+// store is the open directory of a cache. One below another is only read, and
+// may be root's as well.
+type store struct {
+	dir   *os.File
+	below bool
+}
+
+// trusts says whether nobody else than those who may can have written a file or
+// directory.
+func (s store) trusts(st *unix.Stat_t) bool {
+	return (isOwn(st) || s.below && st.Uid == 0) && st.Mode&0o022 == 0
+}
 
 // openTop opens the directory of a cache and makes it if it is missing. What
 // is checked is what is open: whoever may rename the directory's parent can
@@ -27,10 +41,27 @@ func openTop(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	if err := checkOwn(d); err != nil {
+	if err := (store{}).check(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// openBelow opens the directory of a cache that is only read.
+func openBelow(dir string) (store, error) {
+	dir = filepath.Clean(dir)
+	if err := checkLink(dir); err != nil {
+		return store{}, err
+	}
+	d, err := os.OpenFile(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return store{}, err
+	}
+	s := store{d, true}
+	if err := s.check(d); err != nil {
+		return store{}, errors.Join(err, d.Close())
+	}
+	return s, nil
 }
 
 // checkLink refuses a symbolic link that neither the caller nor root made:
@@ -45,20 +76,20 @@ func checkLink(dir string) error {
 	return hint.Wrap(fmt.Errorf("the cache %s is a symbolic link made by user %d", dir, st.Uid), moveHint)
 }
 
-// checkOwn refuses a directory that someone else may change.
-func checkOwn(d *os.File) error {
+// check refuses a directory that someone else may change.
+func (s store) check(d *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(d.Fd()), &st); err != nil {
 		return &fs.PathError{Op: "stat", Path: d.Name(), Err: err}
 	}
-	if !isOwn(&st) {
+	if s.trusts(&st) {
+		return nil
+	}
+	if !isOwn(&st) && !(s.below && st.Uid == 0) {
 		return hint.Wrap(fmt.Errorf("the cache %s belongs to user %d", d.Name(), st.Uid), moveHint)
 	}
-	if st.Mode&0o022 != 0 {
-		err := fmt.Errorf("others may write to the cache %s: its mode is %#o", d.Name(), st.Mode&0o7777)
-		return hint.Wrap(err, "empty it if you do not trust what is in it, then run chmod 700 %s", d.Name())
-	}
-	return nil
+	err := fmt.Errorf("others may write to the cache %s: its mode is %#o", d.Name(), st.Mode&0o7777)
+	return hint.Wrap(err, "empty it if you do not trust what is in it, then run chmod 700 %s", d.Name())
 }
 
 func isOwn(st *unix.Stat_t) bool { return st.Uid == uint32(os.Geteuid()) }
@@ -67,9 +98,9 @@ func isOwn(st *unix.Stat_t) bool { return st.Uid == uint32(os.Geteuid()) }
 var errNoKind = errors.New("not a directory of the cache")
 
 // kind opens the directory of a kind. One that is missing is fs.ErrNotExist.
-func (c *Cache) kind(kind string) (*os.File, error) {
-	path := c.dir.Name() + "/" + kind
-	fd, err := openat(c.dir, kind, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+func (s store) kind(kind string) (*os.File, error) {
+	path := s.dir.Name() + "/" + kind
+	fd, err := claim.Openat(s.dir, kind, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err == unix.ENOTDIR || err == unix.ELOOP {
 		return nil, hint.Wrap(&fs.PathError{Op: "open", Path: path, Err: errNoKind}, "remove %s", path)
 	}
@@ -77,7 +108,7 @@ func (c *Cache) kind(kind string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	d := os.NewFile(uintptr(fd), path)
-	if err := checkOwn(d); err != nil {
+	if err := s.check(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
@@ -94,22 +125,4 @@ func (c *Cache) makeKind(kind string) (*os.File, error) {
 		return nil, c.fail(&fs.PathError{Op: "make", Path: c.dir.Name() + "/" + kind, Err: err})
 	}
 	return c.kind(kind)
-}
-
-// openat opens a name in dir and nothing that it may link to, and waits for
-// nothing. It tries again when a signal interrupts it, and once when a server
-// no longer knows the file (ESTALE, from NFS).
-func openat(dir *os.File, name string, flags int, mode uint32) (int, error) {
-	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	stale := false
-	for {
-		fd, err := unix.Openat(int(dir.Fd()), name, flags, mode)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.ESTALE && !stale:
-			stale = true
-		default:
-			return fd, err
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/cache/claim"
 )
 
 // Info describes an entry.
@@ -25,14 +26,17 @@ type Info struct {
 	Created time.Time
 	// Used is when the entry was last asked for.
 	Used time.Time
+	// Below says that it is in a cache of Options.Below.
+	Below bool
 }
 
 // Entry is the content of an entry, open for reading at any offset. Whatever
 // becomes of the entry in the cache, it stays readable until it is closed.
 type Entry struct {
 	*io.SectionReader
-	file *os.File
-	info Info
+	file   *os.File
+	info   Info
+	digest string // SHA-256 of the content; empty if none was made
 }
 
 // Info describes the entry as it was when it was opened.
@@ -49,52 +53,100 @@ func (e *Entry) Close() error { return e.file.Close() }
 // errDamaged marks an entry that is not what Put made.
 var errDamaged = errors.New("damaged")
 
+// ErrNoDigest is the error of Verify for an entry that has no digest.
+var ErrNoDigest = errors.New("the cache entry has no digest")
+
+// Verify reads the whole content and fails unless it is what was put. It needs
+// Content.Hashed, else it is ErrNoDigest.
+func (e *Entry) Verify(ctx context.Context) error {
+	if e.digest == "" {
+		return fmt.Errorf("%s: %w", e.info.ID, ErrNoDigest)
+	}
+	got, err := sum(ctx, e.file, e.Size())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("verify cache entry %s: %w", e.info.ID, err)
+	case err != nil:
+		return damaged(e.info.ID, err)
+	case got != e.digest:
+		return damaged(e.info.ID, fmt.Errorf("it holds sha256:%x instead of sha256:%x", got, e.digest))
+	}
+	return nil
+}
+
 // Get opens an entry and notes its use. One that is missing is fs.ErrNotExist,
-// and so is one that was found damaged: cut short, or not a file of the
-// caller's. That one is removed.
-func (c *Cache) Get(id ID) (*Entry, error) {
+// and so is one that was found damaged: cut short, not a file of the caller's,
+// or not what its digest says. That one is removed.
+//
+// The first Get of an entry with a digest, since the host was started or the
+// file was changed, reads all of it; a Put does the same, and ends with its
+// context.
+func (c *Cache) Get(id ID) (*Entry, error) { return c.lookUp(context.Background(), id) }
+
+// lookUp is Get with a context, which ends a verification.
+func (c *Cache) lookUp(ctx context.Context, id ID) (*Entry, error) {
 	if err := id.check(); err != nil {
 		return nil, err
 	}
 	dir, err := c.kind(id.Kind)
-	if err != nil {
-		return nil, err
+	var e *Entry
+	if err == nil {
+		e, err = c.get(ctx, dir, id)
+		err = errors.Join(err, dir.Close())
 	}
-	e, err := c.get(dir, id)
-	return e, errors.Join(err, dir.Close())
+	if len(c.below) > 0 && errors.Is(err, fs.ErrNotExist) {
+		if e, belowErr := c.fromBelow(ctx, id); belowErr == nil || ctx.Err() != nil {
+			return e, belowErr
+		}
+	}
+	return e, err
 }
 
-func (c *Cache) get(dir *os.File, id ID) (*Entry, error) {
+func (c *Cache) get(ctx context.Context, dir *os.File, id ID) (*Entry, error) {
 	e, err := c.open(dir, id)
 	if err != nil {
 		return nil, err
 	}
+	if e.digest != "" {
+		if err := c.trust(ctx, e); err != nil {
+			return nil, errors.Join(c.discard(dir, id, err), e.Close())
+		}
+		return e, nil
+	}
 	// Only the order of eviction depends on it, and a cache that may only be
 	// read has none.
-	now := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_NOW}}
-	_ = unix.UtimesNanoAt(int(dir.Fd()), id.Key, now, unix.AT_SYMLINK_NOFOLLOW)
+	_ = claim.Touch(dir, id.Key)
 	return e, nil
 }
 
 // open opens an entry; it removes a damaged one and returns fs.ErrNotExist.
 func (c *Cache) open(dir *os.File, id ID) (*Entry, error) {
-	e, err := openEntry(dir, id)
+	e, err := c.openEntry(dir, id)
+	if err != nil {
+		return nil, c.discard(dir, id, err)
+	}
+	return e, nil
+}
+
+// discard removes an entry whose error is errDamaged and returns fs.ErrNotExist;
+// any other error it returns.
+func (c *Cache) discard(dir *os.File, id ID, err error) error {
 	if !errors.Is(err, errDamaged) {
-		return e, err
+		return err
 	}
 	c.warn(err)
 	// Another process may have replaced it since; then a good entry goes, and
 	// is made again when it is wanted.
-	err = output.RemoveIn(dir, id.Key)
+	err = removeEntry(dir, id.Key)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cache entry %s was damaged: %w", id, fs.ErrNotExist)
+		return fmt.Errorf("cache entry %s was damaged: %w", id, fs.ErrNotExist)
 	}
-	return nil, fmt.Errorf("damaged cache entry %s: %w: %w", id, fs.ErrNotExist, err)
+	return fmt.Errorf("damaged cache entry %s: %w: %w", id, fs.ErrNotExist, err)
 }
 
 // openEntry opens an entry and reads its footer.
-func openEntry(dir *os.File, id ID) (*Entry, error) {
-	fd, err := openat(dir, id.Key, unix.O_RDONLY, 0)
+func (s store) openEntry(dir *os.File, id ID) (*Entry, error) {
+	fd, err := claim.Openat(dir, id.Key, unix.O_RDONLY, 0)
 	switch err {
 	case nil:
 	case unix.ELOOP, unix.ENXIO, unix.EACCES: // a symbolic link, a socket, another user's
@@ -103,14 +155,14 @@ func openEntry(dir *os.File, id ID) (*Entry, error) {
 		return nil, &fs.PathError{Op: "open", Path: dir.Name() + "/" + id.Key, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), dir.Name()+"/"+id.Key)
-	e, err := readEntry(f, id)
+	e, err := s.readEntry(f, id)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return e, nil
 }
 
-func readEntry(f *os.File, id ID) (*Entry, error) {
+func (s store) readEntry(f *os.File, id ID) (*Entry, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
@@ -118,7 +170,7 @@ func readEntry(f *os.File, id ID) (*Entry, error) {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return nil, damaged(id, errors.New("it is not a regular file"))
-	case !isOwn(&st) || st.Mode&0o022 != 0:
+	case !s.trusts(&st):
 		return nil, damaged(id, errors.New("someone else may have written it"))
 	}
 	end := make([]byte, min(st.Size, maxFooter))
@@ -129,14 +181,17 @@ func readEntry(f *os.File, id ID) (*Entry, error) {
 	if err != nil {
 		return nil, damaged(id, err)
 	}
-	return newEntry(f, id, foot, time.Unix(st.Mtim.Unix())), nil
+	e := newEntry(f, id, foot, time.Unix(st.Mtim.Unix()))
+	e.info.Below = s.below
+	return e, nil
 }
 
 func newEntry(f *os.File, id ID, foot footer, used time.Time) *Entry {
 	return &Entry{
 		SectionReader: io.NewSectionReader(f, 0, foot.size),
 		file:          f,
-		info:          Info{id, foot.description, foot.size, foot.created, used},
+		info:          Info{ID: id, Description: foot.description, Size: foot.size, Created: foot.created, Used: used},
+		digest:        foot.digest,
 	}
 }
 

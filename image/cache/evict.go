@@ -36,8 +36,3 @@ func surplus(items []item, limit int64, keep ID) []item {
 	}
 	return list
 }
-
-// unused returns the items that were last used before the given time.
-func unused(items []item, before time.Time) []item {
-	return slices.DeleteFunc(slices.Clone(items), func(i item) bool { return !i.used.Before(before) })
-}

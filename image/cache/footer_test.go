@@ -9,10 +9,15 @@ import (
 )
 
 func TestFooterIsStable(t *testing.T) {
-	f := footer{"a step", 5, time.Unix(1_700_000_000, 0)}
+	f := footer{"", "a step", 5, time.Unix(1_700_000_000, 0)}
 	const want = "a step\x05\x00\x00\x00\x00\x00\x00\x00\x00\xf1Se\x00\x00\x00\x00\x06\x00\x00\x00\x14Y\x9b\xe3SEALCAC1"
 	if got := f.encode(testID(1)); string(got) != want {
 		t.Errorf("on disk it is %q, was %q", got, want)
+	}
+	f.digest = strings.Repeat("d", 32)
+	hashed := f.digest + strings.Replace(want[:26], "\x14Y\x9b\xe3", "", 1)
+	if got := string(f.encode(testID(1))); !strings.HasPrefix(got, hashed) || !strings.HasSuffix(got, "SEALCAC2") || len(got) != len(want)+32 {
+		t.Errorf("with a digest it is %q", got)
 	}
 }
 
@@ -35,9 +40,12 @@ func TestOneLine(t *testing.T) {
 // it accepts is within bounds; and what encode makes is accepted as it was, for
 // its own entry and length only.
 func FuzzFooter(f *testing.F) {
-	good := footer{"a step", 5, time.Unix(1_700_000_000, 0)}.encode(testID(1))
+	good := footer{"", "a step", 5, time.Unix(1_700_000_000, 0)}.encode(testID(1))
 	f.Add(good, int64(5+len(good)), "text", int64(1))
 	f.Add(good[1:], int64(5+len(good)), "", int64(0))
+	hashed := footer{strings.Repeat("d", 32), "", 5, time.Unix(1, 0)}.encode(testID(1))
+	f.Add(hashed, int64(5+len(hashed)), "text", int64(2))
+	f.Add([]byte(magicHashed), int64(8), "", int64(0))
 	f.Add([]byte(magic), int64(8), "\x1b[0m", int64(1)<<62)
 	f.Fuzz(func(t *testing.T, end []byte, length int64, text string, size int64) {
 		if len(end) > maxFooter {
@@ -49,11 +57,11 @@ func FuzzFooter(f *testing.F) {
 			}
 		}
 		size &= 1<<62 - 1
-		foot := footer{oneLine(text), size, time.Unix(size>>20, 0)}
+		foot := footer{strings.Repeat("d", int(size&1)*32), oneLine(text), size, time.Unix(size>>20, 0)}
 		b := foot.encode(testID(1))
 		all := size + int64(len(b))
 		got, err := parseFooter(append(bytes.Clone(end), b...), all, testID(1))
-		if err != nil || got.description != foot.description || got.size != size || !got.created.Equal(foot.created) {
+		if err != nil || got.digest != foot.digest || got.description != foot.description || got.size != size || !got.created.Equal(foot.created) {
 			t.Errorf("%+v is read as %+v (%v)", foot, got, err)
 		}
 		if _, err := parseFooter(b, all, testID(2)); err == nil {

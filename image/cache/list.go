@@ -11,22 +11,43 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/image/cache/claim"
 	"github.com/sealift/sealift/image/output"
 )
 
-// List describes all entries, by kind and key. It removes damaged ones.
+// List describes all entries, by kind and key, those of the caches below behind
+// the cache's own. It removes damaged ones of its own.
 func (c *Cache) List() ([]Info, error) {
-	var list []Info
-	err := c.eachEntry(func(dir *os.File, id ID) error {
+	list, err := c.list()
+	below := c.listBelow()
+	for _, l := range [][]Info{list, below} {
+		slices.SortStableFunc(l, func(a, b Info) int { return cmp.Compare(a.String(), b.String()) })
+	}
+	return append(list, below...), err
+}
+
+func (c *Cache) list() (list []Info, err error) {
+	err = c.eachEntry(func(dir *os.File, id ID) error {
 		e, err := c.open(dir, id)
 		if err != nil {
 			return err
 		}
+		if at := noted(dir, id.Key); at.After(e.info.Used) {
+			e.info.Used = at
+		}
 		list = append(list, e.info)
 		return e.Close()
 	})
-	slices.SortFunc(list, func(a, b Info) int { return cmp.Compare(a.String(), b.String()) })
 	return list, err
+}
+
+// noted returns when an entry with a note was last used.
+func noted(dir *os.File, key string) (at time.Time) {
+	var st unix.Stat_t
+	if unix.Fstatat(int(dir.Fd()), key+seenSuffix, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		at = time.Unix(st.Mtim.Unix())
+	}
+	return at
 }
 
 // Size returns how many bytes the entries have together, with what the cache
@@ -42,12 +63,18 @@ type Freed struct {
 	Bytes   int64
 }
 
-// Clean removes the entries that were last used before the given time, and
-// what processes that were killed have left behind. It removes as much as it
-// can, whatever fails.
-func (c *Cache) Clean(before time.Time) (Freed, error) {
-	items, err := c.scan()
-	freed, removeErr := c.remove(unused(items, before))
+// Clean removes the entries that unwanted returns true for, and what processes
+// that were killed have left behind. It removes as much as it can, whatever
+// fails, and nothing of the caches below.
+func (c *Cache) Clean(unwanted func(Info) bool) (Freed, error) {
+	list, err := c.list()
+	var items []item
+	for _, i := range list {
+		if unwanted(i) {
+			items = append(items, item{i.ID, i.Size, i.Used})
+		}
+	}
+	freed, removeErr := c.remove(items)
 	return freed, errors.Join(err, removeErr, c.sweep())
 }
 
@@ -69,7 +96,11 @@ func (c *Cache) scan() ([]item, error) {
 		if err := unix.Fstatat(int(dir.Fd()), id.Key, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return &fs.PathError{Op: "stat", Path: dir.Name() + "/" + id.Key, Err: err}
 		}
-		items = append(items, item{id, st.Size, time.Unix(st.Mtim.Unix())})
+		used := time.Unix(st.Mtim.Unix())
+		if at := noted(dir, id.Key); at.After(used) {
+			used = at
+		}
+		items = append(items, item{id, st.Size, used})
 		return nil
 	})
 	return items, err
@@ -77,8 +108,8 @@ func (c *Cache) scan() ([]item, error) {
 
 // eachEntry calls visit with each entry and the directory that it is in. One
 // that is gone by then is passed over.
-func (c *Cache) eachEntry(visit func(dir *os.File, id ID) error) error {
-	return c.eachKind(func(dir *os.File, kind string) error {
+func (s store) eachEntry(visit func(dir *os.File, id ID) error) error {
+	return s.eachKind(func(dir *os.File, kind string) error {
 		names, err := names(dir)
 		for _, name := range names {
 			id := ID{kind, name}
@@ -108,29 +139,42 @@ func (c *Cache) remove(items []item) (freed Freed, err error) {
 }
 
 // sweep removes what killed processes have left: hidden files that nobody
-// writes to, and lock files that nobody holds.
+// writes to, locks and leases that nobody holds; and notes of no entry.
 func (c *Cache) sweep() error {
-	return c.eachKind(func(dir *os.File, _ string) error {
+	return c.eachKind(func(dir *os.File, kind string) error {
 		names, err := names(dir)
 		for _, name := range names {
-			if key, ok := lockedKey(name); ok {
-				lock, _ := tryLock(dir, key)
-				lock.release()
-			}
+			c.sweepOne(dir, kind, name)
 		}
 		return errors.Join(err, output.SweepIn(dir, "."))
 	})
 }
 
+// sweepOne removes a file beside the entries if it is of no more use.
+func (c *Cache) sweepOne(dir *os.File, kind, name string) {
+	c.claims.Sweep(dir, name, isKey)
+	if key, ok := seenKey(name); ok && !c.has(ID{kind, key}) {
+		_ = unix.Unlinkat(int(dir.Fd()), name, 0) // or it stays, to no harm
+	}
+}
+
+// has says whether something has the name of an entry, here or below.
+func (c *Cache) has(id ID) bool {
+	return slices.ContainsFunc(append(slices.Clone(c.below), c.store), func(s store) bool {
+		var st unix.Stat_t
+		return unix.Fstatat(int(s.dir.Fd()), id.String(), &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+	})
+}
+
 // eachKind calls visit with the directory of each kind, and returns all errors.
 // What else is in the cache's directory is left alone.
-func (c *Cache) eachKind(visit func(dir *os.File, kind string) error) error {
-	kinds, err := names(c.dir)
+func (s store) eachKind(visit func(dir *os.File, kind string) error) error {
+	kinds, err := names(s.dir)
 	for _, kind := range kinds {
 		if !isKind(kind) {
 			continue
 		}
-		dir, e := c.kind(kind)
+		dir, e := s.kind(kind)
 		if errors.Is(e, errNoKind) {
 			continue
 		}
@@ -145,7 +189,7 @@ func (c *Cache) eachKind(visit func(dir *os.File, kind string) error) error {
 // names returns what is in a directory, in byte order. It reads on a
 // descriptor of its own, for that of dir has one position for all its users.
 func names(dir *os.File) ([]string, error) {
-	fd, err := openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := claim.Openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: dir.Name(), Err: err}
 	}

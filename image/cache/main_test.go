@@ -16,9 +16,13 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/e2e/apart"
+	"github.com/sealift/sealift/image/cache/claim"
 )
 
-const childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
+const (
+	childVar = "SEALIFT_TEST_CHILD" // what the test binary does instead of tests
+	lapseVar = "SEALIFT_TEST_LAPSE" // after how long a lease has lapsed
+)
 
 func TestMain(m *testing.M) {
 	if action := os.Getenv(childVar); action != "" {
@@ -33,7 +37,8 @@ func TestMain(m *testing.M) {
 
 // child is a process that puts the entry with key 1 into the cache dir, once
 // its standard input says so, and prints what it got. It notes in the file
-// log when it makes the entry, which never ends if action is hold.
+// log when it makes the entry, which never ends if action is hold, and ends when
+// its standard input says so if action is ask.
 func child(action, dir, log string) error {
 	runtime.LockOSThread() // strace counts the calls of each thread
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil && err != io.EOF {
@@ -42,6 +47,9 @@ func child(action, dir, log string) error {
 	c, err := Open(dir, Options{Waiting: func(ID) { fmt.Println("waiting") }})
 	if err != nil {
 		return err
+	}
+	if lapse, err := time.ParseDuration(os.Getenv(lapseVar)); err == nil {
+		c.claims = claim.New(claim.Pace{Beat: lapse / 50, Lapse: lapse})
 	}
 	e, err := c.Put(context.Background(), testID(1), "by a child", func(f *os.File) error {
 		note, err := os.OpenFile(log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
@@ -55,6 +63,12 @@ func child(action, dir, log string) error {
 			fmt.Println("holding")
 			for {
 				time.Sleep(time.Hour) // until it is killed
+			}
+		}
+		if action == "ask" {
+			fmt.Println("holding")
+			if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
+				return err
 			}
 		}
 		time.Sleep(20 * time.Millisecond) // for the others to meet it

@@ -146,26 +146,6 @@ func traced(t *testing.T, fault string) []string {
 	return []string{"strace", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=" + fault}
 }
 
-// Where flock(2) does not work, all have the entry all the same, and the
-// directory is as tidy.
-func TestWithoutLocks(t *testing.T) {
-	for _, errno := range []string{"ENOLCK", "ENOSYS", "EOPNOTSUPP"} {
-		top := t.TempDir()
-		dir, log := top+"/cache", top+"/log"
-		for _, text := range race(t, 4, dir, log, traced(t, "flock:error="+errno)...) {
-			if !strings.HasPrefix(text, "made by ") {
-				t.Errorf("%s: a child has %q", errno, text)
-			}
-		}
-		if n := made(t, log); n < 1 || n > 4 {
-			t.Errorf("%s: %d of 4 processes made it", errno, n)
-		}
-		if got := list(t, dir); got != testID(1).String() {
-			t.Errorf("%s: left over: %q", errno, got)
-		}
-	}
-}
-
 // A failure at any step of the publication leaves nothing and says what to do.
 func TestFaults(t *testing.T) {
 	const move = "set SEALIFT_CACHEDIR to a directory"
@@ -259,10 +239,9 @@ func TestFullDisk(t *testing.T) {
 			if !errors.Is(err, unix.ENOSPC) || errors.Is(err, ErrUnavailable) {
 				t.Errorf("%s: it is %v", options, err)
 			}
-			if got := list(t, dir); got != testID(1).String() {
+			if got := list(t, dir); got != "" { // what was there had to make room
 				t.Errorf("%s: left over: %q", options, got)
 			}
-			must(t, c.Remove(testID(1)))
 			put(t, c, testID(3), "small again")
 		}
 	})

@@ -40,12 +40,11 @@ func IsRemote(name string) bool {
 type found struct {
 	// name and digest are Image's.
 	name, digest string
-	// id is the cache's name for the file that write makes, and verified says that
-	// its key is the digest of that file.
-	id       cache.ID
-	verified bool
-	// size is how many bytes will come.
-	size int64
+	// id is the cache's name for the file that write makes.
+	id cache.ID
+	// size is how many bytes will come, which isFile says are that file.
+	size   int64
+	isFile bool
 	// write makes the image in an empty file.
 	write func(ctx context.Context, to *os.File) error
 	close func() error
@@ -89,7 +88,7 @@ func findArtifact(ctx context.Context, name string, e Environment) (*found, erro
 		return nil, fmt.Errorf("oras://%v: %w", ref, err)
 	}
 	return &found{
-		name: "oras://" + ref.String(), digest: f.Digest, id: kept.BlobID(f.Digest), verified: true, size: f.Size,
+		name: "oras://" + ref.String(), digest: f.Digest, id: kept.BlobID(f.Digest), isFile: true, size: f.Size,
 		write: func(ctx context.Context, to *os.File) error { return f.Copy(ctx, e.count(to)) },
 		close: func() error { return nil },
 	}, nil
@@ -158,11 +157,11 @@ func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, err
 }
 
 func (f *found) fromCache(ctx context.Context, e Environment, i *Image, fetch func(*os.File) error) (err error) {
-	if f.verified {
-		i.entry, err = kept.Blob(ctx, e.Cache, f.id, f.name, fetch, e.warn)
-	} else {
-		i.entry, err = kept.Made(ctx, e.Cache, f.id, f.name, fetch)
+	m := cache.Content{Description: f.name, Hashed: true, Write: fetch}
+	if f.isFile {
+		m.Size = f.size
 	}
+	i.entry, err = kept.Made(ctx, e.Cache, f.id, m)
 	if err != nil {
 		return err
 	}

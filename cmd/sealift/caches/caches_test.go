@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -58,17 +61,80 @@ func TestOpenGoesOnWithout(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	dir := t.TempDir()
-	if all := limit(dir + "/not/yet"); all <= 1 || all != limit(dir) && all < 1<<20 {
-		t.Errorf("limit %d", all)
+	if n := free(dir + "/not/yet"); n < 1<<20 {
+		t.Errorf("%d bytes are free", n)
+	}
+	for _, c := range []struct {
+		text string
+		free int64
+		want int64
+	}{
+		{"", 1000, 250}, {"", -1, 0}, {"", 0, 1}, {"10%", 1000, 100}, {"0.5%", 1000, 5}, {"100%", 1000, 1000},
+		{"20G", 1000, 20 << 30}, {"1500", -1, 1500}, {"0", 1000, 0},
+	} {
+		if got, err := limit(c.text, c.free); got != c.want || err != nil {
+			t.Errorf("%q of %d is %d (%v), want %d", c.text, c.free, got, err, c.want)
+		}
+	}
+	for _, text := range []string{"much", "-1", "0%", "101%", "-5%", "%", "NaN%", "1e999%", "10 %x"} {
+		_, err := limit(text, 1000)
+		if err == nil || !strings.Contains(err.Error(), "SEALIFT_CACHE_MAX_SIZE="+text) || !strings.Contains(hint.Of(err), "a share of the free space such as 10%,") {
+			t.Errorf("%q: %v, hint %q", text, err, hint.Of(err))
+		}
+		p, _, _ := process(dir)
+		p.Environ = append(p.Environ, "SEALIFT_CACHE_MAX_SIZE="+text)
+		if _, err := Open(p); err == nil {
+			t.Errorf("%q opens a cache", text)
+		}
 	}
 }
 
-func TestCommands(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil {
-		t.Fatal(err)
+func TestBelow(t *testing.T) {
+	for sites, want := range map[string]string{"/a": "/a", "/a:/b/": "/a /b/", ":/a:": "/a", "/own/": "", "/own:/a": "/a"} {
+		p := &ui.Process{Environ: []string{"SEALIFT_SITE_CACHEDIR=" + sites}}
+		if got := strings.Join(below(p, "/own"), " "); got != want {
+			t.Errorf("%s: %q, want %q", sites, got, want)
+		}
 	}
-	p, out, log := process(dir)
+	if got := below(&ui.Process{}, siteDir); len(got) > 0 {
+		t.Errorf("the site's is below itself: %q", got)
+	}
+}
+
+func TestTypes(t *testing.T) {
+	entries := []cache.Info{
+		{ID: cache.ID{Kind: "sif"}, Description: "docker://alpine"}, {ID: cache.ID{Kind: "sif"}, Description: "library://a/b/c"},
+		{ID: cache.ID{Kind: "sif"}, Description: "oras://host/x"}, {ID: cache.ID{Kind: "sif"}, Description: "https://host/x.sif"},
+		{ID: cache.ID{Kind: "blob"}, Description: "a layer"}, {ID: cache.ID{Kind: "document"}}, {ID: cache.ID{Kind: "layer"}, Description: "docker://x"},
+	}
+	for types, want := range map[string]string{
+		"": "0123456", "all": "0123456", "oci-tmp": "0", "oci": "0", "library": "1", "oras": "2", "net": "3", "shub": "", "ipfs": "",
+		"blob": "45", "document": "5", "sif": "0123", "layer": "6", "digest": "", "net,blob": "345", "library, shub,all": "0123456",
+	} {
+		is, err := ofTypes(strings.FieldsFunc(types, func(r rune) bool { return r == ',' }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for n, i := range entries {
+			if is(i) {
+				got += strconv.Itoa(n)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", types, got, want)
+		}
+	}
+	_, err := ofTypes([]string{"blob", "blobs"})
+	if err == nil || err.Error() != `unknown type "blobs" of cache entries` ||
+		hint.Of(err) != "the types are all, blob, digest, document, ipfs, layer, library, net, oci, oci-tmp, oras, shub, sif" {
+		t.Errorf("%v: %s", err, hint.Of(err))
+	}
+}
+
+// fill puts entries that are called old and new into the cache of p.
+func fill(t *testing.T, p *ui.Process) {
+	t.Helper()
 	c, err := Open(p)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +151,58 @@ func TestCommands(t *testing.T) {
 		e.Close()
 	}
 	c.Close()
+}
+
+// On a terminal, and only there, clean asks first; no answer is no.
+func TestCleanAsks(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, out, log := process(dir)
+	for _, c := range []struct {
+		answer string
+		args   []string
+		gone   bool
+	}{
+		{"y\n", nil, true}, {"YES\n", nil, true}, {"n\n", nil, false}, {"\n", nil, false}, {"\x04", nil, false},
+		{"", []string{"-f"}, true}, {"", []string{"-n"}, false},
+	} {
+		control, tty, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, p)
+		p.Stdin = tty
+		if _, err := control.WriteString(c.answer); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+		log.Reset()
+		command := Command(p)
+		command.SetArgs(append([]string{"clean"}, c.args...))
+		if err := command.ExecuteContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, err = os.Stat(dir + "/layer/" + strings.Repeat("a", 64))
+		if gone := os.IsNotExist(err); gone != c.gone {
+			t.Errorf("%q %q: gone %v\n%s", c.answer, c.args, gone, log)
+		}
+		if asked := strings.Contains(log.String(), "Remove 2 entries, 6 B, from the cache? [y/N] "); asked != (c.args == nil) {
+			t.Errorf("%q %q: %s", c.answer, c.args, log)
+		}
+		control.Close()
+		tty.Close()
+	}
+}
+
+func TestCommands(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, out, log := process(dir)
+	fill(t, p)
 	old := time.Now().AddDate(0, 0, -10)
 	if err := os.Chtimes(dir+"/layer/"+strings.Repeat("a", 64), old, old); err != nil {
 		t.Fatal(err)
@@ -101,7 +219,7 @@ func TestCommands(t *testing.T) {
 		return out.String() + log.String()
 	}
 	lines := strings.Split(try("list"), "\n")
-	if len(lines) != 4 || !strings.HasPrefix(lines[1], "layer  bbbbbbbbbbbb  3 B") || !strings.HasSuffix(lines[2], "old") {
+	if len(lines) != 5 || lines[3] != "Total space used: 6 B in 2 entries" || !strings.HasPrefix(lines[1], "layer  bbbbbbbbbbbb  3 B") || !strings.HasSuffix(lines[2], "old") {
 		t.Errorf("%q", lines)
 	}
 	if got := try("list", "-v"); !strings.Contains(got, strings.Repeat("b", 64)) {
@@ -118,6 +236,33 @@ func TestCommands(t *testing.T) {
 	}
 	if got := try("size"); got == "0\n" {
 		t.Errorf("%q", got)
+	}
+	if got := try("list", "-T", "blob"); strings.Contains(got, "new") || !strings.Contains(got, ": 0 B in 0 entries") {
+		t.Errorf("%q", got)
+	}
+	if got := try("list", "-T", "blob", "-a"); !strings.Contains(got, "new") {
+		t.Errorf("%q", got)
+	}
+	if got := try("list", "-T", "x"); got != `error: unknown type "x" of cache entries` {
+		t.Errorf("%q", got)
+	}
+	p.Environ = append(p.Environ, "SEALIFT_CACHE_MAX_SIZE=7M")
+	if got := try("size", "--json"); !strings.Contains(got, `"directory": "`+dir+`"`) || !strings.Contains(got, `"limit": 7340032`) {
+		t.Errorf("%q", got)
+	}
+	if got := try("clean", "-T", "sif,blob"); !strings.Contains(got, "entries removed: 0, ") {
+		t.Errorf("%q", got)
+	}
+	site := try("list")
+	p.Environ = []string{"SEALIFT_CACHEDIR=" + t.TempDir() + "/own", "SEALIFT_SITE_CACHEDIR=" + dir}
+	if got := try("list"); !strings.Contains(got, "[site] new") || !strings.HasSuffix(got, ": 0 B in 0 entries\n") {
+		t.Errorf("%q", got)
+	}
+	if got := try("clean"); !strings.Contains(got, "entries removed: 0, ") {
+		t.Errorf("%q", got)
+	}
+	if p.Environ = []string{"SEALIFT_CACHEDIR=" + dir}; try("list") != site {
+		t.Errorf("the cache below has %q, had %q", try("list"), site)
 	}
 	if got := try("clean", "-f") + try("size"); !strings.HasSuffix(got, "0\n") {
 		t.Errorf("%q", got)

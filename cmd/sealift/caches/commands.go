@@ -1,8 +1,10 @@
 package caches
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,12 +18,19 @@ import (
 // Command returns cache.
 func Command(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
-		Use: "cache", Short: "Look at what is kept for later builds, and remove it",
-		Long: `Look at what is kept for later builds, and remove it. It is in
+		Use: "cache", Short: "Look at what is kept for later, and remove it",
+		Long: `Look at what is kept for later builds and pulls, and remove it. It is in
 SEALIFT_CACHEDIR or, without that, in the directory sealift of
-APPTAINER_CACHEDIR, of XDG_CACHE_HOME or of ~/.cache. It may fill a fourth of
-the space that is free there; what was not used for the longest time goes first.
-Everything in it can be made again.`,
+APPTAINER_CACHEDIR, of XDG_CACHE_HOME or of ~/.cache. It may have as many bytes
+as SEALIFT_CACHE_MAX_SIZE says: a size such as 20G, a share of the space that is
+free there, such as 10%, or 0 for no limit; without it, 25%. What was not used
+for the longest time goes first, and also when the disk or a quota is full.
+Everything in it can be made again.
+
+What the cache lacks is taken from those of SEALIFT_SITE_CACHEDIR, separated by
+colons, or else from ` + siteDir + ` if that is there. They are only read,
+and have to belong to root or to you. To fill one, run sealift as root with
+SEALIFT_CACHEDIR set to it, then chmod -R a+rX.`,
 		Args: ui.KnownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -29,18 +38,33 @@ Everything in it can be made again.`,
 	return c
 }
 
+func typeFlag(c *cobra.Command, types *[]string, what string) {
+	c.Flags().StringSliceVarP(types, "type", "T", nil, what+" only `TYPES`, separated by commas: "+strings.Join(known(), ", "))
+}
+
 func listCommand(p *ui.Process) *cobra.Command {
-	var verbose bool
+	var verbose, all bool
+	var types []string
 	c := &cobra.Command{
 		Use: "list [flags]", Short: "List what is in the cache, the last used first", Args: ui.AtMost(0),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if all {
+				types = nil
+			}
+			want, err := ofTypes(types)
+			if err != nil {
+				return err
+			}
 			return with(p, func(c *cache.Cache) error {
 				list, err := c.List()
-				return errors.Join(p.Print(table(list, verbose)), err)
+				list = slices.DeleteFunc(list, func(i cache.Info) bool { return !want(i) })
+				return errors.Join(p.Print(table(list, verbose)+totals(list)), err)
 			})
 		},
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the whole keys")
+	c.Flags().BoolVarP(&all, "all", "a", false, "list all types, whatever --type says")
+	typeFlag(c, &types, "list")
 	return c
 }
 
@@ -50,63 +74,74 @@ func table(list []cache.Info, verbose bool) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tKEY\tSIZE\tUSED\tWHAT")
 	for _, i := range byUse(list) {
-		key := i.Key
+		key, site := i.Key, ""
 		if !verbose {
 			key = key[:12]
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", i.Kind, key, ui.Bytes(i.Size), i.Used.Format(time.DateTime), ui.Clean(i.Description))
+		if i.Below {
+			site = "[site] "
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n",
+			i.Kind, key, ui.Bytes(i.Size), i.Used.Format(time.DateTime), site, ui.Clean(i.Description))
 	}
 	_ = w.Flush() // to memory
 	return b.String()
 }
 
+// totals tells how much the user's own entries take.
+func totals(list []cache.Info) string {
+	n, size := sum(list)
+	return fmt.Sprintf("Total space used: %s in %d entries\n", ui.Bytes(size), n)
+}
+
+// sum counts the user's own entries and their bytes.
+func sum(list []cache.Info) (n int, size int64) {
+	for _, i := range list {
+		if !i.Below {
+			n++
+			size += i.Size
+		}
+	}
+	return n, size
+}
+
 func sizeCommand(p *ui.Process) *cobra.Command {
-	return &cobra.Command{
-		Use: "size", Short: "Print how many bytes the cache has", Args: ui.AtMost(0),
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "size [flags]", Short: "Print how many bytes the cache has", Args: ui.AtMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			return with(p, func(c *cache.Cache) error {
 				n, err := c.Size()
 				if err != nil {
 					return err
 				}
+				if asJSON {
+					return printSize(p, n)
+				}
 				return p.Print(fmt.Sprintf("%d\n", n))
 			})
 		},
 	}
-}
-
-func cleanCommand(p *ui.Process) *cobra.Command {
-	var days int
-	var dryRun, force bool
-	c := &cobra.Command{
-		Use: "clean [flags]", Short: "Empty the cache", Args: ui.AtMost(0),
-		Long: `Empty the cache, or remove what was not used for some days. Builds that run
-go on: what they have open stays there for them.`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if days < 0 {
-				return ui.UsageError(c, fmt.Errorf("--days %d is not a number of days", days))
-			}
-			before := time.Now().AddDate(0, 0, -days)
-			if days == 0 {
-				before = before.AddDate(1, 0, 0) // whatever the clocks say
-			}
-			return with(p, func(c *cache.Cache) error { return clean(p, c, before, dryRun) })
-		},
-	}
-	c.Flags().IntVarP(&days, "days", "D", 0, "remove only what was not used for `N` days")
-	c.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "list what would go, and remove nothing")
-	c.Flags().BoolVarP(&force, "force", "f", false, "do not ask (nothing is asked)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the directory, the bytes, their limit (0 for none) and the caches below as JSON")
 	return c
 }
 
-func clean(p *ui.Process, c *cache.Cache, before time.Time, dryRun bool) error {
-	if dryRun {
-		list, err := c.List()
-		return errors.Join(p.Print(table(usedBefore(list, before), false)), err)
+func printSize(p *ui.Process, n int64) error {
+	dir, err := Dir(p)
+	if err != nil {
+		return err
 	}
-	freed, err := c.Clean(before)
-	p.Info("entries removed: %d, %s", freed.Entries, ui.Bytes(freed.Bytes))
-	return err
+	o, err := options(p, dir)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(struct {
+		Directory string   `json:"directory"`
+		Bytes     int64    `json:"bytes"`
+		Limit     int64    `json:"limit"`
+		Below     []string `json:"below,omitempty"`
+	}{dir, n, o.MaxBytes, o.Below}, "", "  ")
+	return errors.Join(err, p.Print(string(b)+"\n"))
 }
 
 // with calls f with the cache.
@@ -115,7 +150,11 @@ func with(p *ui.Process, f func(*cache.Cache) error) error {
 	if err != nil {
 		return err
 	}
-	c, err := cache.Open(dir, cache.Options{Warn: func(err error) { p.Warn("%v", err) }})
+	o, err := options(p, dir)
+	if err != nil {
+		return err
+	}
+	c, err := cache.Open(dir, o)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,12 @@ package caches
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -41,11 +46,11 @@ func Open(p *ui.Process) (*cache.Cache, error) {
 		p.Warn("nothing is kept for other builds: %v", err)
 		return nil, nil
 	}
-	c, err := cache.Open(dir, cache.Options{
-		MaxBytes: limit(dir),
-		Waiting:  func(cache.ID) { p.Info("waiting for another process that makes the same") },
-		Warn:     func(err error) { p.Warn("%v", err) },
-	})
+	o, err := options(p, dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := cache.Open(dir, o)
 	if errors.Is(err, cache.ErrUnavailable) {
 		p.Warn("nothing is kept for other builds: %v", err)
 		return nil, nil
@@ -53,20 +58,80 @@ func Open(p *ui.Process) (*cache.Cache, error) {
 	return c, err
 }
 
-// share is how much of the free space the cache may fill: one in share bytes.
-const share = 4
+// options returns those of the cache in dir.
+func options(p *ui.Process, dir string) (cache.Options, error) {
+	most, err := limit(p.Variable(limitVariable), free(dir))
+	return cache.Options{
+		MaxBytes: most,
+		Below:    below(p, dir),
+		Waiting:  func(cache.ID) { p.Info("waiting for another process that makes the same") },
+		Warn:     func(err error) { p.Warn("%v", err) },
+	}, err
+}
 
-// limit returns how many bytes the cache in dir may have: a share of what is
-// free on the file system of the nearest directory that exists. So it shrinks
-// as others need the space. 0, no limit, is for what cannot be told.
-func limit(dir string) int64 {
+// siteDir is where a site may have a cache for all its users.
+const siteDir = "/var/cache/sealift"
+
+// below returns the caches below the one in dir: those of SEALIFT_SITE_CACHEDIR,
+// separated by colons, or the site's if it has one. None is below itself.
+func below(p *ui.Process, dir string) (list []string) {
+	for _, site := range filepath.SplitList(p.Variable("SEALIFT_SITE_CACHEDIR")) {
+		if site != "" && filepath.Clean(site) != dir {
+			list = append(list, site)
+		}
+	}
+	if st, err := os.Stat(siteDir); p.Variable("SEALIFT_SITE_CACHEDIR") == "" && err == nil && st.IsDir() && siteDir != dir {
+		list = append(list, siteDir)
+	}
+	return list
+}
+
+const (
+	limitVariable = "SEALIFT_CACHE_MAX_SIZE"
+	usualLimit    = "25%"
+)
+
+// limit returns how many bytes the cache may have, 0 for no limit: a size such
+// as "10G", or a share of what is free, which shrinks as others need the space,
+// and is no limit if nobody can tell.
+func limit(text string, free int64) (int64, error) {
+	if text == "" {
+		text = usualLimit
+	}
+	number, isShare := strings.CutSuffix(text, "%")
+	if !isShare {
+		var n ui.Size
+		err := n.Set(text)
+		return int64(n), limitError(text, err)
+	}
+	share, err := strconv.ParseFloat(number, 64)
+	if err == nil && !(share > 0 && share <= 100) {
+		err = errors.New("not a share from 0 to 100 percent")
+	}
+	if err != nil || free < 0 {
+		return 0, limitError(text, err)
+	}
+	return max(1, int64(share/100*float64(free))), nil
+}
+
+func limitError(text string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("%s=%s: %w", limitVariable, text, err),
+		"give it a size such as 20G, a share of the free space such as 10%%, or 0 for no limit")
+}
+
+// free returns how many bytes are free on the file system of the nearest
+// directory that exists, -1 if that cannot be told.
+func free(dir string) int64 {
 	for ; ; dir = filepath.Dir(dir) {
 		var st unix.Statfs_t
 		if err := unix.Statfs(dir, &st); err == nil {
-			return max(1, int64(st.Bavail)/share*st.Frsize)
+			return int64(min(st.Bavail, uint64(math.MaxInt64/max(1, st.Frsize)))) * st.Frsize
 		}
 		if dir == "/" || dir == "." {
-			return 0
+			return -1
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func TestOras(t *testing.T) {
 
 	// With a cache it is fetched once, and again when the cache is damaged.
 	dir := t.TempDir()
-	store, err := cache.Open(dir, cache.Options{})
+	store, err := cache.Open(dir, cache.Options{Warn: func(err error) { p.told = append(p.told, err.Error()) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +154,7 @@ func TestOras(t *testing.T) {
 			}
 		}
 		kept, err := filepath.Glob(dir + "/blob/*")
+		kept = slices.DeleteFunc(kept, func(name string) bool { return filepath.Ext(name) != "" })
 		if err != nil || len(kept) != 1 {
 			t.Fatalf("%q, %v", kept, err)
 		}
@@ -165,7 +167,7 @@ func TestOras(t *testing.T) {
 		}
 		f.Close()
 	}
-	if len(p.told) != 1 || !strings.Contains(p.told[0], "is fetched again: the cache holds sha256:") {
+	if len(p.told) != 1 || !strings.Contains(p.told[0], "damaged") {
 		t.Errorf("told %q", p.told)
 	}
 

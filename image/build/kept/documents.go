@@ -46,12 +46,12 @@ func (d Documents) Document(digest string, valid func([]byte) bool, fetch func()
 	id, name := ID(documentKind, digest), "document "+digest
 	for {
 		var raw []byte
-		e, made, err := put(d.Context, d.Cache, id, name, func(f *os.File) (err error) {
+		e, made, err := put(d.Context, d.Cache, id, cache.Content{Description: name, Write: func(f *os.File) (err error) {
 			if raw, err = fetch(); err == nil {
 				_, err = f.Write(raw)
 			}
 			return err
-		})
+		}})
 		var unkept *NotKeptError
 		if errors.As(err, &unkept) {
 			d.Warn("%v", err)

@@ -1,16 +1,16 @@
-package cache
+package claim
 
 import (
+	"errors"
+	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // lock is the right to make one entry. The kernel takes it back when its
 // holder dies, however that happens, and it does not pass to programs that the
-// holder starts. It saves work; nothing else depends on it. A nil lock is that
-// of a directory that has none.
+// holder starts. It saves work; nothing else depends on it. A nil lock is none.
 type lock struct {
 	dir  *os.File
 	fd   int
@@ -19,38 +19,34 @@ type lock struct {
 
 const lockSuffix = ".lock"
 
-// lockedKey returns the key that a lock file is for.
-func lockedKey(name string) (key string, ok bool) {
-	key, ok = strings.CutSuffix(name, lockSuffix)
-	return key, ok && isKey(key)
-}
+// errNoLocks is that of a file system without flock(2): NFS without lockd,
+// Lustre without the mount option.
+var errNoLocks = errors.New("the file system has no locks")
 
-// tryLock takes the lock of a key unless someone has it. Where it cannot be
-// had at all, as without flock(2) (NFS without lockd, Lustre without the mount
-// option) or without permission to write, it is nil and not busy.
-func tryLock(dir *os.File, key string) (l *lock, busy bool) {
+// tryLock takes the lock of a key unless someone has it.
+func tryLock(dir *os.File, key string) (l *lock, busy bool, err error) {
 	name := key + lockSuffix
-	fd, err := openat(dir, name, unix.O_RDWR|unix.O_CREAT, 0o600)
+	fd, err := Openat(dir, name, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
-		return nil, false
+		return nil, false, err
 	}
 	return (&lock{dir, fd, name}).take()
 }
 
 // take locks the open lock file, or closes it.
-func (l *lock) take() (taken *lock, busy bool) {
+func (l *lock) take() (taken *lock, busy bool, err error) {
 	switch err := flock(l.fd); {
 	case err == unix.EWOULDBLOCK:
 		l.close()
-		return nil, true
+		return nil, true, nil
 	case err != nil:
 		l.release()
-		return nil, false
+		return nil, false, fmt.Errorf("%w: %w", errNoLocks, err)
 	case !l.named():
 		l.close() // its last holder has removed it; there may be another by now
-		return nil, true
+		return nil, true, nil
 	}
-	return l, false
+	return l, false, nil
 }
 
 // flock takes the lock of an open file, unless that would wait.

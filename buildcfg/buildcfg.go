@@ -1,6 +1,6 @@
 // Package buildcfg holds what is fixed when Sealift is built: its version and
-// the path of its starter. The Makefile sets the variables with -ldflags -X;
-// nothing writes them afterwards. It imports nothing.
+// the paths of its starter and of the site's configuration. The linker sets the
+// variables (-ldflags -X); nothing writes them afterwards. It imports nothing.
 package buildcfg
 
 // Set by the linker.
@@ -10,6 +10,8 @@ var (
 	// LibexecDir is the absolute directory that holds sealift-starter in an
 	// installed tree; empty in a tree that was built but not installed.
 	LibexecDir = ""
+	// SysconfDir is the absolute directory of the site's configuration.
+	SysconfDir = "/etc/sealift"
 )
 
 // StarterName is the file name of the starter, searched beside the CLI and in

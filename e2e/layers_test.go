@@ -53,7 +53,9 @@ var layers = map[string][]string{
 	"image/sif":          {},
 	"image/sandbox":      {"image/tree", "starter/owner"},
 	"image/output":       {},
-	"image/oci/registry": {},
+	"image/oci/mirrors":  {},
+	"image/oci/registry": {"image/oci/mirrors"},
+	"image/oci/logins":   {"image/oci/registry", "image/output"},
 	"image/oci": {
 		"image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/oci/registry", "image/tree",
 	},
@@ -130,9 +132,10 @@ var layers = map[string][]string{
 		"cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
-	"cmd/sealift/remotes": {"buildcfg", "cmd/sealift/ui", "image/oci/registry"},
-	"cmd/sealift/caches":  {"cmd/sealift/ui", "image/cache"},
-	"cmd/sealift/targets": {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
+	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
+	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
+	"cmd/sealift/caches":     {"cmd/sealift/ui", "image/cache"},
+	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
 		"buildcfg", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
 		"image/build", "image/pull",
@@ -143,7 +146,8 @@ var layers = map[string][]string{
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls",
+		"cmd/sealift/registries", "cmd/sealift/ui",
 	},
 	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
@@ -155,20 +159,21 @@ var layers = map[string][]string{
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls",
-	"cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
+	"cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
 	"github.com/DataDog/zstd":                {"image/squashfs/codec"},
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
-	"github.com/docker/cli":                  {"image/oci/registry"},
+	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
 	"github.com/moby/docker-image-spec":      {"image/dockerfile/steps"},
 	"github.com/moby/patternmatcher":         {"image/dockerfile/ignore"},
 	"github.com/opencontainers/image-spec":   {"image/dockerfile", "image/dockerfile/steps", "image/oci"},
+	"github.com/pelletier/go-toml":           {"image/oci/mirrors"},
 	"github.com/pierrec/lz4":                 {"image/squashfs/codec"},
 	"github.com/spf13/cobra":                 commands,
 	"github.com/spf13/pflag":                 commands,

@@ -1,5 +1,6 @@
 // Package remotes is how commands reach registries: with the credentials, the
-// proxies and the exceptions that the environment and the user's files name.
+// proxies, the mirrors and the exceptions that the environment and the site's
+// and the user's files name.
 //
 // Input: the process's environment and flags. Output: a client for packages
 // that read images.
@@ -7,41 +8,58 @@ package remotes
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/oci/logins"
 	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Flags are those of every command that reaches registries.
 type Flags struct {
 	authFile, user, password, daemon string
-	plainHTTP                        bool
+	plainHTTP                        hosts
 }
 
 // Add adds the flags.
 func (f *Flags) Add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.authFile, "authfile", "", "read logins of registries from `FILE`, written by docker login")
-	ui.Bind(flags, "authfile", "AUTHFILE")
+	f.AddRegistry(flags)
 	flags.StringVar(&f.user, "docker-username", "", "user name for the registry")
 	ui.Bind(flags, "docker-username", "DOCKER_USERNAME")
 	flags.StringVar(&f.password, "docker-password", "", "password for the registry; the variable is safer")
 	ui.Bind(flags, "docker-password", "DOCKER_PASSWORD")
 	flags.StringVar(&f.daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
 	ui.Bind(flags, "docker-host", "DOCKER_HOST")
-	flags.BoolVar(&f.plainHTTP, "no-https", false, "speak to registries without TLS")
-	ui.Bind(flags, "no-https", "NOHTTPS")
+}
+
+// AddRegistry adds those flags that are about registries, not images.
+func (f *Flags) AddRegistry(flags *pflag.FlagSet) {
+	f.AddAuthFile(flags)
+	flags.Var(&f.plainHTTP, "no-https", "speak to registries without TLS, or to those of `HOSTS` only: --no-https=HOST[:PORT],…")
+	flags.Lookup("no-https").NoOptDefVal = "true"
+	ui.Bind(flags, "no-https", "NOHTTPS", "NO_HTTPS")
+}
+
+// AddAuthFile adds the flag that names the file of logins.
+func (f *Flags) AddAuthFile(flags *pflag.FlagSet) {
+	flags.StringVar(&f.authFile, "authfile", "", "keep logins of registries in `FILE`, as docker login does")
+	ui.Bind(flags, "authfile", "AUTHFILE", "AUTH_FILE")
 }
 
 // Client returns a client of registries. It reads nothing before it is used.
 func (f *Flags) Client(p *ui.Process) *registry.Client {
+	rules := rules(p)
 	return registry.New(registry.Options{
-		Credentials: registry.Logins(registry.Credentials{Username: f.user, Password: f.password}, f.files(p)),
-		PlainHTTP:   func(string) bool { return f.plainHTTP },
-		Transport:   registry.NewTransport(http.ProxyFromEnvironment, nil),
+		Credentials: logins.Find(f.Files(p)),
+		Own:         registry.Credentials{Username: f.user, Password: f.password},
+		Mirrors:     rules,
+		PlainHTTP:   f.plainHTTP.has,
+		Transport:   registry.NewTransport(http.ProxyFromEnvironment, trust(p, rules)),
+		Unverified:  registry.NewTransport(http.ProxyFromEnvironment, registry.AnyCertificate()),
 		UserAgent:   "sealift/" + buildcfg.Version,
 		Warn:        func(line string) { p.Warn("%s", line) },
 	})
@@ -55,23 +73,61 @@ func (f *Flags) Daemon(p *ui.Process) string {
 	return f.daemon
 }
 
-// files are where logins are: what the flag names, or else those of Apptainer,
-// Docker (docs.docker.com/reference/cli/docker/login) and Podman
-// (containers-auth.json(5)).
-func (f *Flags) files(p *ui.Process) []string {
-	if f.authFile != "" {
-		return []string{f.authFile}
-	}
-	var files []string
-	for _, place := range []struct{ variable, name string }{
+// place is a file in a directory that a variable names, with what is between.
+type place struct{ variable, name string }
+
+// Where logins are: those of Apptainer and of Docker
+// (docs.docker.com/reference/cli/docker/login) are also written, by whichever
+// there is, as Apptainer does it; those of Podman (containers-auth.json(5)) are
+// read only.
+var (
+	written = []place{
 		{"REGISTRY_AUTH_FILE", ""},
 		{"APPTAINER_CONFIGDIR", "docker-config.json"}, {"HOME", ".apptainer/docker-config.json"},
 		{"DOCKER_CONFIG", "config.json"}, {"HOME", ".docker/config.json"},
-		{"XDG_RUNTIME_DIR", "containers/auth.json"}, {"HOME", ".config/containers/auth.json"},
-	} {
+	}
+	readOnly = []place{{"XDG_RUNTIME_DIR", "containers/auth.json"}, {"HOME", ".config/containers/auth.json"}}
+)
+
+// paths returns those places whose variables are set.
+func paths(p *ui.Process, places []place) (files []string) {
+	for _, place := range places {
 		if dir := p.Variable(place.variable); dir != "" {
 			files = append(files, filepath.Join(dir, place.name))
 		}
 	}
 	return files
+}
+
+// Files are where logins are read, the first one first: what the flag names, or
+// else all places.
+func (f *Flags) Files(p *ui.Process) []string {
+	if f.authFile != "" {
+		return []string{f.authFile}
+	}
+	return append(paths(p, written), paths(p, readOnly)...)
+}
+
+// File is where a login is written: the first file that is read of those that
+// exist, or Docker's, which Apptainer reads as long as it has none of its own.
+// It is empty where no variable names a place.
+func (f *Flags) File(p *ui.Process) string {
+	if f.authFile != "" {
+		return f.authFile
+	}
+	if named := p.Variable("REGISTRY_AUTH_FILE"); named != "" {
+		return named
+	}
+	files := paths(p, written)
+	for _, path := range files {
+		if _, err := os.Lstat(path); err == nil {
+			return path
+		}
+	}
+	for _, place := range written[len(written)-2:] {
+		if dir := p.Variable(place.variable); dir != "" {
+			return filepath.Join(dir, place.name)
+		}
+	}
+	return ""
 }

@@ -39,6 +39,7 @@ type blob struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	repo   *Repository
+	at     int // the endpoint that is read, by its place among the repository's
 	digest string
 	size   int64
 	off    int64 // bytes read
@@ -49,23 +50,26 @@ type blob struct {
 	err             error
 }
 
-// connect asks for the rest of the blob.
-func (b *blob) connect() error {
-	q, err := http.NewRequestWithContext(b.ctx, http.MethodGet, b.repo.url("blobs", b.digest), nil)
+// connect asks for the rest of the blob, mirrors first.
+func (b *blob) connect() error { return b.repo.try(b.ctx, &b.at, b.request) }
+
+// request asks an endpoint for the rest of the blob.
+func (b *blob) request(e *endpoint) error {
+	q, err := http.NewRequestWithContext(b.ctx, http.MethodGet, e.url("blobs", b.digest), nil)
 	if err != nil {
 		return err
 	}
 	if b.off > 0 {
 		q.Header.Set("Range", fmt.Sprintf("bytes=%d-", b.off))
 	}
-	resp, err := b.repo.client.Do(q)
+	resp, err := e.client.Do(q)
 	if err == nil {
 		err = transport.CheckError(limited(resp), http.StatusOK, http.StatusPartialContent)
 	}
 	if err != nil {
 		return fmt.Errorf("blob %s: %w", b.digest, explain(err))
 	}
-	b.body = &watched{r: resp.Body, stall: b.repo.o.Stall, close: resp.Body.Close}
+	b.body = &watched{r: resp.Body, stall: e.c.o.Stall, close: resp.Body.Close}
 	if err := b.position(resp); err != nil {
 		return errors.Join(err, resp.Body.Close())
 	}
@@ -142,12 +146,17 @@ func (b *blob) end(err error) bool {
 	}
 	for b.err == nil {
 		_ = b.body.Close() // it is broken
-		if b.tries++; b.tries > maxTries {
+		e := b.repo.endpoints[b.at]
+		if b.tries++; b.tries > mirrorTries && b.at < len(b.repo.endpoints)-1 {
+			e.skip(err)
+			b.tries = 1
+		}
+		if b.tries > maxTries {
 			b.err = fmt.Errorf("blob %s: after %d of %d bytes: %w", b.digest, b.off, b.size, err)
 			break
 		}
-		b.repo.o.warn("%s: after %d of %d bytes: %v; going on there", b.repo.ref.Host, b.off, b.size, err)
-		if b.err = b.repo.o.Sleep(b.ctx, pauseAfter(b.tries, nil)); b.err != nil {
+		e.c.o.warn("%s: after %d of %d bytes: %v; going on there", e.Host, b.off, b.size, err)
+		if b.err = e.c.o.Sleep(b.ctx, pauseAfter(b.tries, nil)); b.err != nil {
 			break
 		}
 		if err = b.connect(); err == nil {

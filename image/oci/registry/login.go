@@ -2,79 +2,79 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"sync"
+	"net/http"
+	"sync/atomic"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// Logins returns a lookup of credentials in files that docker login and its
-// like write, the first one that knows a host; it runs the credential helpers
-// that a file names. The files are read when credentials are first asked for. A
-// file that is missing is none. Fixed, unless zero, stands for all hosts.
-func Logins(fixed Credentials, files []string) func(context.Context, string) (Credentials, error) {
-	known := sync.OnceValues(func() ([]*configfile.ConfigFile, error) { return readAll(files) })
-	return func(_ context.Context, host string) (Credentials, error) {
-		if fixed != (Credentials{}) {
-			return fixed, nil
-		}
-		list, err := known()
-		if err != nil {
-			return Credentials{}, err
-		}
-		for _, c := range list {
-			found, err := lookup(c, host)
-			if err != nil || found != (Credentials{}) {
-				return found, err
-			}
-		}
-		return Credentials{}, nil
-	}
-}
-
-func readAll(files []string) (list []*configfile.ConfigFile, err error) {
-	for _, path := range files {
-		c, err := readLogins(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("logins in %s: %w", path, err)
-		}
-		list = append(list, c)
-	}
-	return list, nil
-}
-
-func readLogins(path string) (*configfile.ConfigFile, error) {
-	f, err := os.Open(path)
+// Login shows the credentials to a registry at host[:port], which accepts them
+// or not: by the distribution specification's "GET /v2/", after buying a token
+// where it wants one. Asked is whether it asked for any: a registry without
+// logins accepts everything.
+func (c *Client) Login(ctx context.Context, host string, x Credentials) (asked bool, err error) {
+	rules, err := c.rules()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	c, err := config.LoadFromReader(f)
-	return c, errors.Join(err, f.Close())
+	e, err := rules.Direct(host, "")
+	if err != nil {
+		return false, err
+	}
+	plain := e.Insecure || c.o.PlainHTTP != nil && c.o.PlainHTTP(e.Host)
+	var options []name.Option
+	if plain {
+		options = append(options, name.Insecure)
+	}
+	reg, err := name.NewRegistry(host, options...)
+	if err != nil {
+		return false, hint.Wrap(fmt.Errorf("%q is no registry: %w", host, err), "write HOST[:PORT]")
+	}
+	e.Host = reg.RegistryStr() // Docker Hub's other name
+	watch := &challenged{inner: c.transport(e, plain)}
+	rt, err := transport.NewWithContext(ctx, reg, x.authenticator(), watch, nil)
+	if err != nil {
+		return watch.seen.Load(), refused(host, err)
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, reg.Scheme()+"://"+e.Host+"/v2/", nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := (&http.Client{Transport: rt, CheckRedirect: checkRedirect}).Do(q)
+	if err == nil {
+		defer resp.Body.Close()
+		err = transport.CheckError(limited(resp), http.StatusOK)
+	}
+	return watch.seen.Load(), refused(host, err)
 }
 
-// lookup finds a host in a file. Docker Hub has another name there.
-func lookup(c *configfile.ConfigFile, host string) (Credentials, error) {
-	keys := []string{host}
-	if host == name.DefaultRegistry {
-		keys = []string{"https://index.docker.io/v1/", host, "docker.io"}
+// challenged notes whether credentials were asked for.
+type challenged struct {
+	inner http.RoundTripper
+	seen  atomic.Bool
+}
+
+// RoundTrip is http.RoundTripper's.
+func (c *challenged) RoundTrip(q *http.Request) (*http.Response, error) {
+	resp, err := c.inner.RoundTrip(q)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		c.seen.Store(true)
 	}
-	for _, key := range keys {
-		a, err := c.GetAuthConfig(key)
-		if err != nil {
-			return Credentials{}, fmt.Errorf("%s: %w", c.GetFilename(), err)
-		}
-		found := Credentials{a.Username, a.Password, a.IdentityToken, a.RegistryToken}
-		if found != (Credentials{}) {
-			return found, nil
-		}
+	return resp, err
+}
+
+// refused says that a login failed.
+func refused(host string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return Credentials{}, nil
+	err = fmt.Errorf("log in to %s: %w", host, explain(err))
+	if isStatus(err, http.StatusUnauthorized, http.StatusForbidden) {
+		return hint.Wrap(err, "check the user name and the password; many registries want a token in the place of the password")
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -42,31 +44,45 @@ func (r *Repository) Resolve(ctx context.Context) (string, error) {
 	if r.ref.Digest != "" {
 		return r.ref.Digest, nil
 	}
-	resp, err := r.do(ctx, http.MethodHead, r.url("manifests", r.ref.identifier()), accepted)
-	if err != nil {
-		return "", err
+	digest := ""
+	err := r.try(ctx, new(int), func(e *endpoint) error {
+		resp, err := e.do(ctx, http.MethodHead, e.url("manifests", r.ref.identifier()), accepted)
+		if err != nil {
+			return err
+		}
+		discard(resp.Body)
+		digest = resp.Header.Get("Docker-Content-Digest")
+		return nil
+	})
+	if _, bad := newHash(digest); bad != nil {
+		digest = "" // Manifest tells
 	}
-	discard(resp.Body)
-	digest := resp.Header.Get("Docker-Content-Digest")
-	if _, err := newHash(digest); err != nil {
-		return "", nil // Manifest tells
-	}
-	return digest, nil
+	return digest, err
 }
 
 // Manifest returns the manifest or index of the given digest or, without one,
 // of the reference.
-func (r *Repository) Manifest(ctx context.Context, digest string) (*Manifest, error) {
+func (r *Repository) Manifest(ctx context.Context, digest string) (m *Manifest, err error) {
 	identifier := digest
 	if digest == "" {
 		identifier, digest = r.ref.identifier(), r.ref.Digest
 	}
-	resp, err := r.do(ctx, http.MethodGet, r.url("manifests", identifier), accepted)
+	err = r.try(ctx, new(int), func(e *endpoint) (err error) {
+		m, err = e.manifest(ctx, identifier, digest)
+		return err
+	})
+	return m, err
+}
+
+// manifest returns what an endpoint has by an identifier, of the given digest
+// unless that is empty.
+func (e *endpoint) manifest(ctx context.Context, identifier, digest string) (*Manifest, error) {
+	resp, err := e.do(ctx, http.MethodGet, e.url("manifests", identifier), accepted)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(&watched{r: resp.Body, stall: r.o.Stall, close: resp.Body.Close}, maxManifest+1))
+	raw, err := io.ReadAll(io.LimitReader(&watched{r: resp.Body, stall: e.c.o.Stall, close: resp.Body.Close}, maxManifest+1))
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
@@ -113,13 +129,13 @@ func newHash(digest string) (hash.Hash, error) {
 }
 
 // do sends a request and returns an answer of a good status.
-func (r *Repository) do(ctx context.Context, method, url, accept string) (*http.Response, error) {
+func (e *endpoint) do(ctx context.Context, method, url, accept string) (*http.Response, error) {
 	q, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return nil, err
 	}
 	q.Header.Set("Accept", accept)
-	resp, err := r.client.Do(q)
+	resp, err := e.client.Do(q)
 	if err == nil {
 		err = transport.CheckError(limited(resp), http.StatusOK)
 	}
@@ -152,19 +168,41 @@ func unreachable(err error) error {
 	return hint.Wrap(err, "check the name of the registry, and the network and proxies of this machine (HTTPS_PROXY)")
 }
 
+// answered is the error of an answer with a status.
+type answered struct {
+	error
+	status int
+}
+
+// Unwrap is for errors.As.
+func (a answered) Unwrap() error { return a.error }
+
+// isStatus says whether an error is of an answer with one of some statuses.
+func isStatus(err error, statuses ...int) bool {
+	var a answered
+	return errors.As(err, &a) && slices.Contains(statuses, a.status)
+}
+
 // explain gives an answer of the registry its remedy.
 func explain(err error) error {
+	var untrusted *tls.CertificateVerificationError
 	var e *transport.Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &untrusted): // whatever came of a try without TLS
+		return hint.Wrap(fmt.Errorf("the registry's certificate is not trusted: %w", untrusted.Err),
+			"have it trusted by ca = \"/FILE\" in registries.conf, a file in /etc/containers/certs.d/HOST, or SSL_CERT_FILE")
+	case err != nil && strings.Contains(err.Error(), "Proxy Authentication Required"):
+		return hint.Wrap(err, "name the proxy with its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT")
+	case !errors.As(err, &e):
 		return unreachable(err)
 	}
-	text := fmt.Errorf("the registry answers %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	var text error = answered{fmt.Errorf("the registry answers %d %s", e.StatusCode, http.StatusText(e.StatusCode)), e.StatusCode}
 	for _, d := range e.Errors {
 		text = fmt.Errorf("%w: %.200s %.500s", text, d.Code, d.Message)
 	}
 	switch e.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return hint.Wrap(text, "check the name, and log in: the credentials are those of docker login, or of SEALIFT_DOCKER_USERNAME and SEALIFT_DOCKER_PASSWORD")
+		return hint.Wrap(text, "check the name, and log in with 'sealift registry login' or as SEALIFT_DOCKER_USERNAME and SEALIFT_DOCKER_PASSWORD say")
 	case http.StatusNotFound:
 		return hint.Wrap(text, "check the name and the tag")
 	case http.StatusTooManyRequests:

@@ -57,6 +57,37 @@ func badReference(s string, err error) error {
 		"write [HOST[:PORT]/]PATH[:TAG] or [HOST[:PORT]/]PATH@sha256:DIGEST")
 }
 
+// ParseRegistry reads HOST[:PORT][/PATH], a registry or a part of one, and
+// returns it as logins are kept for it: Docker Hub is docker.io, and a host in
+// lower case.
+func ParseRegistry(s string) (string, error) {
+	host, path, part := strings.Cut(strings.TrimSuffix(s, "/"), "/")
+	bad := func(s string, err error) (string, error) {
+		return "", hint.Wrap(fmt.Errorf("%q does not name a registry: %w", s, err), "write HOST[:PORT] or HOST[:PORT]/PATH")
+	}
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		return bad(host[i+1:], errors.New("a user goes with --username"))
+	}
+	reg, err := name.NewRegistry(strings.ToLower(host), name.StrictValidation)
+	if err == nil && strings.HasSuffix(host, ":") {
+		err = errors.New("there is nothing after the colon")
+	}
+	if err != nil {
+		return bad(s, err)
+	}
+	host = reg.RegistryStr()
+	if host == name.DefaultRegistry {
+		host = "docker.io"
+	}
+	if !part {
+		return host, nil
+	}
+	if _, err := name.NewRepository("any.example/"+path, name.StrictValidation); err != nil {
+		return bad(s, err)
+	}
+	return host + "/" + path, nil
+}
+
 // String returns what ParseReference reads, with everything spelled out.
 func (r Reference) String() string {
 	s := r.Host + "/" + r.Repository

@@ -5,7 +5,8 @@
 // blobs as streams that go on where they were when a connection breaks.
 // Everything that a registry sends is untrusted: documents are bounded in size,
 // waits and retries in number, credentials reach only the host that they are
-// for. Who reads a blob verifies its digest; manifests are verified here.
+// for. Where the rules of registries.conf name mirrors, these are asked first, and
+// no other registry ever is. Who reads a blob verifies its digest; manifests are verified here.
 //
 // The package knows nothing of what images hold, and writes no file. It is
 // the only one that may import go-containerregistry, which parses names and does
@@ -14,14 +15,12 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/sealift/sealift/image/oci/mirrors"
 )
 
 // Credentials are a user's at one host. All are empty for an anonymous one.
@@ -34,13 +33,23 @@ type Credentials struct {
 
 // Options are what a Client works with. Zero values stand for the defaults.
 type Options struct {
-	// Credentials returns those for a registry's host[:port]; nil is anonymous.
-	Credentials func(ctx context.Context, host string) (Credentials, error)
+	// Credentials returns those for a repository, HOST[:PORT]/PATH, or for a host;
+	// nil is anonymous.
+	Credentials func(ctx context.Context, where string) (Credentials, error)
+	// Own, unless zero, take their place for the hosts that references name; no
+	// mirror sees them.
+	Own Credentials
+	// Mirrors returns the rules of where images are asked for; nil has none. It
+	// is called when the first image is.
+	Mirrors func() (*mirrors.Rules, error)
 	// PlainHTTP says whether a host may be spoken to without TLS. Hosts of this
 	// machine may.
 	PlainHTTP func(host string) bool
 	// Transport makes the connections; nil is NewTransport(nil, nil).
 	Transport http.RoundTripper
+	// Unverified makes those to endpoints that the rules call insecure; nil is
+	// NewTransport(nil, AnyCertificate()).
+	Unverified http.RoundTripper
 	// UserAgent is the program's name and version.
 	UserAgent string
 	// Stall is how long a registry may send nothing, or next to nothing, before
@@ -59,25 +68,13 @@ type Client struct {
 	base http.RoundTripper
 }
 
-// NewTransport returns a transport that asks proxy, if not nil, for the proxy
-// of a request, and that trusts the certificates in roots, or those of the
-// system.
-func NewTransport(proxy func(*http.Request) (*url.URL, error), tls *TLS) http.RoundTripper {
-	return &http.Transport{
-		Proxy: proxy, TLSClientConfig: tls.config(), ForceAttemptHTTP2: true,
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    20 * time.Second,
-		ResponseHeaderTimeout:  time.Minute,
-		IdleConnTimeout:        time.Minute,
-		MaxResponseHeaderBytes: maxHeader,
-		MaxIdleConnsPerHost:    maxIdle,
-	}
-}
-
 // New returns a client.
 func New(o Options) *Client {
 	if o.Transport == nil {
 		o.Transport = NewTransport(nil, nil)
+	}
+	if o.Unverified == nil {
+		o.Unverified = NewTransport(nil, AnyCertificate())
 	}
 	if o.Stall == 0 {
 		o.Stall = time.Minute
@@ -85,7 +82,7 @@ func New(o Options) *Client {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	return &Client{o, transport.NewUserAgent(&retrying{inner: o.Transport, o: &o}, o.UserAgent)}
+	return &Client{o, transport.NewUserAgent(&retrying{o.Transport, &o, maxTries}, o.UserAgent)}
 }
 
 // sleep waits for d or the end of the context.
@@ -102,57 +99,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Repository is a repository that the client may read.
 type Repository struct {
-	ref    Reference
-	repo   name.Repository
-	client *http.Client
-	o      *Options
+	ref       Reference
+	endpoints []*endpoint
 }
 
-// Open prepares to read the repository that ref names: it asks the registry
-// how it wants to be spoken to, and shows it the credentials.
+// Open prepares to read the repository that ref names: it asks the first of its
+// mirrors that is there, or the registry, how it wants to be spoken to, and shows
+// it the credentials.
 func (c *Client) Open(ctx context.Context, ref Reference) (*Repository, error) {
-	repo, err := c.repository(ref)
+	list, err := c.endpoints(ref)
 	if err != nil {
 		return nil, err
 	}
-	auth, err := c.authenticator(ctx, repo.RegistryStr())
-	if err != nil {
-		return nil, fmt.Errorf("credentials for %s: %w", repo.RegistryStr(), err)
-	}
-	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, c.base, []string{repo.Scope(transport.PullScope)})
-	if err != nil {
-		return nil, explain(err)
-	}
-	return &Repository{ref, repo, &http.Client{Transport: rt, CheckRedirect: checkRedirect}, &c.o}, nil
-}
-
-func (c *Client) repository(ref Reference) (name.Repository, error) {
-	options := []name.Option{name.WeakValidation}
-	if c.o.PlainHTTP != nil && c.o.PlainHTTP(ref.Host) {
-		options = append(options, name.Insecure)
-	}
-	repo, err := name.NewRepository(ref.Host+"/"+ref.Repository, options...)
-	if err != nil {
-		return repo, badReference(ref.String(), err)
-	}
-	return repo, nil
-}
-
-func (c *Client) authenticator(ctx context.Context, host string) (authn.Authenticator, error) {
-	if c.o.Credentials == nil {
-		return authn.Anonymous, nil
-	}
-	x, err := c.o.Credentials(ctx, host)
-	if err != nil || x == (Credentials{}) {
-		return authn.Anonymous, err
-	}
-	return authn.FromConfig(authn.AuthConfig{
-		Username: x.Username, Password: x.Password, IdentityToken: x.IdentityToken, RegistryToken: x.RegistryToken,
-	}), nil
-}
-
-// url returns the address of something of the repository.
-func (r *Repository) url(kind, what string) string {
-	u := url.URL{Scheme: r.repo.Scheme(), Host: r.repo.RegistryStr(), Path: "/v2/" + r.repo.RepositoryStr() + "/" + kind + "/" + what}
-	return u.String()
+	r := &Repository{ref, list}
+	return r, r.try(ctx, new(int), func(*endpoint) error { return nil })
 }

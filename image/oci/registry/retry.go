@@ -16,10 +16,12 @@ import (
 // How often and how long a request is tried: so many times, with pauses that
 // double, or as the registry says, up to a sum.
 const (
-	maxTries   = 5
-	firstPause = time.Second
-	maxPause   = 16 * time.Second
-	maxWaiting = 2 * time.Minute
+	maxTries = 5
+	// mirrorTries is for mirrors, as there is somebody else to ask.
+	mirrorTries = 2
+	firstPause  = time.Second
+	maxPause    = 16 * time.Second
+	maxWaiting  = 2 * time.Minute
 )
 
 // retrying tries requests again that fail for a while: RFC 9110, 15.5 and 15.6,
@@ -27,6 +29,7 @@ const (
 type retrying struct {
 	inner http.RoundTripper
 	o     *Options
+	tries int
 }
 
 // RoundTrip is http.RoundTripper's. Requests with a body are not repeated.
@@ -35,7 +38,7 @@ func (r *retrying) RoundTrip(q *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		resp, err := r.inner.RoundTrip(q)
 		why := transient(q.Context(), resp, err)
-		if why == "" || try == maxTries || q.Body != nil && q.Body != http.NoBody {
+		if why == "" || try == r.tries || q.Body != nil && q.Body != http.NoBody {
 			return resp, err
 		}
 		pause := pauseAfter(try, resp)

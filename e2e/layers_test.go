@@ -54,7 +54,8 @@ var layers = map[string][]string{
 	"image/sandbox":      {"image/tree", "starter/owner"},
 	"image/output":       {},
 	"image/oci/mirrors":  {},
-	"image/oci/registry": {"image/oci/mirrors"},
+	"image/oci/registry": {"image/oci/conn", "image/oci/mirrors"},
+	"image/oci/conn":     {},
 	"image/oci/logins":   {"image/oci/registry", "image/output"},
 	"image/oci": {
 		"image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/oci/registry", "image/tree",
@@ -63,6 +64,9 @@ var layers = map[string][]string{
 	"image/oci/daemon":        {},
 	"image/oci/members":       {},
 	"image/oras":              {"image/oci/registry"},
+	"image/library":           {"image/oci/registry"},
+	"image/library/endpoint":  {"image/output"},
+	"image/web":               {"image/oci/registry"},
 	"image/definition":        {},
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
@@ -86,21 +90,24 @@ var layers = map[string][]string{
 		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
-		"image", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/oci/registry",
+		"image", "image/elsewhere", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/oci/registry",
 		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
 	},
 	"image/build/kept": {"image/build/key", "image/cache"},
+	"image/elsewhere": {
+		"image/build/kept", "image/cache", "image/library", "image/oci/registry", "image/oras", "image/web",
+	},
 	"image/pull": {
-		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci",
-		"image/oci/registry", "image/oras", "image/output", "image/squashfs/codec",
+		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
+		"image/oci", "image/oci/registry", "image/output", "image/squashfs/codec",
 	},
 	"image/build/bootstrap": {
-		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/metadata", "image/oci", "image/oras", "image/oci/registry", "image/stage",
+		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",
 		"image/tree",
 	},
 	"image/build/fromdocker": {
-		"image", "image/build", "image/build/bootstrap", "image/build/key", "image/dockerfile", "image/dockerfile/ignore", "image/dockerfile/perm",
+		"image", "image/build", "image/build/bootstrap", "image/build/key", "image/elsewhere", "image/dockerfile", "image/dockerfile/ignore", "image/dockerfile/perm",
 		"image/dockerfile/steps", "image/files", "image/metadata", "image/oci/compression", "image/output", "image/sandbox", "image/tree",
 	},
 	"image/build/fromdef": {
@@ -132,22 +139,25 @@ var layers = map[string][]string{
 		"cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
-	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
+	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
 	"cmd/sealift/caches":     {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
-		"buildcfg", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
-		"image/build", "image/pull",
+		"buildcfg", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
+		"cmd/sealift/ui", "image/build", "image/pull",
+	},
+	"cmd/sealift/endpoints": {
+		"cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
 	},
 	"cmd/sealift/builds": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
-		"cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes",
+		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls",
-		"cmd/sealift/registries", "cmd/sealift/ui",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
+		"cmd/sealift/pulls", "cmd/sealift/registries", "cmd/sealift/ui",
 	},
 	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
@@ -158,8 +168,8 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/images", "cmd/sealift/pulls",
-	"cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
+	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift/pulls", "cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -180,10 +190,10 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif":                  {"image/sif"},
 	"github.com/vbauerster/mpb":              {"cmd/sealift/ui"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
+	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
-		"image/cache/claim", "image/contents",
-		"image/dockerfile/steps", "image/oci",
+		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp",

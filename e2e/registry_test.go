@@ -42,6 +42,16 @@ func startAptCache(t *testing.T) string {
 	return s.URL
 }
 
+// startLibrary starts a container library whose token is "library-token", and
+// returns its URL.
+func startLibrary(t *testing.T) string {
+	t.Helper()
+	l := fixture.NewLibrary()
+	t.Cleanup(l.Close)
+	l.Token = "library-token"
+	return l.URL()
+}
+
 // startRegistry starts a registry with the images of OCI layouts, by their
 // names there, and returns its host. It is this machine's, so without TLS.
 func startRegistry(t *testing.T, images map[string]string) string {

@@ -25,6 +25,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/builds"
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/registries"
@@ -95,8 +96,8 @@ one that was not found.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ui.UsageError(c, err) })
 	root.AddCommand(actions.Commands(p)...)
 	root.AddCommand(
-		builds.Command(p), pulls.Command(p), registries.Command(p), caches.Command(p), images.Command(p), images.InspectCommand(p),
-		images.RunHelpCommand(p), versionCommand(p),
+		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), caches.Command(p), images.Command(p),
+		images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),
 	)
 	return root
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/codec"
@@ -158,6 +159,8 @@ type Environment struct {
 	// daemon (oci.Options).
 	Registry *registry.Client
 	Daemon   string
+	// Libraries finds container libraries.
+	Libraries elsewhere.Libraries
 	// Now is the time that the build happens at, to the second. Unless it is Fixed,
 	// a reproducible build has the time of the first image that it starts from
 	// instead, or 1970 if there is none.

@@ -3,25 +3,22 @@ package build
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/oci/registry"
 )
 
-// Fetch returns the file of a digest ("sha256:" and hexadecimal), from the cache
-// if it is there and still that, or else from what write writes, which must
-// verify it. name is for people. The file is open until the build ends; what
-// is in it may be followed by something else.
-func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Writer) error) (*os.File, error) {
-	if b.Cache == nil {
+// Fetch returns a file of elsewhere, from the cache if it is there. It is open
+// until the build ends; what is in it may be followed by something else.
+func (b *Build) Fetch(ctx context.Context, from *elsewhere.File) (*os.File, error) {
+	write := func(f *os.File) error { return from.Copy(ctx, f) }
+	if b.Cache == nil || from.ID == (cache.ID{}) {
 		return b.fetchApart(write)
 	}
-	e, err := kept.Made(ctx, b.Cache, kept.BlobID(digest), cache.Content{
-		Description: name, Hashed: true, Write: func(f *os.File) error { return write(f) },
-	})
+	e, err := kept.Made(ctx, b.Cache, from.ID, cache.Content{Description: from.Name, Size: from.Size, Hashed: true, Write: write})
 	var unkept *kept.NotKeptError
 	if errors.As(err, &unkept) {
 		b.Warning("%v", err)
@@ -34,7 +31,7 @@ func (b *Build) Fetch(ctx context.Context, digest, name string, write func(io.Wr
 	return e.File(), nil
 }
 
-func (b *Build) fetchApart(write func(io.Writer) error) (*os.File, error) {
+func (b *Build) fetchApart(write func(*os.File) error) (*os.File, error) {
 	f, err := b.NewFile("fetched")
 	if err == nil {
 		err = write(f)

@@ -6,20 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/oci/registry"
-	"github.com/sealift/sealift/image/oras"
 )
 
 // Transports returns what the names of images begin with that are got, before
 // the colon.
-func Transports() []string { return append(oci.Transports(), "oras") }
+func Transports() []string { return slices.Concat(oci.Transports(), elsewhere.Transports()) }
 
 // IsRemote tells the name of an image that has to be got from the path of one
 // that is here.
@@ -28,12 +29,7 @@ func IsRemote(name string) bool {
 	if !ok || strings.Contains(scheme, "/") {
 		return false
 	}
-	for _, t := range Transports() {
-		if scheme == t {
-			return true
-		}
-	}
-	return strings.HasPrefix(rest, "//")
+	return known(scheme) || strings.HasPrefix(rest, "//")
 }
 
 // found is an image at its place.
@@ -54,41 +50,29 @@ type found struct {
 func find(ctx context.Context, source string, o Options, e Environment) (*found, error) {
 	scheme, rest, _ := strings.Cut(source, ":")
 	switch {
-	case scheme == "oras":
-		return findArtifact(ctx, rest, e)
+	case elsewhere.Holds(scheme):
+		return findFile(ctx, scheme, rest, e)
 	case !IsRemote(source) || strings.HasPrefix(rest, "//") && !known(scheme):
 		return nil, hint.New(fmt.Sprintf("the transport %q is not known", scheme), "use one of %s", strings.Join(Transports(), ", "))
 	}
 	return findImage(ctx, source, o, e)
 }
 
-func known(scheme string) bool {
-	for _, t := range Transports() {
-		if scheme == t {
-			return true
-		}
-	}
-	return false
-}
+func known(scheme string) bool { return slices.Contains(Transports(), scheme) }
 
 // shown is how messages name a source: without what may be a password.
 func shown(source string) string { return metadata.WithoutUser(source) }
 
-// findArtifact finds a SIF file in a registry.
-func findArtifact(ctx context.Context, name string, e Environment) (*found, error) {
-	ref, err := registry.ParseReference(name)
+// findFile finds an image file.
+func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {
+	f, err := elsewhere.Finder{
+		Registry: e.Registry, Documents: e.documents(ctx), Libraries: e.Libraries, Arch: e.Host.Arch,
+	}.Find(ctx, scheme, rest)
 	if err != nil {
 		return nil, err
 	}
-	if e.Registry == nil {
-		return nil, errors.New("no registry can be reached from here")
-	}
-	f, err := oras.Find(ctx, e.Registry, ref, e.documents(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("oras://%v: %w", ref, err)
-	}
 	return &found{
-		name: "oras://" + ref.String(), digest: f.Digest, id: kept.BlobID(f.Digest), isFile: true, size: f.Size,
+		name: f.Name, digest: f.Digest, id: f.ID, size: f.Size, isFile: true,
 		write: func(ctx context.Context, to *os.File) error { return f.Copy(ctx, e.count(to)) },
 		close: func() error { return nil },
 	}, nil
@@ -138,7 +122,7 @@ func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, err
 		}
 		return f.write(ctx, to)
 	}
-	if e.Cache != nil {
+	if e.Cache != nil && f.id != (cache.ID{}) {
 		err := f.fromCache(ctx, e, i, fetch)
 		var unkept *kept.NotKeptError
 		if !errors.As(err, &unkept) {

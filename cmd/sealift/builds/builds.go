@@ -51,9 +51,10 @@ func Command(p *ui.Process) *cobra.Command {
 		Long: `Build the SIF file OUTPUT. SOURCE is a definition file, a Dockerfile (its name
 says so, as Dockerfile.x or x.Dockerfile, or --file), or an image to convert:
 docker://[HOST/]PATH[:TAG][@DIGEST] or, for a SIF, oras:// of the same form from
-a registry, docker-daemon:NAME, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
-docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file, or a directory. OUTPUT
-appears when everything has succeeded, the %test section included.
+a registry, library:// or https://, docker-daemon:NAME, oci:DIRECTORY[:TAG],
+oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file,
+or a directory. OUTPUT appears when everything has succeeded, the %test section
+included.
 
 With --reproducible, or SOURCE_DATE_EPOCH in the environment, equal inputs give
 equal outputs. Without that variable, they are of the time that the image which
@@ -134,6 +135,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	e := b.environment(p, shown)
 	e.Host, e.Now, e.Fixed = h, now, fixed
 	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
+	e.Libraries = b.library.Libraries(p, e.Registry, b.remotes.Plain)
 	if !b.disableCache {
 		c, err := caches.Open(p)
 		if err != nil {

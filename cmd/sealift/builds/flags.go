@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/targets"
@@ -30,6 +31,7 @@ type buildFlags struct {
 	disableCache   bool
 	docker         dockerFlags
 	remotes        remotes.Flags
+	library        endpoints.Library
 }
 
 // add adds all of them.
@@ -40,6 +42,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.stepFlags(flags)
 	b.docker.add(flags)
 	b.remotes.Add(flags)
+	b.library.Add(flags)
 	refuse(flags)
 }
 

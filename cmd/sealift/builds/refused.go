@@ -36,7 +36,6 @@ var refusals = []refusal{
 		"use --docker-username with SEALIFT_DOCKER_PASSWORD in the environment, or --authfile",
 	},
 	{[]string{"nohttps"}, nil, "it is said otherwise here", "use --no-https"},
-	{nil, []string{"library"}, "images are not read from libraries yet", "build from docker:// or from a file"},
 	{
 		[]string{"oci", "keep-layers"}, nil, "the output is a SIF file of one file system, or a directory",
 		"build without it",

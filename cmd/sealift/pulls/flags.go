@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/targets"
@@ -23,6 +24,7 @@ import (
 // Flags are those of every command that takes the name of an image elsewhere.
 type Flags struct {
 	remotes      remotes.Flags
+	library      endpoints.Library
 	target       targets.Flags
 	tmpDir       string
 	disableCache bool
@@ -31,6 +33,7 @@ type Flags struct {
 // Add adds the flags.
 func (f *Flags) Add(flags *pflag.FlagSet) {
 	f.remotes.Add(flags)
+	f.library.Add(flags)
 	flags.StringVar(&f.tmpDir, "tmpdir", "", "`directory` for temporary files")
 	ui.Bind(flags, "tmpdir", "TMPDIR")
 	flags.BoolVar(&f.disableCache, "disable-cache", false, "neither use nor keep images in the cache")
@@ -107,11 +110,13 @@ func (f *Flags) environment(p *ui.Process) (e pull.Environment, err error) {
 	if err != nil {
 		return e, err
 	}
+	client := f.remotes.Client(p)
 	e.Environment = build.Environment{
 		Host: build.Host{Dir: p.Cwd, Files: os.DirFS("/"), Environ: p.Environ, Version: buildcfg.Version},
 		Now:  now.Truncate(time.Second), Fixed: fixed, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		Registry: f.remotes.Client(p), Daemon: f.remotes.Daemon(p), Get: remotes.Get,
-		Note: func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
+		Registry: client, Daemon: f.remotes.Daemon(p), Get: remotes.Get,
+		Libraries: f.library.Libraries(p, client, f.remotes.Plain),
+		Note:      func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
 	}
 	if err := f.target.Set(&e.Host, e.Host.Files); err != nil || f.disableCache {
 		return e, err

@@ -38,13 +38,15 @@ func Command(p *ui.Process) *cobra.Command {
 		Use: "pull [flags] [OUTPUT] IMAGE", Short: "Get an image from a registry or another place as a SIF file",
 		Long: `Get IMAGE as the file OUTPUT, which is called NAME_TAG.sif if it is not named.
 IMAGE is docker://[HOST[:PORT]/]PATH[:TAG][@DIGEST], or oras:// of the same form
-for a SIF file in a registry, docker-daemon:NAME, oci:DIRECTORY[:TAG],
-oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG].
+for a SIF file in a registry, library://[HOST/]ENTITY/COLLECTION/NAME[:TAG] for
+one in a container library, the https:// address of one, docker-daemon:NAME,
+oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG].
 
 The image is kept in the cache too ('sealift cache'), where other commands find
 it: sealift exec docker://debian:12 cat /etc/os-release.`,
 		Example: `  sealift pull docker://debian:12
   sealift pull tools.sif oras://registry.example.org/group/tools:1.4
+  sealift pull https://example.org/images/tools.sif
   sealift pull --arch arm64 docker://alpine`,
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {

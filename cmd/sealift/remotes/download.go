@@ -13,7 +13,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oci/conn"
 )
 
 // maxDownload bounds a download in bytes.
@@ -86,7 +86,7 @@ func (b bounded) Read(p []byte) (int, error) {
 // client follows redirects, but not from TLS to none.
 func client() *http.Client {
 	return &http.Client{
-		Transport: registry.NewTransport(http.ProxyFromEnvironment, nil), Timeout: time.Hour,
+		Transport: conn.NewTransport(http.ProxyFromEnvironment, nil), Timeout: time.Hour,
 		CheckRedirect: func(q *http.Request, via []*http.Request) error {
 			if len(via) >= 10 || strings.EqualFold(via[0].URL.Scheme, "https") && q.URL.Scheme != "https" {
 				return fmt.Errorf("redirect to %s refused", q.URL.Redacted())

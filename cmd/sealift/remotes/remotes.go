@@ -15,6 +15,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/oci/logins"
 	"github.com/sealift/sealift/image/oci/registry"
 )
@@ -57,13 +58,16 @@ func (f *Flags) Client(p *ui.Process) *registry.Client {
 		Credentials: logins.Find(f.Files(p)),
 		Own:         registry.Credentials{Username: f.user, Password: f.password},
 		Mirrors:     rules,
-		PlainHTTP:   f.plainHTTP.has,
-		Transport:   registry.NewTransport(http.ProxyFromEnvironment, trust(p, rules)),
-		Unverified:  registry.NewTransport(http.ProxyFromEnvironment, registry.AnyCertificate()),
+		PlainHTTP:   f.Plain,
+		Transport:   conn.NewTransport(http.ProxyFromEnvironment, trust(p, rules)),
+		Unverified:  conn.NewTransport(http.ProxyFromEnvironment, conn.AnyCertificate()),
 		UserAgent:   "sealift/" + buildcfg.Version,
 		Warn:        func(line string) { p.Warn("%s", line) },
 	})
 }
+
+// Plain tells whether a host is spoken to without TLS.
+func (f *Flags) Plain(host string) bool { return f.plainHTTP.has(host) }
 
 // Daemon returns the address of the Docker daemon, empty for the usual one.
 func (f *Flags) Daemon(p *ui.Process) string {

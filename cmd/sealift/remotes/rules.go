@@ -11,8 +11,8 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/oci/mirrors"
-	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // rulesFile is the name of the site's and of the user's rules.
@@ -63,12 +63,12 @@ func userRules(p *ui.Process) string {
 
 // trust is whom connections trust: what the rules say, and the directories of
 // containers-certs.d(5) and of Docker.
-func trust(p *ui.Process, rules func() (*mirrors.Rules, error)) *registry.TLS {
+func trust(p *ui.Process, rules func() (*mirrors.Rules, error)) *conn.TLS {
 	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
 	if home := p.Variable("HOME"); home != "" {
 		dirs = append([]string{filepath.Join(home, ".config/containers/certs.d")}, dirs...)
 	}
-	return registry.TrustHosts(dirs, func(host string) ([]string, error) {
+	return conn.TrustHosts(dirs, func(host string) ([]string, error) {
 		r, err := rules()
 		return r.Roots(host), err
 	})

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -22,10 +21,9 @@ import (
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/distro"
+	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
-	"github.com/sealift/sealift/image/oci/registry"
-	"github.com/sealift/sealift/image/oras"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -33,9 +31,9 @@ import (
 // The agents that a stage can start from, and those that other builders have.
 var (
 	ociAgents   = oci.Transports()
-	sifAgents   = []string{"oras"}
+	sifAgents   = elsewhere.Transports()
 	localAgents = []string{"localimage", "scratch"}
-	laterAgents = []string{"library", "shub", "buildkit", "dockerfile"}
+	laterAgents = []string{"shub", "buildkit", "dockerfile"}
 )
 
 // Source is what a stage starts from.
@@ -81,11 +79,9 @@ func Split(source string) (agent, from string, err error) {
 type fetch struct {
 	Source
 	at build.At
-	// ref is the image of an OCI agent, artifact that of oras, path that of
-	// localimage.
-	ref      oci.Reference
-	artifact registry.Reference
-	path     string
+	// ref is the image of an OCI agent, path that of localimage.
+	ref  oci.Reference
+	path string
 	// platform is what the build is for.
 	platform oci.Platform
 }
@@ -97,15 +93,10 @@ func New(at build.At, s Source, h build.Host) (build.Step, error) {
 		return newInstall(at, s, h)
 	}
 	f := &fetch{Source: s, at: at, platform: oci.Platform{OS: "linux", Arch: h.Arch, Variant: h.Variant}}
-	switch s.Agent {
-	case "scratch":
-	case "localimage":
+	switch {
+	case s.Agent == "scratch" || elsewhere.Holds(s.Agent):
+	case s.Agent == "localimage":
 		f.path = h.Absolute(s.From)
-	case "oras":
-		var err error
-		if f.artifact, err = registry.ParseReference(s.From); err != nil {
-			return nil, err
-		}
 	default:
 		var err error
 		if f.ref, err = oci.ParseReference(f.image()); err != nil {
@@ -129,13 +120,13 @@ func (s *fetch) image() string {
 func (s *fetch) Name() string { return s.at.Step("base") }
 
 func (s *fetch) String() string {
-	switch s.Agent {
-	case "scratch":
+	switch {
+	case s.Agent == "scratch":
 		return fmt.Sprintf("%v: start from nothing", s.at)
-	case "localimage":
+	case s.Agent == "localimage":
 		return fmt.Sprintf("%v: start from %s", s.at, s.path)
-	case "oras":
-		return fmt.Sprintf("%v: start from oras://%v", s.at, s.artifact)
+	case elsewhere.Holds(s.Agent):
+		return fmt.Sprintf("%v: start from %s://%s", s.at, s.Agent, metadata.WithoutUser(strings.TrimPrefix(s.From, "//")))
 	}
 	return fmt.Sprintf("%v: start from %v for %v", s.at, s.ref, s.platform)
 }
@@ -201,13 +192,13 @@ type opened struct {
 }
 
 func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
-	switch s.Agent {
-	case "scratch":
+	switch {
+	case s.Agent == "scratch":
 		return &opened{source: stage.Scratch{}, identify: func(*key.Key) error { return nil }}, nil
-	case "localimage":
+	case s.Agent == "localimage":
 		return s.openLocal(ctx, b, s.path, s.path)
-	case "oras":
-		return s.openArtifact(ctx, b)
+	case elsewhere.Holds(s.Agent):
+		return s.openFile(ctx, b)
 	}
 	return s.openOCI(ctx, b)
 }
@@ -241,23 +232,21 @@ func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 	}, nil
 }
 
-// openArtifact opens a SIF file of a registry, which is fetched if it is not in
-// the cache.
-func (s *fetch) openArtifact(ctx context.Context, b *build.Build) (*opened, error) {
-	name := fmt.Sprintf("oras://%v", s.artifact)
-	if b.Registry == nil {
-		return nil, fmt.Errorf("%s: no registry can be reached from here", name)
-	}
-	found, err := oras.Find(ctx, b.Registry, s.artifact, b.Documents(ctx))
+// openFile opens an image file of elsewhere, which is fetched if it is not in the
+// cache.
+func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
+	found, err := elsewhere.Finder{
+		Registry: b.Registry, Documents: b.Documents(ctx), Libraries: b.Libraries, Library: s.Headers["library"], Arch: s.platform.Arch,
+	}.Find(ctx, s.Agent, s.From)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	f, err := b.Fetch(ctx, found.Digest, name, func(w io.Writer) error { return found.Copy(ctx, w) })
+	f, err := b.Fetch(ctx, found)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", found.Name, err)
 	}
-	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), name)
-	if err == nil {
+	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name)
+	if err == nil && found.Digest != "" {
 		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
 	}
 	return o, err

@@ -188,7 +188,7 @@ func TestOras(t *testing.T) {
 		t.Error("there is an output")
 	}
 	p.env.Registry = nil
-	if err := p.convert(t, "no.sif", from); err == nil || !strings.Contains(err.Error(), "no registry can be reached") {
+	if err := p.convert(t, "no.sif", from); err == nil || !strings.Contains(err.Error(), "no network can be reached") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -69,7 +69,7 @@ func TestComputeGolden(t *testing.T) {
 func TestComputeErrors(t *testing.T) {
 	const scratch = "Bootstrap: scratch\n"
 	for _, c := range []struct{ name, text, want, hint string }{
-		{"later agent", "\nBootstrap: Library\nFrom: x\n", `x.def:2: agent "library" is not supported yet`, "docker, docker-archive, docker-daemon, oci, oci-archive, oras, localimage, scratch"},
+		{"later agent", "\nBootstrap: Shub\nFrom: x\n", `x.def:2: agent "shub" is not supported yet`, "docker, docker-archive, docker-daemon, oci, oci-archive, oras, library, http, https, localimage, scratch"},
 		{"unknown agent", "Bootstrap: dcoker\nFrom: x\n", `x.def:1:12: unknown agent "dcoker"`, "did you mean docker?"},
 		{"no From", "Bootstrap: oci\n", "x.def:1:12: agent oci without the header From", "add a line"},
 		{"bad reference", "Bootstrap: oci\nFrom: a:\n", `x.def:2: image reference "oci:a:" has an empty tag`, "remove the last colon"},
@@ -150,14 +150,14 @@ func TestRecipeFor(t *testing.T) {
 		}
 	}
 	for source, want := range map[string]string{
-		"library://user:pw@host/x": "build from library://host/x: agent library is not supported yet",
-		"library:x":                "agent library is not supported yet",
-		"a\nb":                     "build from",
-		"a\n%post":                 "build from",
-		"a #b":                     "cannot be written in a definition",
-		`a\`:                       "build from",
-		" a":                       "cannot be written in a definition",
-		"":                         "build from",
+		"shub://user:pw@host/x": "build from shub://host/x: agent shub is not supported yet",
+		"shub:x":                "agent shub is not supported yet",
+		"a\nb":                  "build from",
+		"a\n%post":              "build from",
+		"a #b":                  "cannot be written in a definition",
+		`a\`:                    "build from",
+		" a":                    "cannot be written in a definition",
+		"":                      "build from",
 	} {
 		_, err := RecipeFor(source)
 		if err == nil || !strings.Contains(err.Error(), want) {

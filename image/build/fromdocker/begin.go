@@ -11,6 +11,7 @@ import (
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/dockerfile/steps"
+	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -27,7 +28,7 @@ func agent(name string) (agent, from string) {
 		return "localimage", name
 	}
 	agent, from, err := bootstrap.Split(name)
-	if err != nil || agent == "localimage" || agent == "docker" && !strings.HasPrefix(from, "//") {
+	if err != nil || agent == "localimage" || (agent == "docker" || elsewhere.Holds(agent)) && !strings.HasPrefix(from, "//") {
 		return "docker", name
 	}
 	return agent, from

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/conn"
 )
 
 // logins writes a file as docker login does.
@@ -74,12 +75,12 @@ func newSecured(t *testing.T, blob func(w http.ResponseWriter, q *http.Request))
 // options trust the server and have its credentials.
 func (s *secured) options(t *testing.T, x Credentials) Options {
 	t.Helper()
-	trust, err := TrustFile(logins(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))))
+	trust, err := conn.TrustFile(logins(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Options{
-		Transport:   NewTransport(nil, trust),
+		Transport:   conn.NewTransport(nil, trust),
 		Credentials: func(context.Context, string) (Credentials, error) { return x, nil },
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/oci/mirrors"
 )
 
@@ -45,10 +46,10 @@ type Options struct {
 	// PlainHTTP says whether a host may be spoken to without TLS. Hosts of this
 	// machine may.
 	PlainHTTP func(host string) bool
-	// Transport makes the connections; nil is NewTransport(nil, nil).
+	// Transport makes the connections; nil is conn.NewTransport(nil, nil).
 	Transport http.RoundTripper
 	// Unverified makes those to endpoints that the rules call insecure; nil is
-	// NewTransport(nil, AnyCertificate()).
+	// conn.NewTransport(nil, conn.AnyCertificate()).
 	Unverified http.RoundTripper
 	// UserAgent is the program's name and version.
 	UserAgent string
@@ -71,10 +72,10 @@ type Client struct {
 // New returns a client.
 func New(o Options) *Client {
 	if o.Transport == nil {
-		o.Transport = NewTransport(nil, nil)
+		o.Transport = conn.NewTransport(nil, nil)
 	}
 	if o.Unverified == nil {
-		o.Unverified = NewTransport(nil, AnyCertificate())
+		o.Unverified = conn.NewTransport(nil, conn.AnyCertificate())
 	}
 	if o.Stall == 0 {
 		o.Stall = time.Minute

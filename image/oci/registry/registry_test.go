@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -430,18 +429,5 @@ func TestBadDigest(t *testing.T) {
 		if _, err := r.Blob(t.Context(), digest, 1); err == nil {
 			t.Errorf("%q is accepted", digest)
 		}
-	}
-}
-
-func TestTrustFile(t *testing.T) {
-	path := t.TempDir() + "/ca.pem"
-	if err := os.WriteFile(path, []byte("nothing"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := TrustFile(path); err == nil || !strings.Contains(err.Error(), "holds no certificate") {
-		t.Errorf("error %v", err)
-	}
-	if _, err := TrustFile(path + "x"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error %v", err)
 	}
 }

@@ -114,9 +114,12 @@ func retryAfter(value, date string) (time.Duration, bool) {
 // discard ends a response whose rest does not matter, so that its connection
 // can be used again if little is left.
 func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxHeader) // only for the connection's sake
+	_, _ = io.CopyN(io.Discard, body, maxRest) // only for the connection's sake
 	_ = body.Close()
 }
+
+// maxRest is how many bytes are read for a connection to be used again.
+const maxRest = 64 << 10
 
 // maxRedirects bounds the hops of one request, as browsers do.
 const maxRedirects = 10

@@ -1,4 +1,9 @@
-package registry
+// Package conn makes connections to registries and other servers: through
+// proxies, and with certificates of their own.
+//
+// Input: how proxies are found, and whom to trust. Output: an http.RoundTripper
+// with bounds on how long it waits and on what it takes for headers.
+package conn
 
 import (
 	"crypto/tls"

@@ -1,0 +1,145 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+// Server speaks to servers that are no registries as a Client does to those
+// that are: with its transport, its retries and its bounds on waiting.
+type Server struct {
+	o      *Options
+	client *http.Client
+}
+
+// Server returns a Server. Auth, if not nil, adds credentials to a request. It
+// is called for each hop of a redirect, and has to look at where it goes.
+func (c *Client) Server(auth func(*http.Request)) *Server {
+	base := c.base
+	if auth != nil {
+		base = authorizing{base, auth}
+	}
+	return &Server{&c.o, &http.Client{Transport: base, CheckRedirect: checkHop}}
+}
+
+type authorizing struct {
+	inner http.RoundTripper
+	auth  func(*http.Request)
+}
+
+// RoundTrip is http.RoundTripper's.
+func (a authorizing) RoundTrip(q *http.Request) (*http.Response, error) {
+	q = q.Clone(q.Context())
+	a.auth(q)
+	return a.inner.RoundTrip(q)
+}
+
+// checkHop keeps the address before, which may have a secret in it, from
+// whom a redirect leads to.
+func checkHop(q *http.Request, via []*http.Request) error {
+	q.Header.Del("Referer")
+	return checkRedirect(q, via)
+}
+
+// Do sends a request and returns the answer, whatever its status. Its body
+// ends in an error when it stalls, and is not bounded. Errors tell the address
+// without user and query.
+func (s *Server) Do(q *http.Request) (*http.Response, error) {
+	resp, err := s.do(q)
+	if err == nil {
+		resp.Body = &watched{r: resp.Body, stall: s.o.Stall, close: resp.Body.Close}
+	}
+	return resp, err
+}
+
+func (s *Server) do(q *http.Request) (*http.Response, error) {
+	resp, err := s.client.Do(q)
+	if err == nil {
+		return resp, nil
+	}
+	err = withoutSecrets(err)
+	var network *net.OpError
+	if errors.As(err, &network) {
+		err = hint.Wrap(err, "check the address, and the network and proxies of this machine (HTTPS_PROXY)")
+	}
+	return nil, err
+}
+
+// Pause waits before a request is sent again that failed try times.
+func (s *Server) Pause(ctx context.Context, try int) error {
+	return s.o.Sleep(ctx, pauseAfter(try, nil))
+}
+
+// withoutSecrets takes what may be one out of the address in an error.
+func withoutSecrets(err error) error {
+	var failed *url.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	u, parseErr := url.Parse(failed.URL)
+	if parseErr != nil {
+		return failed.Err
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return fmt.Errorf("%s: %w", u, failed.Err)
+}
+
+// Download is a file of a server.
+type Download struct {
+	URL string
+	// Size is in bytes, -1 where it is not known.
+	Size int64
+	// Validator, unless empty, is the file's as it is expected. When it is
+	// another one, the stream ends in an error.
+	Validator string
+	// Verified says that whoever reads it verifies its digest.
+	Verified bool
+	// Explain makes an error of an answer of a bad status.
+	Explain func(*http.Response) error
+}
+
+// Open opens a file as Blob does: the stream goes on where it was when the
+// connection breaks, if the file is verified or has a Validator.
+func (s *Server) Open(ctx context.Context, d Download) (io.ReadCloser, error) {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return nil, err
+	}
+	from := source{
+		host: u.Host, url: d.URL, size: d.Size, validator: d.Validator,
+		once: d.Validator == "" && !d.Verified,
+	}
+	from.ask = func(q *http.Request) (*http.Response, error) {
+		resp, err := s.do(q)
+		if err != nil {
+			return nil, err
+		}
+		switch resp.StatusCode {
+		case http.StatusOK, http.StatusPartialContent:
+			return resp, nil
+		case http.StatusRequestedRangeNotSatisfiable:
+			if q.Header.Get("Range") != "" {
+				return resp, nil
+			}
+		}
+		return nil, errors.Join(d.Explain(limited(resp)), resp.Body.Close())
+	}
+	return open(ctx, s.o, from)
+}
+
+// Validator returns what tells one state of a file from another (RFC 9110, 8.8):
+// a strong ETag or the time of the last change. Without either it is empty.
+func Validator(h http.Header) string {
+	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
+		return tag
+	}
+	return h.Get("Last-Modified")
+}

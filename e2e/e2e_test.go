@@ -167,7 +167,7 @@ func TestScripts(t *testing.T) {
 			"busybox:1": env["BUSYBOX"], "team/busybox:1": env["BUSYBOX"], "debian:12": env["DEBIAN"],
 		})
 	}
-	env["APT"], env["LIBRARY"] = apt, startLibrary(t)
+	env["APT"], env["LIBRARY"], env["WEB"] = apt, startLibrary(t, env), startWeb(t, env)
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",

@@ -3,9 +3,11 @@ package e2e
 import (
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -44,12 +46,42 @@ func startAptCache(t *testing.T) string {
 
 // startLibrary starts a container library whose token is "library-token", and
 // returns its URL.
-func startLibrary(t *testing.T) string {
+func startLibrary(t *testing.T, env map[string]string) string {
 	t.Helper()
 	l := fixture.NewLibrary()
 	t.Cleanup(l.Close)
 	l.Token = "library-token"
+	if path := busybox(t, env); path != "" {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Put("ann/tools/bb", "1", runtime.GOARCH, file)
+	}
 	return l.URL()
+}
+
+// startWeb starts a web server of the busybox image's directory, and returns its
+// URL.
+func startWeb(t *testing.T, env map[string]string) string {
+	t.Helper()
+	s := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(busybox(t, env)))))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// busybox returns the path of the image that scripts have as $BB, empty where
+// that cannot be made.
+func busybox(t *testing.T, env map[string]string) string {
+	t.Helper()
+	if env["BUSYBOX"] == "" {
+		return ""
+	}
+	path, err := buildOnce(env["STAGE"], "BB", "oci:"+env["BUSYBOX"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // startRegistry starts a registry with the images of OCI layouts, by their

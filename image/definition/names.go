@@ -52,6 +52,8 @@ var agents = []struct {
 	{"library", []string{"From"}},
 	{"oras", []string{"From"}},
 	{"shub", []string{"From"}},
+	{"http", []string{"From"}},
+	{"https", []string{"From"}},
 	{"localimage", []string{"From"}},
 	{"scratch", nil},
 	{"yum", []string{"MirrorURL"}},

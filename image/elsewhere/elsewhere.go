@@ -20,10 +20,6 @@ import (
 	"github.com/sealift/sealift/image/web"
 )
 
-// netKind is the kind of cache entries that are files of web servers, by what
-// tells one state of such a file from another.
-const netKind = "file"
-
 // maxDownload is how many bytes are taken from a web server, which nobody
 // vouches for.
 const maxDownload = 1 << 40
@@ -88,7 +84,7 @@ func (f Finder) artifact(ctx context.Context, rest string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &File{Name: name, Digest: found.Digest, ID: kept.BlobID(found.Digest), Size: found.Size, Copy: found.Copy}, nil
+	return &File{Name: name, Digest: found.Digest, ID: kept.FileID(found.Digest), Size: found.Size, Copy: found.Copy}, nil
 }
 
 // inLibrary asks the library about a tag, and about a digest only if that has to
@@ -110,7 +106,7 @@ func (f Finder) inLibrary(ctx context.Context, rest string) (*File, error) {
 	}
 	file := &File{Name: ref.String(), Digest: ref.Digest()}
 	if file.Digest != "" {
-		file.ID = kept.BlobID(file.Digest)
+		file.ID = kept.FileID(file.Digest)
 		file.Copy = func(ctx context.Context, w io.Writer) error {
 			found, err := find(ctx)
 			if err == nil && found.Digest != file.Digest {
@@ -127,7 +123,7 @@ func (f Finder) inLibrary(ctx context.Context, rest string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Name, err)
 	}
-	file.Digest, file.ID, file.Size, file.Copy = found.Digest, kept.BlobID(found.Digest), found.Size, found.Copy
+	file.Digest, file.ID, file.Size, file.Copy = found.Digest, kept.FileID(found.Digest), found.Size, found.Copy
 	return file, nil
 }
 
@@ -141,7 +137,7 @@ func (f Finder) download(ctx context.Context, address string) (*File, error) {
 		Copy: func(ctx context.Context, w io.Writer) error { return found.Copy(ctx, w, maxDownload) },
 	}
 	if found.Key != "" {
-		file.ID = cache.ID{Kind: netKind, Key: found.Key}
+		file.ID = kept.FileID("sha256:" + found.Key) // of what tells one state from another
 	}
 	return file, nil
 }

@@ -285,7 +285,7 @@ func TestOras(t *testing.T) {
 		t.Error("the file is not from the cache")
 	}
 	// Whoever changes the file in the cache is found out.
-	files, err := filepath.Glob(s.dir + "/cache/blob/*[0-9a-f]")
+	files, err := filepath.Glob(s.dir + "/cache/file/*[0-9a-f]")
 	if files = slices.DeleteFunc(files, func(name string) bool { return filepath.Ext(name) != "" }); err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}

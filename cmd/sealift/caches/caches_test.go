@@ -103,13 +103,13 @@ func TestBelow(t *testing.T) {
 
 func TestTypes(t *testing.T) {
 	entries := []cache.Info{
-		{ID: cache.ID{Kind: "sif"}, Description: "docker://alpine"}, {ID: cache.ID{Kind: "sif"}, Description: "library://a/b/c"},
+		{ID: cache.ID{Kind: "sif"}, Description: "docker://alpine"}, {ID: cache.ID{Kind: "file"}, Description: "library://a/b/c"},
 		{ID: cache.ID{Kind: "sif"}, Description: "oras://host/x"}, {ID: cache.ID{Kind: "sif"}, Description: "https://host/x.sif"},
-		{ID: cache.ID{Kind: "blob"}, Description: "a layer"}, {ID: cache.ID{Kind: "document"}}, {ID: cache.ID{Kind: "layer"}, Description: "docker://x"},
+		{ID: cache.ID{Kind: "digest"}, Description: "digest of x"}, {ID: cache.ID{Kind: "document"}}, {ID: cache.ID{Kind: "layer"}, Description: "docker://x"},
 	}
 	for types, want := range map[string]string{
 		"": "0123456", "all": "0123456", "oci-tmp": "0", "oci": "0", "library": "1", "oras": "2", "net": "3", "shub": "", "ipfs": "",
-		"blob": "45", "document": "5", "sif": "0123", "layer": "6", "digest": "", "net,blob": "345", "library, shub,all": "0123456",
+		"blob": "5", "document": "5", "sif": "023", "file": "1", "layer": "6", "digest": "4", "net,blob": "35", "library, shub,all": "0123456",
 	} {
 		is, err := ofTypes(strings.FieldsFunc(types, func(r rune) bool { return r == ',' }))
 		if err != nil {

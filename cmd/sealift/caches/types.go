@@ -13,7 +13,7 @@ import (
 const everything = "all"
 
 // kinds are our own types: the kinds of entries.
-var kinds = []string{"sif", "blob", "file", "document", "layer", "digest"}
+var kinds = []string{"sif", "file", "document", "layer", "digest"}
 
 // sources are Apptainer's types of images, by the transports that they come
 // through.
@@ -25,6 +25,7 @@ var sources = map[string][]string{
 	"oras":    {"oras"},
 	"net":     {"http", "https"},
 	"ipfs":    {"ipfs"},
+	"blob":    nil, // what there is of an image that is not its files
 }
 
 // ofTypes returns what says whether an entry is of one of these types. No types
@@ -56,7 +57,7 @@ func known() []string {
 func isOf(i cache.Info, t string) bool {
 	transport, _, _ := strings.Cut(i.Description, ":")
 	return t == everything || t == i.Kind || t == "blob" && i.Kind == "document" ||
-		i.Kind == "sif" && slices.Contains(sources[t], transport)
+		(i.Kind == "sif" || i.Kind == "file") && slices.Contains(sources[t], transport)
 }
 
 // byUse returns the entries, the last used first.

@@ -153,7 +153,7 @@ func TestOras(t *testing.T) {
 				t.Errorf("build %d: %d blobs were fetched", i, blobs)
 			}
 		}
-		kept, err := filepath.Glob(dir + "/blob/*")
+		kept, err := filepath.Glob(dir + "/file/*")
 		kept = slices.DeleteFunc(kept, func(name string) bool { return filepath.Ext(name) != "" })
 		if err != nil || len(kept) != 1 {
 			t.Fatalf("%q, %v", kept, err)

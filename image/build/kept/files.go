@@ -8,9 +8,9 @@ import (
 	"github.com/sealift/sealift/image/cache"
 )
 
-// blobKind is the kind of cache entries that are files of elsewhere, by the
+// fileKind is the kind of cache entries that are image files of elsewhere, by the
 // digest of what they are.
-const blobKind = "blob"
+const fileKind = "file"
 
 // NotKeptError is that a cache cannot keep a file, which may be fetched without.
 type NotKeptError struct {
@@ -24,8 +24,8 @@ func (e *NotKeptError) Error() string {
 
 func (e *NotKeptError) Unwrap() error { return e.Cause }
 
-// BlobID names the entry for the file of a digest.
-func BlobID(digest string) cache.ID { return ID(blobKind, digest) }
+// FileID names the entry for the image file of a digest.
+func FileID(digest string) cache.ID { return ID(fileKind, digest) }
 
 // Made returns the entry id, which m makes if it is missing. An error that is
 // neither m.Write's nor ctx's is a *NotKeptError.

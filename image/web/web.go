@@ -60,7 +60,7 @@ func Find(ctx context.Context, via *registry.Client, address string) (*File, err
 	f.Address = told(u)
 	h, err := f.head(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Address, err)
+		return nil, err // which names the address
 	}
 	f.learn(h)
 	f.Key = key(u, user, h, f.Size)
@@ -92,7 +92,7 @@ func (f *File) head(ctx context.Context) (*http.Response, error) {
 		resp, err = f.ask(ctx, http.MethodGet)
 	}
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = explain(resp)
+		err = fmt.Errorf("%s: %w", f.Address, explain(resp))
 	}
 	return resp, err
 }
@@ -133,20 +133,20 @@ func key(u *url.URL, user *url.Userinfo, h *http.Response, size int64) string {
 
 // Copy writes the file, an image, to w. It writes nothing of a file that is
 // none or has more than limit bytes, if the server tells. On an error, what was
-// written is worth nothing.
+// written is worth nothing; who calls says which file it is.
 func (f *File) Copy(ctx context.Context, w io.Writer, limit int64) (err error) {
 	if f.Size > limit {
-		return fmt.Errorf("%s: it has %d bytes, more than %d", f.Address, f.Size, limit)
+		return fmt.Errorf("it has %d bytes, more than %d", f.Size, limit)
 	}
 	r, err := f.server.Open(ctx, registry.Download{URL: f.url, Size: f.Size, Validator: f.validator, Explain: explain})
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.Address, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	start := make([]byte, sniffed)
 	n, err := io.ReadFull(r, start)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return fmt.Errorf("%s: %w", f.Address, err)
+		return err
 	}
 	if err := f.checkImage(start[:n]); err != nil {
 		return err
@@ -155,10 +155,7 @@ func (f *File) Copy(ctx context.Context, w io.Writer, limit int64) (err error) {
 	if err == nil && n64 > limit {
 		err = fmt.Errorf("it has more than %d bytes", limit)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Address, err)
-	}
-	return nil
+	return err
 }
 
 // sniffed is how many bytes tell what a file is.
@@ -174,6 +171,6 @@ func (f *File) checkImage(start []byte) error {
 	if what == "" {
 		what = http.DetectContentType(start)
 	}
-	return hint.Wrap(fmt.Errorf("%s is no SIF or SquashFS image: the server calls it %.100q", f.Address, what),
+	return hint.Wrap(fmt.Errorf("this is no SIF or SquashFS image: the server calls it %.100q", what),
 		"open the address in a browser: it may be a page to log in, or one about the file")
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // image is what matters of the library's record of an image.
@@ -91,7 +91,7 @@ func (c *Client) record(ctx context.Context, name, arch string) (found image, er
 // Copy writes the file to w. It is verified at the end: on an error, what was
 // written is worth nothing.
 func (f *File) Copy(ctx context.Context, w io.Writer) (err error) {
-	r, err := f.client.server.Open(ctx, registry.Download{URL: f.url, Size: f.Size, Verified: true, Explain: f.client.explain})
+	r, err := f.client.server.Open(ctx, wire.Download{URL: f.url, Size: f.Size, Verified: true, Explain: f.client.explain})
 	if err != nil {
 		return err
 	}

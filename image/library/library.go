@@ -27,6 +27,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // maxDocument bounds a document of a library, in bytes. An error is cut after
@@ -43,7 +44,7 @@ var ErrNotFound = errors.New("the library does not have it")
 type Client struct {
 	base   *url.URL
 	token  string
-	server *registry.Server
+	server *wire.Server
 	// minParts is the size in bytes above which files are sent in parts.
 	minParts int64
 }

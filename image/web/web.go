@@ -21,11 +21,12 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // File is a file of a web server.
 type File struct {
-	server *registry.Server
+	server *wire.Server
 	url    string
 	// Address is the URL without a password, Final where redirects led, without
 	// what may be secret there.
@@ -36,7 +37,7 @@ type File struct {
 	// empty where the server does not tell, and the file has to be fetched each
 	// time.
 	Key string
-	// validator is as in registry.Download; contentType is what the server calls
+	// validator is as in wire.Download; contentType is what the server calls
 	// the file.
 	validator, contentType string
 }
@@ -77,7 +78,7 @@ func told(u *url.URL) string {
 func (f *File) learn(h *http.Response) {
 	f.Final = told(h.Request.URL)
 	f.contentType = h.Header.Get("Content-Type")
-	f.validator = registry.Validator(h.Header)
+	f.validator = wire.Validator(h.Header)
 	f.Size = h.ContentLength
 	if h.Request.Method == http.MethodHead && f.Size == 0 {
 		f.Size = -1 // of the answer, not of the file
@@ -123,7 +124,7 @@ func explain(resp *http.Response) error {
 
 // key returns File.Key.
 func key(u *url.URL, user *url.Userinfo, h *http.Response, size int64) string {
-	validator := registry.Validator(h.Header)
+	validator := wire.Validator(h.Header)
 	if validator == "" || validator == h.Header.Get("Last-Modified") && size < 0 {
 		return ""
 	}
@@ -138,7 +139,7 @@ func (f *File) Copy(ctx context.Context, w io.Writer, limit int64) (err error) {
 	if f.Size > limit {
 		return fmt.Errorf("it has %d bytes, more than %d", f.Size, limit)
 	}
-	r, err := f.server.Open(ctx, registry.Download{URL: f.url, Size: f.Size, Validator: f.validator, Explain: explain})
+	r, err := f.server.Open(ctx, wire.Download{URL: f.url, Size: f.Size, Validator: f.validator, Explain: explain})
 	if err != nil {
 		return err
 	}

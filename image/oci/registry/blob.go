@@ -11,11 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/wire"
 )
-
-// maxRestarts is how often a blob is begun again because the registry does not
-// go on in the middle.
-const maxRestarts = 2
 
 // Blob opens the blob of a digest that has size bytes. The stream goes on where
 // it was when the connection breaks or stalls, as often as it makes progress
@@ -43,7 +40,7 @@ type blob struct {
 	digest string
 	size   int64
 	off    int64 // bytes read
-	body   *watched
+	body   *wire.Watched
 	// tries counts the connections since the last byte, restarts those that
 	// began anew.
 	tries, restarts int
@@ -64,12 +61,12 @@ func (b *blob) request(e *endpoint) error {
 	}
 	resp, err := e.client.Do(q)
 	if err == nil {
-		err = transport.CheckError(limited(resp), http.StatusOK, http.StatusPartialContent)
+		err = transport.CheckError(wire.Limited(resp), http.StatusOK, http.StatusPartialContent)
 	}
 	if err != nil {
 		return fmt.Errorf("blob %s: %w", b.digest, explain(err))
 	}
-	b.body = &watched{r: resp.Body, stall: e.c.o.Stall, close: resp.Body.Close}
+	b.body = wire.Watch(resp.Body, e.c.wire.Stall)
 	if err := b.position(resp); err != nil {
 		return errors.Join(err, resp.Body.Close())
 	}
@@ -91,7 +88,7 @@ func (b *blob) position(resp *http.Response) error {
 	if b.off == 0 {
 		return nil
 	}
-	if b.restarts++; b.restarts > maxRestarts {
+	if b.restarts++; b.restarts > wire.MaxRestarts {
 		return fmt.Errorf("blob %s: the registry begins anew after each break", b.digest)
 	}
 	_, err := io.CopyN(io.Discard, b.body, b.off)
@@ -138,32 +135,32 @@ func (b *blob) read(p []byte) (int, error) {
 // end tells whether an error ends the blob, which it sets then. Else there is
 // a new connection.
 func (b *blob) end(err error) bool {
-	if b.err == nil && (err == io.EOF || b.ctx.Err() != nil || !broken(err)) {
+	if b.err == nil && (err == io.EOF || b.ctx.Err() != nil || !wire.Broken(err)) {
 		b.err = err
 		if b.ctx.Err() != nil {
 			b.err = b.ctx.Err()
 		}
 	}
 	for b.err == nil {
-		_ = b.body.Close() // it is broken
+		_ = b.body.Close() // it is wire.Broken
 		e := b.repo.endpoints[b.at]
-		if b.tries++; b.tries > mirrorTries && b.at < len(b.repo.endpoints)-1 {
+		if b.tries++; b.tries > wire.MirrorTries && b.at < len(b.repo.endpoints)-1 {
 			e.skip(err)
 			b.tries = 1
 		}
-		if b.tries > maxTries {
+		if b.tries > wire.MaxTries {
 			b.err = fmt.Errorf("blob %s: after %d of %d bytes: %w", b.digest, b.off, b.size, err)
 			break
 		}
-		e.c.o.warn("%s: after %d of %d bytes: %v; going on there", e.Host, b.off, b.size, err)
-		if b.err = e.c.o.Sleep(b.ctx, pauseAfter(b.tries, nil)); b.err != nil {
+		e.c.wire.Warnf("%s: after %d of %d bytes: %v; going on there", e.Host, b.off, b.size, err)
+		if b.err = e.c.wire.Sleep(b.ctx, wire.PauseAfter(b.tries, nil)); b.err != nil {
 			break
 		}
 		if err = b.connect(); err == nil {
 			return false
 		}
 		// A registry that was there may be starting anew.
-		if !broken(err) && !errors.Is(err, syscall.ECONNREFUSED) {
+		if !wire.Broken(err) && !errors.Is(err, syscall.ECONNREFUSED) {
 			b.err = err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/mirrors"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // endpoint is a repository in one registry: where images of a Repository may be.
@@ -86,7 +87,7 @@ func (e *endpoint) skip(err error) {
 		e.gone.Store(true)
 	}
 	if !e.told.Swap(true) {
-		e.c.o.warn("mirror %s/%s: %v; asking the next one", e.Host, e.Repository, err)
+		e.c.wire.Warnf("mirror %s/%s: %v; asking the next one", e.Host, e.Repository, err)
 	}
 }
 
@@ -102,7 +103,7 @@ func (e *endpoint) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.repo, e.client = repo, &http.Client{Transport: rt, CheckRedirect: checkRedirect}
+	e.repo, e.client = repo, &http.Client{Transport: rt, CheckRedirect: wire.CheckRedirect}
 	return nil
 }
 
@@ -138,15 +139,15 @@ func repository(host, path string, plain bool) (name.Repository, error) {
 
 // transport returns what requests to an endpoint go through.
 func (c *Client) transport(e mirrors.Endpoint, plain bool) http.RoundTripper {
-	tries := maxTries
+	tries := wire.MaxTries
 	if e.Mirror {
-		tries = mirrorTries
+		tries = wire.MirrorTries
 	}
 	inner := c.o.Transport
 	if e.Insecure {
 		inner = c.o.Unverified
 	}
-	own := &retrying{inner, &c.o, tries}
+	own := &wire.Retrying{Inner: inner, Options: c.wire, Tries: tries}
 	return transport.NewUserAgent(&guard{e.Host, plain || local(e.Host), own, c.base}, c.o.UserAgent)
 }
 

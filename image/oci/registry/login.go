@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // Login shows the credentials to a registry at host[:port], which accepts them
@@ -44,10 +45,10 @@ func (c *Client) Login(ctx context.Context, host string, x Credentials) (asked b
 	if err != nil {
 		return false, err
 	}
-	resp, err := (&http.Client{Transport: rt, CheckRedirect: checkRedirect}).Do(q)
+	resp, err := (&http.Client{Transport: rt, CheckRedirect: wire.CheckRedirect}).Do(q)
 	if err == nil {
 		defer resp.Body.Close()
-		err = transport.CheckError(limited(resp), http.StatusOK)
+		err = transport.CheckError(wire.Limited(resp), http.StatusOK)
 	}
 	return watch.seen.Load(), refused(host, err)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // maxManifest bounds a manifest or index in bytes; the distribution
@@ -50,7 +51,7 @@ func (r *Repository) Resolve(ctx context.Context) (string, error) {
 		if err != nil {
 			return err
 		}
-		discard(resp.Body)
+		wire.Discard(resp.Body)
 		digest = resp.Header.Get("Docker-Content-Digest")
 		return nil
 	})
@@ -82,7 +83,7 @@ func (e *endpoint) manifest(ctx context.Context, identifier, digest string) (*Ma
 		return nil, err
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(&watched{r: resp.Body, stall: e.c.o.Stall, close: resp.Body.Close}, maxManifest+1))
+	raw, err := io.ReadAll(io.LimitReader(wire.Watch(resp.Body, e.c.wire.Stall), maxManifest+1))
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
@@ -137,26 +138,12 @@ func (e *endpoint) do(ctx context.Context, method, url, accept string) (*http.Re
 	q.Header.Set("Accept", accept)
 	resp, err := e.client.Do(q)
 	if err == nil {
-		err = transport.CheckError(limited(resp), http.StatusOK)
+		err = transport.CheckError(wire.Limited(resp), http.StatusOK)
 	}
 	if err != nil {
 		return nil, explain(err)
 	}
 	return resp, nil
-}
-
-// maxErrorBody bounds what is read of an answer that tells an error, in bytes.
-const maxErrorBody = 64 << 10
-
-// limited bounds the body of an answer that is no success.
-func limited(resp *http.Response) *http.Response {
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
-	}
-	return resp
 }
 
 // unreachable adds to an error of the network what may be wrong.

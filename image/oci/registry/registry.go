@@ -22,6 +22,7 @@ import (
 
 	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/oci/mirrors"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // Credentials are a user's at one host. All are empty for an anonymous one.
@@ -54,7 +55,7 @@ type Options struct {
 	// UserAgent is the program's name and version.
 	UserAgent string
 	// Stall is how long a registry may send nothing, or next to nothing, before
-	// the connection counts as broken; 0 is 60 s.
+	// the connection counts as wire.Broken; 0 is 60 s.
 	Stall time.Duration
 	// Sleep waits, or returns the error of a context that ended; nil really
 	// waits.
@@ -66,6 +67,7 @@ type Options struct {
 // Client reads from registries.
 type Client struct {
 	o    Options
+	wire *wire.Options
 	base http.RoundTripper
 }
 
@@ -77,25 +79,14 @@ func New(o Options) *Client {
 	if o.Unverified == nil {
 		o.Unverified = conn.NewTransport(nil, conn.AnyCertificate())
 	}
-	if o.Stall == 0 {
-		o.Stall = time.Minute
-	}
-	if o.Sleep == nil {
-		o.Sleep = sleep
-	}
-	return &Client{o, transport.NewUserAgent(&retrying{o.Transport, &o, maxTries}, o.UserAgent)}
+	w := wire.Options{Transport: o.Transport, Stall: o.Stall, Sleep: o.Sleep, Warn: o.Warn}.Complete()
+	return &Client{o, w, transport.NewUserAgent(&wire.Retrying{Inner: o.Transport, Options: w, Tries: wire.MaxTries}, o.UserAgent)}
 }
 
-// sleep waits for d or the end of the context.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// Server returns what speaks to servers that are no registries with the client's
+// transport and bounds. Auth is as in wire.NewServer.
+func (c *Client) Server(auth func(*http.Request)) *wire.Server {
+	return wire.NewServer(c.wire, c.base, auth)
 }
 
 // Repository is a repository that the client may read.

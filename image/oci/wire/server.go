@@ -1,4 +1,4 @@
-package registry
+package wire
 
 import (
 	"context"
@@ -13,21 +13,21 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// Server speaks to servers that are no registries as a Client does to those
-// that are: with its transport, its retries and its bounds on waiting.
+// Server speaks to servers that are no registries as package registry does to
+// those that are.
 type Server struct {
 	o      *Options
 	client *http.Client
 }
 
-// Server returns a Server. Auth, if not nil, adds credentials to a request. It
-// is called for each hop of a redirect, and has to look at where it goes.
-func (c *Client) Server(auth func(*http.Request)) *Server {
-	base := c.base
+// NewServer returns a Server over base. Auth, if not nil, adds credentials to a
+// request. It is called for each hop of a redirect, and has to look at where it
+// goes.
+func NewServer(o *Options, base http.RoundTripper, auth func(*http.Request)) *Server {
 	if auth != nil {
 		base = authorizing{base, auth}
 	}
-	return &Server{&c.o, &http.Client{Transport: base, CheckRedirect: checkHop}}
+	return &Server{o, &http.Client{Transport: base, CheckRedirect: checkHop}}
 }
 
 type authorizing struct {
@@ -46,7 +46,7 @@ func (a authorizing) RoundTrip(q *http.Request) (*http.Response, error) {
 // whom a redirect leads to.
 func checkHop(q *http.Request, via []*http.Request) error {
 	q.Header.Del("Referer")
-	return checkRedirect(q, via)
+	return CheckRedirect(q, via)
 }
 
 // Do sends a request and returns the answer, whatever its status. Its body
@@ -55,7 +55,7 @@ func checkHop(q *http.Request, via []*http.Request) error {
 func (s *Server) Do(q *http.Request) (*http.Response, error) {
 	resp, err := s.do(q)
 	if err == nil {
-		resp.Body = &watched{r: resp.Body, stall: s.o.Stall, close: resp.Body.Close}
+		resp.Body = Watch(resp.Body, s.o.Stall)
 	}
 	return resp, err
 }
@@ -75,7 +75,7 @@ func (s *Server) do(q *http.Request) (*http.Response, error) {
 
 // Pause waits before a request is sent again that failed try times.
 func (s *Server) Pause(ctx context.Context, try int) error {
-	return s.o.Sleep(ctx, pauseAfter(try, nil))
+	return s.o.Sleep(ctx, PauseAfter(try, nil))
 }
 
 // withoutSecrets takes what may be one out of the address in an error.
@@ -106,7 +106,7 @@ type Download struct {
 	Explain func(*http.Response) error
 }
 
-// Open opens a file as Blob does: the stream goes on where it was when the
+// Open opens a file: the stream goes on where it was when the
 // connection breaks, if the file is verified or has a Validator.
 func (s *Server) Open(ctx context.Context, d Download) (io.ReadCloser, error) {
 	u, err := url.Parse(d.URL)
@@ -130,7 +130,7 @@ func (s *Server) Open(ctx context.Context, d Download) (io.ReadCloser, error) {
 				return resp, nil
 			}
 		}
-		return nil, errors.Join(d.Explain(limited(resp)), resp.Body.Close())
+		return nil, errors.Join(d.Explain(Limited(resp)), resp.Body.Close())
 	}
 	return open(ctx, s.o, from)
 }

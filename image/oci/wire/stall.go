@@ -1,4 +1,4 @@
-package registry
+package wire
 
 import (
 	"errors"
@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// errStalled is the error of a connection that brings nothing.
-var errStalled = errors.New("the connection stalls")
+// ErrStalled is the error of a connection that brings nothing.
+var ErrStalled = errors.New("the connection stalls")
 
 // leastPerStall is what a connection has to bring in the time in which it must
 // not stall, in bytes: a byte now and then is none.
 const leastPerStall = 16 << 10
 
-// watched is a body that ends when it stalls. Only the time in Read counts: a
+// Watched is a body that ends when it stalls. Only the time in Read counts: a
 // reader may take its time.
-type watched struct {
+type Watched struct {
 	r     io.Reader
 	stall time.Duration
 	close func() error
@@ -25,8 +25,13 @@ type watched struct {
 	got    int64
 }
 
+// Watch watches a body, which may bring nothing for as long as stall.
+func Watch(body io.ReadCloser, stall time.Duration) *Watched {
+	return &Watched{r: body, stall: stall, close: body.Close}
+}
+
 // Read is io.Reader's.
-func (w *watched) Read(p []byte) (int, error) {
+func (w *Watched) Read(p []byte) (int, error) {
 	var late atomic.Bool
 	start := time.Now()
 	timer := time.AfterFunc(w.stall-w.waited, func() {
@@ -40,10 +45,10 @@ func (w *watched) Read(p []byte) (int, error) {
 		w.waited, w.got = 0, 0
 	}
 	if (err != nil && err != io.EOF && late.Load()) || w.waited >= w.stall {
-		err = errStalled
+		err = ErrStalled
 	}
 	return n, err
 }
 
 // Close is io.Closer's.
-func (w *watched) Close() error { return w.close() }
+func (w *Watched) Close() error { return w.close() }

@@ -1,4 +1,4 @@
-package registry
+package wire
 
 import (
 	"context"
@@ -16,55 +16,57 @@ import (
 // How often and how long a request is tried: so many times, with pauses that
 // double, or as the registry says, up to a sum.
 const (
-	maxTries = 5
-	// mirrorTries is for mirrors, as there is somebody else to ask.
-	mirrorTries = 2
+	MaxTries = 5
+	// MirrorTries is for mirrors, as there is somebody else to ask.
+	MirrorTries = 2
 	firstPause  = time.Second
 	maxPause    = 16 * time.Second
-	maxWaiting  = 2 * time.Minute
+	MaxWaiting  = 2 * time.Minute
 )
 
-// retrying tries requests again that fail for a while: RFC 9110, 15.5 and 15.6,
+// Retrying tries requests again that fail for a while: RFC 9110, 15.5 and 15.6,
 // and RFC 6585, 4.
-type retrying struct {
-	inner http.RoundTripper
-	o     *Options
-	tries int
+type Retrying struct {
+	Inner   http.RoundTripper
+	Options *Options
+	// Tries is how often a request is sent at most.
+	Tries int
 }
 
 // RoundTrip is http.RoundTripper's. Requests with a body are not repeated.
-func (r *retrying) RoundTrip(q *http.Request) (*http.Response, error) {
+func (r *Retrying) RoundTrip(q *http.Request) (*http.Response, error) {
 	waited := time.Duration(0)
 	for try := 1; ; try++ {
-		resp, err := r.inner.RoundTrip(q)
-		why := transient(q.Context(), resp, err)
-		if why == "" || try == r.tries || q.Body != nil && q.Body != http.NoBody {
+		resp, err := r.Inner.RoundTrip(q)
+		why := Transient(q.Context(), resp, err)
+		if why == "" || try == r.Tries || q.Body != nil && q.Body != http.NoBody {
 			return resp, err
 		}
-		pause := pauseAfter(try, resp)
-		if waited += pause; waited > maxWaiting {
+		pause := PauseAfter(try, resp)
+		if waited += pause; waited > MaxWaiting {
 			return resp, err
 		}
 		if resp != nil {
-			discard(resp.Body)
+			Discard(resp.Body)
 		}
-		r.o.warn("%s: %s; trying again in %v", q.URL.Host, why, pause)
-		if err := r.o.Sleep(q.Context(), pause); err != nil {
+		r.Options.Warnf("%s: %s; trying again in %v", q.URL.Host, why, pause)
+		if err := r.Options.Sleep(q.Context(), pause); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func (o *Options) warn(format string, args ...any) {
+// Warnf tells Warn.
+func (o *Options) Warnf(format string, args ...any) {
 	if o.Warn != nil {
 		o.Warn(fmt.Sprintf(format, args...))
 	}
 }
 
-// transient says why a request may succeed later, or nothing.
-func transient(ctx context.Context, resp *http.Response, err error) string {
+// Transient says why a request may succeed later, or nothing.
+func Transient(ctx context.Context, resp *http.Response, err error) string {
 	if err != nil {
-		if ctx.Err() == nil && broken(err) {
+		if ctx.Err() == nil && Broken(err) {
 			return err.Error()
 		}
 		return ""
@@ -77,18 +79,18 @@ func transient(ctx context.Context, resp *http.Response, err error) string {
 	return ""
 }
 
-// broken tells an error of a connection from one that will come again, such as
+// Broken tells an error of a connection from one that will come again, such as
 // that of a host which refuses any.
-func broken(err error) bool {
+func Broken(err error) bool {
 	var timeout net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errStalled) ||
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrStalled) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.As(err, &timeout) && timeout.Timeout() ||
 		strings.Contains(err.Error(), "http2: server sent GOAWAY") // an unexported type of net/http
 }
 
-// pauseAfter returns how long to wait after a failed try.
-func pauseAfter(try int, resp *http.Response) time.Duration {
+// PauseAfter returns how long to wait after a failed try.
+func PauseAfter(try int, resp *http.Response) time.Duration {
 	if resp != nil {
 		if d, ok := retryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date")); ok {
 			return d
@@ -111,9 +113,9 @@ func retryAfter(value, date string) (time.Duration, bool) {
 	return max(0, then.Sub(now)), true
 }
 
-// discard ends a response whose rest does not matter, so that its connection
+// Discard ends a response whose rest does not matter, so that its connection
 // can be used again if little is left.
-func discard(body io.ReadCloser) {
+func Discard(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxRest) // only for the connection's sake
 	_ = body.Close()
 }
@@ -124,9 +126,9 @@ const maxRest = 64 << 10
 // maxRedirects bounds the hops of one request, as browsers do.
 const maxRedirects = 10
 
-// checkRedirect lets a registry send its clients elsewhere, but not from TLS to
+// CheckRedirect lets a registry send its clients elsewhere, but not from TLS to
 // none. net/http takes credentials off that are for another host.
-func checkRedirect(q *http.Request, via []*http.Request) error {
+func CheckRedirect(q *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}

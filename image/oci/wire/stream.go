@@ -1,4 +1,4 @@
-package registry
+package wire
 
 import (
 	"context"
@@ -46,7 +46,7 @@ type stream struct {
 	cancel context.CancelFunc
 	o      *Options
 	off    int64 // bytes read
-	body   *watched
+	body   *Watched
 	// tries counts the connections since the last byte, restarts those that
 	// began anew.
 	tries, restarts int
@@ -70,7 +70,7 @@ func (s *stream) connect() error {
 	if err != nil {
 		return err
 	}
-	s.body = &watched{r: resp.Body, stall: s.o.Stall, close: resp.Body.Close}
+	s.body = Watch(resp.Body, s.o.Stall)
 	if err := s.position(resp); err != nil {
 		return errors.Join(err, resp.Body.Close())
 	}
@@ -98,7 +98,7 @@ func (s *stream) position(resp *http.Response) error {
 	if s.off == 0 {
 		return nil
 	}
-	if s.restarts++; s.restarts > maxRestarts {
+	if s.restarts++; s.restarts > MaxRestarts {
 		return errors.New("the server begins anew after each break")
 	}
 	_, err := io.CopyN(io.Discard, s.body, s.off)
@@ -160,7 +160,7 @@ func (s *stream) read(p []byte) (int, error) {
 // end tells whether an error ends the stream, which it sets then. Else there is
 // a new connection.
 func (s *stream) end(err error) bool {
-	if s.err == nil && (err == io.EOF || s.ctx.Err() != nil || !broken(err)) {
+	if s.err == nil && (err == io.EOF || s.ctx.Err() != nil || !Broken(err)) {
 		s.err = err
 		if s.ctx.Err() != nil {
 			s.err = s.ctx.Err()
@@ -170,20 +170,20 @@ func (s *stream) end(err error) bool {
 		s.err = fmt.Errorf("after %s: %w", s.progress(), err)
 	}
 	for s.err == nil {
-		_ = s.body.Close() // it is broken
-		if s.tries++; s.tries > maxTries {
+		_ = s.body.Close() // it is Broken
+		if s.tries++; s.tries > MaxTries {
 			s.err = fmt.Errorf("after %s: %w", s.progress(), err)
 			break
 		}
-		s.o.warn("%s: after %s: %v; going on there", s.host, s.progress(), err)
-		if s.err = s.o.Sleep(s.ctx, pauseAfter(s.tries, nil)); s.err != nil {
+		s.o.Warnf("%s: after %s: %v; going on there", s.host, s.progress(), err)
+		if s.err = s.o.Sleep(s.ctx, PauseAfter(s.tries, nil)); s.err != nil {
 			break
 		}
 		if err = s.connect(); err == nil {
 			return false
 		}
 		// A server that was there may be starting anew.
-		if !broken(err) && !errors.Is(err, syscall.ECONNREFUSED) {
+		if !Broken(err) && !errors.Is(err, syscall.ECONNREFUSED) {
 			s.err = err
 		}
 	}

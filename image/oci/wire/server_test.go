@@ -1,4 +1,4 @@
-package registry
+package wire
 
 import (
 	"io"
@@ -22,7 +22,7 @@ func TestServerDo(t *testing.T) {
 		_, _ = io.WriteString(w, q.Header.Get("Authorization")+q.Header.Get("Referer"))
 	}))
 	hops := 0
-	server := New(Options{}).Server(func(q *http.Request) {
+	server := NewServer(Options{}.Complete(), http.DefaultTransport, func(q *http.Request) {
 		hops++
 		q.Header.Set("Authorization", "x")
 	})

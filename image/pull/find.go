@@ -134,8 +134,11 @@ func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, err
 	if err != nil {
 		return nil, err
 	}
-	if i.File, err = to, fetch(to); err != nil {
-		return nil, errors.Join(err, to.Close())
+	if i.File, err = to, fetch(to); err != nil && to != o.into {
+		err = errors.Join(err, to.Close())
+	}
+	if err != nil {
+		return nil, err
 	}
 	return i, nil
 }

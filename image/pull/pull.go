@@ -39,6 +39,8 @@ type Options struct {
 	// Options are the conversion's. Output is for Save alone. TmpDir has to be
 	// set: images go there that no cache keeps.
 	build.Options
+	// into, if not nil, is the empty file for an image that no cache keeps.
+	into *os.File
 }
 
 // Image is an image that is here.
@@ -116,15 +118,19 @@ func Save(ctx context.Context, source string, o Options, e Environment) (*Result
 
 // save writes the image to out, and gives it its name.
 func save(ctx context.Context, source string, o Options, e Environment, out *output.File) (*Result, error) {
+	o.into = out.File()
 	i, err := Open(ctx, source, o, e)
 	if err != nil {
 		return nil, err
 	}
-	defer i.Close()
 	r := &Result{Image: *i}
 	if r.Bytes, err = i.Size(); err != nil {
 		return nil, err
 	}
+	if i.File == out.File() {
+		return r, out.Commit()
+	}
+	defer i.Close()
 	// The kernel copies, and shares blocks where the file system can:
 	// copy_file_range(2).
 	if _, err := i.File.Seek(0, io.SeekStart); err != nil {
@@ -150,8 +156,12 @@ func saveDirectory(ctx context.Context, source string, o Options, e Environment)
 	return &Result{Image: *i}, err
 }
 
-// temporary makes a file without a name for an image that no cache keeps.
+// temporary returns the file for an image that no cache keeps: one without a
+// name, if none is there.
 func (o Options) temporary(e Environment) (*os.File, error) {
+	if o.into != nil {
+		return o.into, nil
+	}
 	f, err := output.Unnamed(e.Host.Absolute(o.TmpDir))
 	if err != nil {
 		return nil, hint.Wrap(err, "set SEALIFT_TMPDIR to a directory that can be written to")

@@ -101,7 +101,7 @@ var layers = map[string][]string{
 	},
 	"image/pull": {
 		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
-		"image/oci", "image/oci/registry", "image/output", "image/squashfs/codec",
+		"image/oci", "image/output", "image/squashfs/codec",
 	},
 	"image/build/bootstrap": {
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",

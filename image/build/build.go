@@ -23,7 +23,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,9 +32,6 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
-	"github.com/sealift/sealift/image/cache"
-	"github.com/sealift/sealift/image/elsewhere"
-	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
@@ -137,71 +133,6 @@ type Step interface {
 	Run(ctx context.Context, b *Build) error
 }
 
-// Environment is what Run works with.
-type Environment struct {
-	Host Host
-	// Run runs scripts; a recipe without any needs none. Powers says, for the
-	// keys of layers, what of the Runner the outcome of a script depends on.
-	Run    Runner
-	Powers string
-	// Open says that the Runner shows scripts what the keys do not tell of:
-	// files of the host.
-	Open bool
-	// Cache, if not nil, keeps layers for other builds.
-	Cache *cache.Cache
-	// Into, if not nil, is an empty file that gets the image instead of one at
-	// Options.Output, which then says where it is for errors and temporary files.
-	Into *os.File
-	// Get reads a URL of http, https or file. The time is that of the last change,
-	// zero where nobody says.
-	Get func(ctx context.Context, url string) (io.ReadCloser, time.Time, error)
-	// Registry reads from registries, and Daemon is the address of the Docker
-	// daemon (oci.Options).
-	Registry *registry.Client
-	Daemon   string
-	// Libraries finds container libraries.
-	Libraries elsewhere.Libraries
-	// Now is the time that the build happens at, to the second. Unless it is Fixed,
-	// a reproducible build has the time of the first image that it starts from
-	// instead, or 1970 if there is none.
-	Now   time.Time
-	Fixed bool
-	// UID and GID are the caller's: what of an overlay belongs to them is the
-	// container's root.
-	UID, GID uint32
-	// Stdout and Stderr are the scripts'.
-	Stdout, Stderr io.Writer
-	// Progress, if not nil, is told of each step; Note of what else there is
-	// to know, and Warn of each loss.
-	Progress   func(Event)
-	Note, Warn func(line string)
-}
-
-// State is how far a step has come.
-type State int
-
-// The states: a step has begun, turned out to have a layer in the cache, has
-// ended well.
-const (
-	Begun State = iota
-	Cached
-	Done
-)
-
-// Event is news of a step.
-type Event struct {
-	// Number counts the steps from 1; Of is how many there are.
-	Number, Of int
-	Step       Step
-	State      State
-	// Bytes is, once it is Done, the size of the layer or image that the step
-	// made; 0 where it made none.
-	Bytes int64
-	// Written returns how many bytes the step has written of it so far. Any
-	// goroutine may call it at any time.
-	Written func() int64
-}
-
 // Build is a build on its way, for its steps to work on.
 type Build struct {
 	Environment
@@ -282,20 +213,6 @@ func (b *Build) written() int64 {
 		return 0 // it is closed by now
 	}
 	return info.Size()
-}
-
-// Notice tells the user of something.
-func (b *Build) Notice(format string, args ...any) {
-	if b.Note != nil {
-		b.Note(fmt.Sprintf(format, args...))
-	}
-}
-
-// Warning tells the user of a loss.
-func (b *Build) Warning(format string, args ...any) {
-	if b.Warn != nil {
-		b.Warn(fmt.Sprintf(format, args...))
-	}
 }
 
 // Time is when the build happens, in seconds since the epoch.

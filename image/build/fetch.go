@@ -8,7 +8,6 @@ import (
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
-	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Fetch returns a file of elsewhere, from the cache if it is there. It is open
@@ -40,13 +39,4 @@ func (b *Build) fetchApart(write func(*os.File) error) (*os.File, error) {
 		return nil, b.explain(err)
 	}
 	return f, nil
-}
-
-// Documents returns what keeps documents of registries in the cache, nil
-// without one.
-func (b *Build) Documents(ctx context.Context) registry.Documents {
-	if b.Cache == nil {
-		return nil
-	}
-	return kept.Documents{Cache: b.Cache, Context: ctx, Warn: b.Warning}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdef"
@@ -18,7 +19,7 @@ import (
 const sifKind = "sif"
 
 // findImage finds an OCI image, which becomes a SIF file.
-func findImage(ctx context.Context, source string, o Options, e Environment) (*found, error) {
+func findImage(ctx context.Context, source string, o build.Options, e Environment) (*found, error) {
 	ref, err := oci.ParseReference(source)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func findImage(ctx context.Context, source string, o Options, e Environment) (*f
 	}
 	opts := oci.Options{
 		TempDir: e.Host.Absolute(o.TmpDir), Daemon: e.Daemon, Registry: e.Registry, Received: e.Received,
-		Documents: e.documents(ctx),
+		Documents: e.Documents(ctx),
 	}
 	img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: e.Host.Arch, Variant: e.Host.Variant}, opts)
 	if err != nil {
@@ -42,18 +43,18 @@ func findImage(ctx context.Context, source string, o Options, e Environment) (*f
 
 // sifID is the cache's name for the SIF file of an image: one for all that would
 // have the same files in the same format.
-func sifID(digest string, o Options, e Environment) cache.ID {
+func sifID(digest string, o build.Options, e Environment) cache.ID {
 	k := key.New("sif").String("image", digest).String("arch", e.Host.Arch).String("variant", e.Host.Variant).
 		String("version", e.Host.Version+" "+codec.Implementation).
 		String("format", fmt.Sprintf("%+v %d %t", o.Codec, o.BlockSize, o.FixPerms))
 	if o.Reproducible {
-		k.String("time", o.time(e))
+		k.String("time", timeOf(e))
 	}
 	return cache.ID{Kind: sifKind, Key: k.Sum().String()}
 }
 
-// time is what a reproducible image depends on besides what it is made of.
-func (o Options) time(e Environment) string {
+// timeOf is what a reproducible image depends on besides what it is made of.
+func timeOf(e Environment) string {
 	if e.Fixed {
 		return fmt.Sprint(e.Now.Unix())
 	}
@@ -61,17 +62,12 @@ func (o Options) time(e Environment) string {
 }
 
 // convert writes the image to a file.
-func convert(ctx context.Context, source string, img *oci.Image, o Options, e Environment, to *os.File) error {
-	o.Output, o.Sandbox = o.inside(e, "image"), false
-	steps, err := fromdef.Convert(source, img, e.Host, o.Options)
+func convert(ctx context.Context, source string, img *oci.Image, o build.Options, e Environment, to *os.File) error {
+	o.Output, o.Sandbox = filepath.Join(e.Host.Absolute(o.TmpDir), "image"), false
+	steps, err := fromdef.Convert(source, img, e.Host, o)
 	if err != nil {
 		return err
 	}
 	e.Into = to
-	return build.Run(ctx, steps, o.Options, e.Environment)
-}
-
-// unpack returns the steps that write the image file at path to a directory.
-func unpack(path string, o Options, e Environment) ([]build.Step, error) {
-	return fromdef.Convert(path, nil, e.Host, o.Options)
+	return build.Run(ctx, steps, o, e.Environment)
 }

@@ -10,12 +10,12 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
-	"github.com/sealift/sealift/image/oci/registry"
 )
 
 // Transports returns what the names of images begin with that are got, before
@@ -47,12 +47,12 @@ type found struct {
 }
 
 // find finds what source names, and fetches none of it yet.
-func find(ctx context.Context, source string, o Options, e Environment) (*found, error) {
+func find(ctx context.Context, source string, o build.Options, e Environment) (*found, error) {
 	scheme, rest, _ := strings.Cut(source, ":")
 	switch {
 	case elsewhere.Holds(scheme):
 		return findFile(ctx, scheme, rest, e)
-	case !IsRemote(source) || strings.HasPrefix(rest, "//") && !known(scheme):
+	case !known(scheme):
 		return nil, hint.New(fmt.Sprintf("the transport %q is not known", scheme), "use one of %s", strings.Join(Transports(), ", "))
 	}
 	return findImage(ctx, source, o, e)
@@ -65,9 +65,7 @@ func shown(source string) string { return metadata.WithoutUser(source) }
 
 // findFile finds an image file.
 func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {
-	f, err := elsewhere.Finder{
-		Registry: e.Registry, Documents: e.documents(ctx), Libraries: e.Libraries, Arch: e.Host.Arch,
-	}.Find(ctx, scheme, rest)
+	f, err := e.Find(ctx, scheme, rest, "", e.Host.Arch)
 	if err != nil {
 		return nil, err
 	}
@@ -78,26 +76,12 @@ func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, 
 	}, nil
 }
 
-// documents keeps manifests and configurations in the cache, if there is one.
-func (e *Environment) documents(ctx context.Context) registry.Documents {
-	if e.Cache == nil {
-		return nil
-	}
-	return kept.Documents{Cache: e.Cache, Context: ctx, Warn: e.warn}
-}
-
 // count tells Received of what is written to w.
 func (e *Environment) count(w io.Writer) io.Writer {
 	if e.Received == nil {
 		return w
 	}
 	return counter{w, e.Received}
-}
-
-func (e *Environment) warn(format string, args ...any) {
-	if e.Warn != nil {
-		e.Warn(fmt.Sprintf(format, args...))
-	}
 }
 
 type counter struct {
@@ -111,10 +95,10 @@ func (c counter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// open returns the image from the cache, or has it made there or in a temporary
-// file.
-func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, error) {
-	i := &Image{Name: f.name, Digest: f.digest, Cached: true}
+// open returns the image from the cache, or has it made there or, if that does not
+// keep it, in the file that apart returns.
+func (f *found) open(ctx context.Context, e Environment, apart func() (*os.File, error)) (*Image, error) {
+	i := &Image{Origin: Origin{Name: f.name, Digest: f.digest, Cached: true}}
 	fetch := func(to *os.File) error {
 		i.Cached = false
 		if e.Expect != nil {
@@ -128,19 +112,13 @@ func (f *found) open(ctx context.Context, o Options, e Environment) (*Image, err
 		if !errors.As(err, &unkept) {
 			return i, err
 		}
-		e.warn("%v", err)
+		e.Warning("%v", err)
 	}
-	to, err := o.temporary(e)
-	if err != nil {
+	var err error
+	if i.File, err = apart(); err != nil {
 		return nil, err
 	}
-	if i.File, err = to, fetch(to); err != nil && to != o.into {
-		err = errors.Join(err, to.Close())
-	}
-	if err != nil {
-		return nil, err
-	}
-	return i, nil
+	return i, fetch(i.File)
 }
 
 func (f *found) fromCache(ctx context.Context, e Environment, i *Image, fetch func(*os.File) error) (err error) {

@@ -16,10 +16,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/output"
 )
@@ -34,25 +34,21 @@ type Environment struct {
 	Received func(n int64)
 }
 
-// Options say which image, and how it is converted.
-type Options struct {
-	// Options are the conversion's. Output is for Save alone. TmpDir has to be
-	// set: images go there that no cache keeps.
-	build.Options
-	// into, if not nil, is the empty file for an image that no cache keeps.
-	into *os.File
-}
-
-// Image is an image that is here.
-type Image struct {
-	// File holds the image. Other data may follow it.
-	File *os.File
+// Origin is what there is to tell of an image.
+type Origin struct {
 	// Name tells where it came from, and Digest what it is there: of its manifest
 	// or, for a file, of that. It is empty where nothing tells.
 	Name, Digest string
 	// Cached says that it was here before.
 	Cached bool
-	entry  *cache.Entry
+}
+
+// Image is an image that is here.
+type Image struct {
+	Origin
+	// File holds the image. Other data may follow it.
+	File  *os.File
+	entry *cache.Entry
 }
 
 // Path opens the image as long as it is not closed: proc_pid_fd(5).
@@ -79,12 +75,27 @@ func (i *Image) Close() error {
 }
 
 // Open returns the image that source names, from the cache if it is there.
-func Open(ctx context.Context, source string, o Options, e Environment) (*Image, error) {
+// Options.TmpDir has to be set: images go there that no cache keeps.
+func Open(ctx context.Context, source string, o build.Options, e Environment) (*Image, error) {
+	var apart *os.File
+	i, err := open(ctx, source, o, e, func() (f *os.File, err error) {
+		if apart, err = output.Unnamed(e.Host.Absolute(o.TmpDir)); err != nil {
+			return nil, hint.Wrap(err, "set SEALIFT_TMPDIR to a directory that can be written to")
+		}
+		return apart, nil
+	})
+	if err != nil && apart != nil {
+		err = errors.Join(err, apart.Close())
+	}
+	return i, err
+}
+
+func open(ctx context.Context, source string, o build.Options, e Environment, apart func() (*os.File, error)) (*Image, error) {
 	f, err := find(ctx, source, o, e)
 	if err != nil {
 		return nil, err
 	}
-	i, err := f.open(ctx, o, e)
+	i, err := f.open(ctx, e, apart)
 	if err = errors.Join(err, f.close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
@@ -93,7 +104,7 @@ func Open(ctx context.Context, source string, o Options, e Environment) (*Image,
 
 // Result is what Save has done.
 type Result struct {
-	Image
+	Origin
 	// Bytes is the size of the output, 0 for a directory.
 	Bytes int64
 }
@@ -101,7 +112,7 @@ type Result struct {
 // Save writes the image that source names to a new file at Options.Output, or a
 // directory if it is to be a sandbox, through the cache if there is one. The
 // output appears when it is whole.
-func Save(ctx context.Context, source string, o Options, e Environment) (*Result, error) {
+func Save(ctx context.Context, source string, o build.Options, e Environment) (*Result, error) {
 	if o.Sandbox {
 		return saveDirectory(ctx, source, o, e)
 	}
@@ -116,60 +127,40 @@ func Save(ctx context.Context, source string, o Options, e Environment) (*Result
 	return r, nil
 }
 
-// save writes the image to out, and gives it its name.
-func save(ctx context.Context, source string, o Options, e Environment, out *output.File) (*Result, error) {
-	o.into = out.File()
-	i, err := Open(ctx, source, o, e)
+// save writes the image to out, straight if no cache keeps it, and gives it its
+// name.
+func save(ctx context.Context, source string, o build.Options, e Environment, out *output.File) (r *Result, err error) {
+	i, err := open(ctx, source, o, e, func() (*os.File, error) { return out.File(), nil })
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Image: *i}
+	r = &Result{Origin: i.Origin}
 	if r.Bytes, err = i.Size(); err != nil {
 		return nil, err
 	}
-	if i.File == out.File() {
-		return r, out.Commit()
-	}
-	defer i.Close()
-	// The kernel copies, and shares blocks where the file system can:
-	// copy_file_range(2).
-	if _, err := i.File.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	if _, err := io.CopyN(out.File(), i.File, r.Bytes); err != nil {
-		return nil, out.Explain(fmt.Errorf("write %s: %w", o.Output, err))
+	if i.entry != nil {
+		defer func() { err = errors.Join(err, i.entry.Close()) }()
+		// The kernel copies, and shares blocks where the file system can:
+		// copy_file_range(2).
+		if _, err := i.File.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		if _, err := io.CopyN(out.File(), i.File, r.Bytes); err != nil {
+			return nil, out.Explain(fmt.Errorf("write %s: %w", o.Output, err))
+		}
 	}
 	return r, out.Commit()
 }
 
 // saveDirectory writes the image's files to a directory.
-func saveDirectory(ctx context.Context, source string, o Options, e Environment) (*Result, error) {
+func saveDirectory(ctx context.Context, source string, o build.Options, e Environment) (*Result, error) {
 	i, err := Open(ctx, source, o, e)
 	if err != nil {
 		return nil, err
 	}
-	defer i.Close()
-	steps, err := unpack(i.Path(), o, e)
+	steps, err := fromdef.Convert(i.Path(), nil, e.Host, o)
 	if err == nil {
-		err = build.Run(ctx, steps, o.Options, e.Environment)
+		err = build.Run(ctx, steps, o, e.Environment)
 	}
-	return &Result{Image: *i}, err
-}
-
-// temporary returns the file for an image that no cache keeps: one without a
-// name, if none is there.
-func (o Options) temporary(e Environment) (*os.File, error) {
-	if o.into != nil {
-		return o.into, nil
-	}
-	f, err := output.Unnamed(e.Host.Absolute(o.TmpDir))
-	if err != nil {
-		return nil, hint.Wrap(err, "set SEALIFT_TMPDIR to a directory that can be written to")
-	}
-	return f, nil
-}
-
-// inside returns a name in the directory for temporary files.
-func (o Options) inside(e Environment, name string) string {
-	return filepath.Join(e.Host.Absolute(o.TmpDir), name)
+	return &Result{Origin: i.Origin}, errors.Join(err, i.Close())
 }

@@ -37,7 +37,7 @@ import (
 // site is a registry, and a directory to work in.
 type site struct {
 	host, dir string
-	opts      Options
+	opts      build.Options
 	told      []string
 
 	mu   sync.Mutex
@@ -302,7 +302,7 @@ func TestOras(t *testing.T) {
 }
 
 // to returns options to save under a name.
-func (s *site) to(name string) Options {
+func (s *site) to(name string) build.Options {
 	o := s.opts
 	o.Output = name
 	return o

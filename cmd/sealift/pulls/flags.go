@@ -49,7 +49,7 @@ func (f *Flags) Open(ctx context.Context, p *ui.Process, source string) (*pull.I
 	}
 	var i *pull.Image
 	err = f.get(ctx, p, source, func(ctx context.Context, e pull.Environment) (err error) {
-		i, err = pull.Open(ctx, source, pull.Options{Options: o}, e)
+		i, err = pull.Open(ctx, source, o, e)
 		return err
 	})
 	return i, err

@@ -78,9 +78,7 @@ func (f *pullFlags) add(c *cobra.Command) {
 	flags.BoolVar(&f.unsigned, "allow-unauthenticated", false, "the same")
 	flags.BoolVar(&f.noCleanup, "no-cleanup", false, "nothing temporary is left by a pull that fails, so there is nothing to keep")
 	for _, name := range []string{"allow-unsigned", "allow-unauthenticated", "no-cleanup"} {
-		if err := flags.MarkHidden(name); err != nil {
-			panic(err) // a flag that was just defined
-		}
+		flags.Lookup(name).Hidden = true
 	}
 }
 
@@ -111,7 +109,7 @@ func (f *pullFlags) run(ctx context.Context, p *ui.Process, args []string) (err 
 	var r *pull.Result
 	if err := f.get(ctx, p, source, func(ctx context.Context, e pull.Environment) (err error) {
 		f.Reproducible = f.Reproducible || e.Fixed
-		r, err = pull.Save(ctx, source, pull.Options{Options: f.Options}, e)
+		r, err = pull.Save(ctx, source, f.Options, e)
 		return err
 	}); err != nil {
 		return err

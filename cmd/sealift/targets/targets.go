@@ -29,12 +29,12 @@ var architectures = map[string]string{
 // Flags say what an image is for.
 type Flags struct{ arch, variant, platform string }
 
-// Add adds the flags; variables are those of --arch.
-func (f *Flags) Add(flags *pflag.FlagSet, usage string, variables ...string) {
+// Add adds the flags; variable is that of --arch.
+func (f *Flags) Add(flags *pflag.FlagSet, usage, variable string) {
 	flags.StringVar(&f.arch, "arch", "", usage)
-	ui.Bind(flags, "arch", variables...)
+	ui.Bind(flags, "arch", variable)
 	flags.StringVar(&f.variant, "arch-variant", "", "`variant` of the architecture, such as v7 of arm")
-	ui.Bind(flags, "arch-variant", "PULL_ARCH_VARIANT")
+	ui.Bind(flags, "arch-variant", variable+"_VARIANT")
 	flags.StringVar(&f.platform, "platform", "", "the same as `OS/ARCHITECTURE[/VARIANT]`, such as linux/arm64")
 	ui.Bind(flags, "platform", "PLATFORM")
 }

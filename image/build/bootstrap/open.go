@@ -1,0 +1,88 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/kept"
+	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/stage"
+)
+
+// openFile opens an image file of elsewhere, which is fetched if it is not in the
+// cache.
+func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
+	found, err := b.Find(ctx, s.Agent, s.From, s.Headers["library"], s.platform.Arch)
+	if err != nil {
+		return nil, err
+	}
+	f, err := b.Fetch(ctx, found)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", found.Name, err)
+	}
+	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name)
+	if err == nil && found.Digest != "" {
+		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
+	}
+	return o, err
+}
+
+// openLocal opens the image at a path, which errors call by its name.
+func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string) (*opened, error) {
+	f, err := image.Open(path, image.Options{})
+	if err != nil {
+		return nil, err
+	}
+	b.Defer(f.Close)
+	if a := f.Arch(); a != "" && a != "unknown" && a != s.platform.Arch {
+		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", name, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
+	}
+	source := stage.Local{File: f, IDs: b.IDs}
+	o := &opened{created: created(f), source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
+	var c struct{ Env []string }
+	config, err := f.OCIConfig()
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(config, &c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: configuration of the OCI image: %w", name, err)
+	}
+	o.raw, o.env = config, c.Env
+	return o, nil
+}
+
+// created returns when an image file was made.
+func created(f *image.File) int64 {
+	switch {
+	case f.SIF() != nil:
+		return f.SIF().Created()
+	case f.Squash() != nil:
+		return int64(f.Squash().Super().ModTime)
+	}
+	return 0
+}
+
+// identify adds the content of a file, or that of all files of a directory.
+func identify(ctx context.Context, b *build.Build, k *key.Key, f *image.File, source stage.Source) error {
+	if f.Squash() != nil {
+		d, err := kept.FileDigest(ctx, b.Cache, f.File(), b.Warning)
+		k.Digest("image", d)
+		return err
+	}
+	root, err := source.Tree(ctx, nil)
+	if err != nil {
+		return err
+	}
+	d, err := key.Tree(ctx, root, b.TreeKey())
+	k.Digest("directory", d)
+	return err
+}

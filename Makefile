@@ -3,11 +3,12 @@
 # make test       install what the tests need (as root on Debian) and run them all
 # make install    PREFIX=/usr/local
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc/sealift
 DESTDIR ?=
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 CFG      = github.com/sealift/sealift/buildcfg
-LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION)
+LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION) -X $(CFG).SysconfDir=$(SYSCONFDIR)
 FUZZTIME ?= 30s
 BIN     ?= bin
 

@@ -64,7 +64,7 @@ var layers = map[string][]string{
 	"image/oci/compression":   {},
 	"image/oci/daemon":        {},
 	"image/oci/members":       {},
-	"image/oras":              {"image/oci/registry"},
+	"image/oras":              {"image/oci/registry", "image/oci/wire"},
 	"image/library":           {"image/oci/registry", "image/oci/wire"},
 	"image/library/endpoint":  {"image/output"},
 	"image/web":               {"image/oci/registry", "image/oci/wire"},
@@ -149,7 +149,7 @@ var layers = map[string][]string{
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
 	"cmd/sealift/endpoints": {
-		"cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
+		"buildcfg", "cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
 	},
 	"cmd/sealift/builds": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes",

@@ -2,8 +2,6 @@ package library
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -96,13 +94,5 @@ func (f *File) Copy(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != f.Digest {
-		return hint.Wrap(fmt.Errorf("the library sent a file of digest %s instead of %s", got, f.Digest),
-			"the image in the library is damaged, or was replaced meanwhile; try again, or push it again")
-	}
-	return nil
+	return wire.CopyVerified(w, r, f.Digest)
 }

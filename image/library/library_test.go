@@ -156,7 +156,7 @@ func TestFaults(t *testing.T) {
 		"busy for ever":   {"/v1/images/", -1, text(429, `{"error":{"code":429,"message":"slow down"}}`), `answers 429 Too Many Requests: "slow down"`},
 		"storage fails":   {"/get/", 3, text(503, ""), ""},
 		"storage refuses": {"/get/", -1, text(403, "<Error/>"), "403 Forbidden"},
-		"another file":    {"/get/", -1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(noise(100_001)[1:]) }, "sent a file of digest"},
+		"another file":    {"/get/", -1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(noise(100_001)[1:]) }, "came instead of"},
 		"too long":        {"/get/", -1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(noise(200_000)) }, "it goes on after 100000 bytes"},
 		"no digest":       {"/v1/images/", -1, text(200, record("sif.1234", 1)), "not by a digest"},
 		"evil digest":     {"/v1/images/", -1, text(200, record("sha256.../../x", 1)), "not by a digest"},

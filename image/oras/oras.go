@@ -8,7 +8,6 @@ package oras
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // layerType is the media type of the layer that is a SIF file. Old versions of
@@ -107,13 +107,5 @@ func (f *File) Copy(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != f.Digest {
-		return hint.Wrap(fmt.Errorf("the registry sent a file of digest %s instead of %s", got, f.Digest),
-			"the image in the registry is damaged; it has to be pushed again")
-	}
-	return nil
+	return wire.CopyVerified(w, r, f.Digest)
 }

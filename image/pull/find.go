@@ -14,7 +14,6 @@ import (
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
-	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci"
 )
 
@@ -59,9 +58,6 @@ func find(ctx context.Context, source string, o build.Options, e Environment) (*
 }
 
 func known(scheme string) bool { return slices.Contains(Transports(), scheme) }
-
-// shown is how messages name a source: without what may be a password.
-func shown(source string) string { return metadata.WithoutUser(source) }
 
 // findFile finds an image file.
 func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {

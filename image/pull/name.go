@@ -5,7 +5,17 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/metadata"
 )
+
+// Title is how messages and the container name a source: without what may be a
+// password, which a user in it has, or the query of an address.
+func Title(source string) string {
+	if scheme, _, _ := strings.Cut(source, ":"); scheme == "http" || scheme == "https" {
+		source, _, _ = strings.Cut(source, "?")
+	}
+	return metadata.WithoutUser(source)
+}
 
 // FileName returns the name that the file of an image gets if the user gives
 // none: NAME_TAG.sif, or the last part of an http address.
@@ -33,7 +43,7 @@ func FileName(source string) (string, error) {
 // fileName refuses what is not the name of a file.
 func fileName(name, source string) (string, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return "", hint.New(shown(source)+" gives the file no name", "name the file before the image: sealift pull FILE %s", shown(source))
+		return "", hint.New(Title(source)+" gives the file no name", "name the file before the image: sealift pull FILE %s", Title(source))
 	}
 	return name, nil
 }

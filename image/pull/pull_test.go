@@ -425,6 +425,13 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %q, %v", source, got, err)
 		}
 	}
+	for source, want := range map[string]string{
+		"https://u:pw@h/x.sif?token=1": "https://h/x.sif", "docker://u:pw@h/x:1": "docker://h/x:1", "oci:a?b": "oci:a?b",
+	} {
+		if got := Title(source); got != want {
+			t.Errorf("%s: %s", source, got)
+		}
+	}
 	for name, want := range map[string]bool{
 		"docker://x": true, "docker:x": true, "oci:dir": true, "oci-archive:f": true, "docker-daemon:x": true, "oras://x": true,
 		"gopher://x": true, "x.sif": false, "./docker:x": false, "a:b": false, "/a/b": false, "": false,

@@ -174,7 +174,7 @@ func TestFaults(t *testing.T) {
 			w.Header().Set("Content-Range", "bytes */10")
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 		}}, 1e6, "it changed while it was read", `HEAD,GET,GET bytes=40000- "v1"`},
-		"another size": {tag, []step{func(w http.ResponseWriter, q *http.Request) { content(w, q, b[:90_000]) }}, 1e6, "has 90000 bytes on the server, not 100000", "HEAD,GET"},
+		"another size": {tag, []step{func(w http.ResponseWriter, q *http.Request) { content(w, q, b[:90_000]) }}, 1e6, "has 90000 bytes there, not 100000", "HEAD,GET"},
 		"wrong range": {tag, []step{cut, func(w http.ResponseWriter, q *http.Request) {
 			w.Header().Set("Content-Range", "bytes 0-59999/100000")
 			w.WriteHeader(http.StatusPartialContent)

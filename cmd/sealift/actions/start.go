@@ -35,7 +35,7 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 		return err
 	}
 	defer img.Close()
-	a.name = name
+	a.name = pull.Title(name)
 	return act(ctx, p, r, img.Path(), a)
 }
 

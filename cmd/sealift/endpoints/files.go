@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/library/endpoint"
@@ -21,11 +22,8 @@ import (
 // fileName is Apptainer's.
 const fileName = "remote.yaml"
 
-// siteDirs are where the site's file is looked for; the first that has one
-// counts.
-var siteDirs = []string{"/etc/sealift", "/etc/apptainer"}
-
-// files are the user's file and where the site's may be.
+// files are the user's file and where the site's may be, of which the first that
+// is there counts.
 type files struct {
 	user string
 	site []string
@@ -35,7 +33,7 @@ type files struct {
 // what one program logs in to the other knows.
 func newFiles(p *ui.Process) files {
 	f := files{}
-	for _, dir := range siteDirs {
+	for _, dir := range []string{buildcfg.SysconfDir, "/etc/apptainer"} {
 		f.site = append(f.site, filepath.Join(dir, fileName))
 	}
 	for _, name := range []string{"SEALIFT_CONFIGDIR", "APPTAINER_CONFIGDIR"} {

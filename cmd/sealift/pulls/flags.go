@@ -80,21 +80,26 @@ func (f *Flags) get(ctx context.Context, p *ui.Process, source string, do func(c
 	if e.Cache != nil {
 		defer e.Cache.Close()
 	}
-	bar := p.StartBar(source)
+	name := pull.Title(source)
+	bar := p.StartBar(name)
 	defer bar.Stop()
 	e.Received = bar.Add
+	fetching, percent := false, 0
 	e.Expect = func(total int64) {
+		if !fetching {
+			fetching, percent = true, debug.SetGCPercent(gettingGC)
+		}
 		if bar == nil {
-			p.Info("getting %s%s", source, size(total))
+			p.Info("getting %s%s", name, size(total))
 		}
 		bar.Expect(total)
 	}
-	percent := debug.SetGCPercent(gettingGC)
-	defer func() {
+	err = ui.Interruptible(ctx, func(ctx context.Context) error { return do(ctx, e) })
+	if fetching {
 		debug.SetGCPercent(percent)
 		debug.FreeOSMemory() // the process may serve an image for days
-	}()
-	return ui.Interruptible(ctx, func(ctx context.Context) error { return do(ctx, e) })
+	}
+	return err
 }
 
 // size tells how much will come.

@@ -150,17 +150,19 @@ func TestRecipeFor(t *testing.T) {
 		}
 	}
 	for source, want := range map[string]string{
-		"shub://user:pw@host/x": "build from shub://host/x: agent shub is not supported yet",
-		"shub:x":                "agent shub is not supported yet",
-		"a\nb":                  "build from",
-		"a\n%post":              "build from",
-		"a #b":                  "cannot be written in a definition",
-		`a\`:                    "build from",
-		" a":                    "cannot be written in a definition",
-		"":                      "build from",
+		"shub://user:pw@host/x":    "build from shub://host/x: agent shub is not supported yet",
+		"https://u:pw@h/x.sif":     "what may be a secret",
+		"https://h/x.sif?token=pw": "what may be a secret",
+		"shub:x":                   "agent shub is not supported yet",
+		"a\nb":                     "build from",
+		"a\n%post":                 "build from",
+		"a #b":                     "cannot be written in a definition",
+		`a\`:                       "build from",
+		" a":                       "cannot be written in a definition",
+		"":                         "build from",
 	} {
 		_, err := RecipeFor(source)
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw") {
 			t.Errorf("%q: error %v", source, err)
 		}
 	}

@@ -2,7 +2,10 @@ package fromdef
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/definition"
@@ -15,6 +18,10 @@ func RecipeFor(source string) (*definition.Recipe, error) {
 	agent, from, err := bootstrap.Split(source)
 	if err != nil {
 		return nil, err
+	}
+	if address, err := url.Parse(source); strings.HasPrefix(agent, "http") && (err != nil || address.User != nil || address.RawQuery != "") {
+		return nil, hint.New("build from an address with what may be a secret: the image keeps what it was built from",
+			"get it first: sealift pull FILE ADDRESS")
 	}
 	text := fmt.Sprintf("Bootstrap: %s\nFrom: %s\n", agent, from)
 	r, err := definition.Parse(source, []byte(text))

@@ -1,10 +1,14 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -232,6 +236,46 @@ func TestRules(t *testing.T) {
 }
 
 func (s *server) ref() Reference { return Reference{Host: s.host(), Repository: "repo", Tag: "v1"} }
+
+// TestBlobAfterMirror: what a mirror was shown does not go on to the registry.
+func TestBlobAfterMirror(t *testing.T) {
+	content := []byte("a blob")
+	sum := sha256.Sum256(content)
+	mirror := newSecured(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	var shown []string
+	home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if strings.Contains(q.URL.Path, "/blobs/") {
+			shown = append(shown, q.Header.Get("Authorization"))
+			_, _ = w.Write(content)
+		}
+	}))
+	t.Cleanup(home.Close)
+	host := strings.TrimPrefix(home.URL, "http://")
+	o := mirror.options(t, Credentials{})
+	o.Mirrors = ruled(t, "[[registry]]\nprefix = \"HOME\"\n[[registry.mirror]]\nlocation = \"FIRST\"\n",
+		map[string]string{"HOME": host, "FIRST": mirror.ref().Host})
+	o.Credentials = func(_ context.Context, where string) (Credentials, error) {
+		if strings.HasPrefix(where, mirror.ref().Host) {
+			return Credentials{Username: "user", Password: "secret"}, nil
+		}
+		return Credentials{}, nil
+	}
+	r, err := New(o).Open(t.Context(), Reference{Host: host, Repository: "repo", Tag: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.Blob(t.Context(), "sha256:"+hex.EncodeToString(sum[:]), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got, err := io.ReadAll(b); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if !strings.Contains(fmt.Sprint(mirror.seen), basic("user", "secret")) || fmt.Sprintf("%q", shown) != `[""]` {
+		t.Errorf("the mirror saw %q, the registry %q", mirror.seen, shown)
+	}
+}
 
 // TestInsecure: only the host that the rules name is trusted with any
 // certificate, and only hosts of this machine may do without TLS unasked.

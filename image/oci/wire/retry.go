@@ -66,7 +66,7 @@ func (o *Options) Warnf(format string, args ...any) {
 // Transient says why a request may succeed later, or nothing.
 func Transient(ctx context.Context, resp *http.Response, err error) string {
 	if err != nil {
-		if ctx.Err() == nil && Broken(err) {
+		if ctx.Err() == nil && IsBroken(err) {
 			return err.Error()
 		}
 		return ""
@@ -79,9 +79,9 @@ func Transient(ctx context.Context, resp *http.Response, err error) string {
 	return ""
 }
 
-// Broken tells an error of a connection from one that will come again, such as
+// IsBroken tells an error of a connection from one that will come again, such as
 // that of a host which refuses any.
-func Broken(err error) bool {
+func IsBroken(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrStalled) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||

@@ -106,33 +106,37 @@ type Download struct {
 	Explain func(*http.Response) error
 }
 
-// Open opens a file: the stream goes on where it was when the
-// connection breaks, if the file is verified or has a Validator.
+// Open opens a file as a stream. It goes on where it was if the file is verified
+// or has a Validator.
 func (s *Server) Open(ctx context.Context, d Download) (io.ReadCloser, error) {
 	u, err := url.Parse(d.URL)
 	if err != nil {
 		return nil, err
 	}
-	from := source{
-		host: u.Host, url: d.URL, size: d.Size, validator: d.Validator,
-		once: d.Validator == "" && !d.Verified,
-	}
-	from.ask = func(q *http.Request) (*http.Response, error) {
-		resp, err := s.do(q)
-		if err != nil {
-			return nil, err
-		}
-		switch resp.StatusCode {
-		case http.StatusOK, http.StatusPartialContent:
-			return resp, nil
-		case http.StatusRequestedRangeNotSatisfiable:
-			if q.Header.Get("Range") != "" {
-				return resp, nil
+	return Open(ctx, s.o, Source{
+		Host: func() string { return u.Host }, Size: d.Size, Validator: d.Validator, Once: d.Validator == "" && !d.Verified,
+		Remedy: "try again; if it stays so, tell who runs the server",
+		Ask: func(ctx context.Context, part http.Header, use func(*http.Response) error) error {
+			q, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL, nil)
+			if err != nil {
+				return err
 			}
-		}
-		return nil, errors.Join(d.Explain(Limited(resp)), resp.Body.Close())
-	}
-	return open(ctx, s.o, from)
+			q.Header = part
+			resp, err := s.do(q)
+			if err != nil {
+				return err
+			}
+			switch resp.StatusCode {
+			case http.StatusOK, http.StatusPartialContent:
+				return use(resp)
+			case http.StatusRequestedRangeNotSatisfiable:
+				if part.Get("Range") != "" {
+					return use(resp)
+				}
+			}
+			return errors.Join(d.Explain(Limited(resp)), resp.Body.Close())
+		},
+	})
 }
 
 // Validator returns what tells one state of a file from another (RFC 9110, 8.8):

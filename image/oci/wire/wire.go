@@ -8,9 +8,14 @@ package wire
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // Options are what all requests have in common.
@@ -66,4 +71,18 @@ func Limited(resp *http.Response) *http.Response {
 		}{io.LimitReader(resp.Body, MaxErrorBody), resp.Body}
 	}
 	return resp
+}
+
+// CopyVerified copies a file to w. At its end it has to have the digest, "sha256:"
+// and hexadecimal; on an error, what was written is worth nothing.
+func CopyVerified(w io.Writer, file io.Reader, digest string) error {
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, h), file); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != digest {
+		return hint.Wrap(fmt.Errorf("a file of digest %s came instead of %s", got, digest),
+			"the image is damaged there, or was replaced meanwhile; try again, or push it again")
+	}
+	return nil
 }

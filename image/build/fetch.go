@@ -17,7 +17,7 @@ func (b *Build) Fetch(ctx context.Context, from *elsewhere.File) (*os.File, erro
 	if b.Cache == nil || from.ID == (cache.ID{}) {
 		return b.fetchApart(write)
 	}
-	e, err := kept.Made(ctx, b.Cache, from.ID, cache.Content{Description: from.Name, Size: from.Size, Hashed: true, Write: write})
+	e, err := kept.Made(ctx, b.Cache, from.ID, cache.Content{Description: from.Name, Size: from.Size, Hashed: true, Digest: from.Digest, Write: write})
 	var unkept *kept.NotKeptError
 	if errors.As(err, &unkept) {
 		b.Warning("%v", err)

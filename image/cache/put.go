@@ -2,10 +2,13 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +28,9 @@ type Content struct {
 	// once. It is verified when it is used, and an entry that is not what was
 	// put counts as missing.
 	Hashed bool
+	// Digest, unless empty, is the content's, "sha256:" and hexadecimal: Write has
+	// verified it, so that nothing has to be read for Hashed.
+	Digest string
 	// Write gets an empty file to fill, at any offset, and must not close it.
 	// What it returns fails the Make. Where it finds no space left, old entries
 	// make room, and it is called once more, with another file.
@@ -162,17 +168,16 @@ func (c *Cache) fill(ctx context.Context, out *output.File, id ID, m Content) (e
 // its own, which outlives the output's. The time is the file system's.
 func seal(ctx context.Context, f *os.File, id ID, m Content) (*Entry, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	err := unix.Fstat(int(f.Fd()), &st)
+	if err != nil {
 		return nil, err
 	}
 	created := time.Unix(st.Mtim.Unix())
 	foot := footer{"", oneLine(m.Description), st.Size, created.Truncate(time.Second)}
 	if m.Hashed {
-		digest, err := sum(ctx, f, st.Size)
-		if err != nil {
+		if foot.digest, err = m.digest(ctx, f, st.Size); err != nil {
 			return nil, err
 		}
-		foot.digest = digest
 	}
 	if _, err := f.WriteAt(foot.encode(id), st.Size); err != nil {
 		return nil, err
@@ -182,4 +187,17 @@ func seal(ctx context.Context, f *os.File, id ID, m Content) (*Entry, error) {
 		return nil, err
 	}
 	return newEntry(os.NewFile(uintptr(fd), f.Name()), id, foot, created), nil
+}
+
+// digest is what the footer has: the known one, or that of the file's first size
+// bytes.
+func (m *Content) digest(ctx context.Context, f *os.File, size int64) (string, error) {
+	if m.Digest == "" {
+		return sum(ctx, f, size)
+	}
+	known, err := hex.DecodeString(strings.TrimPrefix(m.Digest, "sha256:"))
+	if err != nil || len(known) != sha256.Size {
+		return "", fmt.Errorf("%q is not a SHA-256 digest", m.Digest)
+	}
+	return string(known), nil
 }

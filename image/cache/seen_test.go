@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -47,6 +49,33 @@ func replace(path, with string) error {
 	}
 	_, err = f.WriteAt([]byte(with), 0)
 	return errors.Join(err, f.Close(), os.Chtimes(path, st.ModTime(), st.ModTime()))
+}
+
+// TestKnownDigest: a digest that is given is what the entry has to have.
+func TestKnownDigest(t *testing.T) {
+	c := open(t, t.TempDir()+"/cache", Options{})
+	put := func(digest string) error {
+		e, err := c.Make(context.Background(), testID(1), Content{Hashed: true, Digest: digest, Write: fill("content")})
+		if err == nil {
+			wantContent(t, e, "content")
+		}
+		return err
+	}
+	good := sha256.Sum256([]byte("content"))
+	must(t, put("sha256:"+hex.EncodeToString(good[:])))
+	e, err := c.Get(testID(1))
+	must(t, err)
+	wantContent(t, e, "content")
+	must(t, c.Remove(testID(1)))
+	must(t, put("sha256:"+strings.Repeat("0", 64)))
+	if _, err := c.Get(testID(1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an entry of another digest: %v", err)
+	}
+	for _, bad := range []string{"sha256:0", "sha512:" + strings.Repeat("0", 128), "x"} {
+		if err := put(bad); err == nil || !strings.Contains(err.Error(), "is not a SHA-256 digest") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
 }
 
 // Whatever is put in place of an entry with a digest is never handed out: it is

@@ -56,7 +56,8 @@ type File struct {
 	ID cache.ID
 	// Size is in bytes, 0 where nobody tells.
 	Size int64
-	// Copy writes the file. On an error, what was written is worth nothing.
+	// Copy writes the file, which has the digest then. On an error, what was written
+	// is worth nothing.
 	Copy func(ctx context.Context, w io.Writer) error
 }
 

@@ -120,7 +120,7 @@ func (f *found) open(ctx context.Context, e Environment, apart func() (*os.File,
 func (f *found) fromCache(ctx context.Context, e Environment, i *Image, fetch func(*os.File) error) (err error) {
 	m := cache.Content{Description: f.name, Hashed: true, Write: fetch}
 	if f.isFile {
-		m.Size = f.size
+		m.Size, m.Digest = f.size, f.digest
 	}
 	i.entry, err = kept.Made(ctx, e.Cache, f.id, m)
 	if err != nil {

@@ -68,7 +68,7 @@ func (m *commands) add() *cobra.Command {
 				return hint.New("a remote without TLS shows tokens to the network", "add --insecure, or give an https address")
 			}
 			insecure = insecure && !strings.HasPrefix(address, "https://")
-			err := m.files.change(global, func(c *endpoint.Config) error {
+			err := m.files.change(c.Context(), global, func(c *endpoint.Config) error {
 				if err := c.Add(name, address, insecure, global); err != nil || noDefault {
 					return err
 				}
@@ -101,8 +101,8 @@ func (m *commands) remove() *cobra.Command {
 	var global bool
 	c := &cobra.Command{
 		Use: "remove [flags] NAME", Short: "Remove a remote, and its token", Args: operands(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			err := m.files.change(global, func(c *endpoint.Config) error { return c.Remove(args[0], global) })
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := m.files.change(cmd.Context(), global, func(c *endpoint.Config) error { return c.Remove(args[0], global) })
 			if err == nil {
 				m.p.Info("remote %s removed", args[0])
 			}
@@ -117,13 +117,13 @@ func (m *commands) use() *cobra.Command {
 	var global, exclusive bool
 	c := &cobra.Command{
 		Use: "use [flags] NAME", Short: "Choose the remote of library://", Args: operands(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			use := func(c *endpoint.Config) error { return c.Use(args[0], global || exclusive, exclusive) }
 			change := m.files.changeMerged
 			if global || exclusive {
-				change = func(f func(*endpoint.Config) error) error { return m.files.change(true, f) }
+				change = func(ctx context.Context, f func(*endpoint.Config) error) error { return m.files.change(ctx, true, f) }
 			}
-			err := change(use)
+			err := change(cmd.Context(), use)
 			if err == nil {
 				m.p.Info("remote %s is in use", args[0])
 			}
@@ -153,8 +153,8 @@ and kept once the remote accepts it.`,
 func (m *commands) logout() *cobra.Command {
 	return &cobra.Command{
 		Use: "logout [NAME]", Short: "Forget the token of a remote, or of the one in use", Args: ui.AtMost(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			err := m.files.changeMerged(func(c *endpoint.Config) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := m.files.changeMerged(cmd.Context(), func(c *endpoint.Config) error {
 				r, err := c.Get(strings.Join(args, ""))
 				if err == nil {
 					r.Token = ""
@@ -203,7 +203,7 @@ func (m *commands) logInUntil(ctx context.Context, name, tokenFile string) error
 	if err := m.verify(ctx, r, token); err != nil {
 		return err
 	}
-	err = m.files.changeMerged(func(c *endpoint.Config) error {
+	err = m.files.changeMerged(ctx, func(c *endpoint.Config) error {
 		r, err := c.Get(name)
 		if err == nil {
 			r.Token = token

@@ -8,6 +8,7 @@
 package endpoints
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -82,7 +83,7 @@ func (f files) read() (c *endpoint.Config, both []string, err error) {
 }
 
 // change changes the user's file or the site's.
-func (f files) change(site bool, change func(*endpoint.Config) error) error {
+func (f files) change(ctx context.Context, site bool, change func(*endpoint.Config) error) error {
 	path, mode := f.user, fs.FileMode(0o600)
 	if site {
 		path, mode = f.sitePath(), 0o644
@@ -90,7 +91,7 @@ func (f files) change(site bool, change func(*endpoint.Config) error) error {
 	if path == "" {
 		return hint.New("there is no directory for "+fileName, "set HOME or APPTAINER_CONFIGDIR")
 	}
-	err := endpoint.Update(path, mode, change)
+	err := endpoint.Update(ctx, path, mode, change)
 	if site && errors.Is(err, fs.ErrPermission) {
 		return hint.Wrap(err, "run it as root: the file is the site's")
 	}
@@ -99,12 +100,12 @@ func (f files) change(site bool, change func(*endpoint.Config) error) error {
 
 // changeMerged changes the user's file with the site's remotes in it, as
 // Apptainer does where it notes something of one of them.
-func (f files) changeMerged(change func(*endpoint.Config) error) error {
+func (f files) changeMerged(ctx context.Context, change func(*endpoint.Config) error) error {
 	site, err := f.readSite()
 	if err != nil {
 		return err
 	}
-	return f.change(false, func(c *endpoint.Config) error {
+	return f.change(ctx, false, func(c *endpoint.Config) error {
 		c.Merge(site)
 		return change(c)
 	})

@@ -178,7 +178,7 @@ func TestUpdate(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range 20 {
 		all.Go(func() {
-			if err := Update(path, 0o600, func(c *Config) error { return c.Add(fmt.Sprint("r", n), "h", false, false) }); err != nil {
+			if err := Update(t.Context(), path, 0o600, func(c *Config) error { return c.Add(fmt.Sprint("r", n), "h", false, false) }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -194,7 +194,7 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 	before, _ := os.ReadFile(path)
-	if err := Update(path, 0o600, func(*Config) error { return errors.New("no") }); err == nil || err.Error() != "no" {
+	if err := Update(t.Context(), path, 0o600, func(*Config) error { return errors.New("no") }); err == nil || err.Error() != "no" {
 		t.Errorf("error %v", err)
 	}
 	if after, _ := os.ReadFile(path); string(after) != string(before) {
@@ -209,7 +209,7 @@ func TestLink(t *testing.T) {
 	if err := errors.Join(os.WriteFile(target, []byte(written), 0o600), os.Symlink(target, link)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Update(link, 0o600, func(c *Config) error { return c.Remove("SylabsCloud", false) }); err != nil {
+	if err := Update(t.Context(), link, 0o600, func(c *Config) error { return c.Remove("SylabsCloud", false) }); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.Readlink(link); err != nil || got != target {

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func Read(name string) (*Config, error) {
 // Update changes a file, which appears with the mode, whole or not at all. Of
 // several processes that do it at once, each sees what the one before wrote.
 // Its directory is made if need be.
-func Update(name string, mode fs.FileMode, change func(*Config) error) (err error) {
+func Update(ctx context.Context, name string, mode fs.FileMode, change func(*Config) error) error {
 	// A link to a file elsewhere stays a link.
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target
@@ -56,51 +57,14 @@ func Update(name string, mode fs.FileMode, change func(*Config) error) (err erro
 	if err := os.MkdirAll(filepath.Dir(name), dirMode); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	if err := lock(dir); err != nil {
-		return err
-	}
-	c, err := Read(name)
-	if err != nil {
-		return err
-	}
-	if err := change(c); err != nil {
-		return err
-	}
-	return c.write(name, mode)
-}
-
-// lock waits until nobody else changes a file in the directory. File systems
-// that cannot lock directories leave it to chance, as Apptainer does
-// everywhere.
-func lock(dir *os.File) error {
-	for {
-		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX)
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.EBADF, unix.ENOLCK, unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL, unix.EIO:
-			return nil
+	return output.Update(ctx, name, mode, func() ([]byte, error) {
+		c, err := Read(name)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	}
-}
-
-func (c *Config) write(name string, mode fs.FileMode) error {
-	text, err := c.Encode()
-	if err != nil {
-		return err
-	}
-	out, err := output.Create(name, output.Options{Force: true, Mode: mode})
-	if err != nil {
-		return err
-	}
-	if _, err := out.File().Write(text); err != nil {
-		return errors.Join(err, out.Abort())
-	}
-	return out.Commit()
+		if err := change(c); err != nil {
+			return nil, err
+		}
+		return c.Encode()
+	})
 }

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
@@ -123,27 +121,25 @@ type edit struct {
 
 // change edits a file while no other process of this program does.
 func change(ctx context.Context, path string, decide func(*file) (edit, error)) error {
-	unlock, err := lock(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	f, err := read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = parse(path, nil)
-	}
-	if err != nil {
-		return err
-	}
-	e, err := decide(f)
-	if err != nil || len(e.set)+len(e.remove) == 0 {
-		return err
-	}
-	text, err := e.apply(f.raw)
-	if err != nil {
-		return fmt.Errorf("logins in %s: %w", path, err)
-	}
-	return write(path, text)
+	// It is nobody else's to read, whatever it was.
+	return output.Update(ctx, path, 0o600, func() ([]byte, error) {
+		f, err := read(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err = parse(path, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := decide(f)
+		if err != nil || len(e.set)+len(e.remove) == 0 {
+			return nil, err
+		}
+		text, err := e.apply(f.raw)
+		if err != nil {
+			return nil, fmt.Errorf("logins in %s: %w", path, err)
+		}
+		return text, nil
+	})
 }
 
 // apply returns a file's text with the edit; all else in it stays.
@@ -174,66 +170,4 @@ func (e edit) apply(raw []byte) ([]byte, error) {
 	}
 	text, err := json.MarshalIndent(document, "", "\t")
 	return append(text, '\n'), err
-}
-
-// write puts the text in the place of the file. It is nobody else's to read,
-// whatever it was.
-func write(path string, text []byte) error {
-	out, err := output.Create(path, output.Options{Force: true, Mode: 0o600})
-	if err != nil {
-		return err
-	}
-	if _, err := out.File().Write(text); err != nil {
-		return errors.Join(err, out.Abort())
-	}
-	return out.Commit()
-}
-
-// How long a lock of another process is waited for.
-const (
-	lockPause = 20 * time.Millisecond
-	lockWait  = 30 * time.Second
-)
-
-// lock keeps other processes of this program from changing a file, by a lock on
-// a file beside it that is there meanwhile. Where the file system has no locks,
-// the last one to write wins.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, hint.New(fmt.Sprintf("%s is being changed by another process", path),
-		"try again when it has ended"))
-	defer cancel()
-	name := path + ".lock"
-	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if (err == nil || unsupported(err)) && current(f, name) {
-			return func() {
-				_ = os.Remove(name) // another process that waits finds it gone, and makes its own
-				_ = f.Close()
-			}, nil
-		}
-		_ = f.Close() // nothing was written
-		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) && !unsupported(err) {
-			return nil, fmt.Errorf("lock %s: %w", name, err)
-		}
-		select {
-		case <-time.After(lockPause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func unsupported(err error) bool {
-	return errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)
-}
-
-// current says whether a name is still that of the open file.
-func current(f *os.File, name string) bool {
-	here, err1 := f.Stat()
-	there, err2 := os.Lstat(name)
-	return err1 == nil && err2 == nil && os.SameFile(here, there)
 }

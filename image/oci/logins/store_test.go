@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/sealift/sealift/image/oci/registry"
@@ -142,35 +141,5 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	if list, err := List([]string{path}); err != nil || len(list) != n {
 		t.Errorf("%d logins, %v", len(list), err)
-	}
-}
-
-// TestLock waits for whoever has it, as long as its caller does.
-func TestLock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "c.json")
-	unlock, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := Store(ctx, path, "h", user("u")); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	unlock()
-	if err := Store(t.Context(), path, "h", user("u")); err != nil {
-		t.Error(err)
-	}
-	// What a process that was killed leaves is no lock.
-	if err := os.WriteFile(path+".lock", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := Store(t.Context(), path, "h2", user("u")); err != nil {
-		t.Error(err)
-	}
-	for _, err := range []error{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP} {
-		if !unsupported(err) {
-			t.Errorf("%v is a failure", err)
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -81,6 +82,9 @@ func supervise() (int, error) {
 		return 0, err
 	}
 	e.Serve()
+	if os.Getenv(nameEnv) == "disturbed" {
+		go disturb()
+	}
 	for {
 		var ws unix.WaitStatus
 		switch got, err := unix.Wait4(-1, &ws, 0, nil); {
@@ -89,6 +93,21 @@ func supervise() (int, error) {
 			return 0, err
 		case got == pid:
 			return ws.ExitStatus(), nil
+		}
+	}
+}
+
+// disturb sends to all threads of this process the signal by which Go's runtime
+// has them make way, which may interrupt any system call.
+func disturb() {
+	for {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			panic(err)
+		}
+		for _, task := range tasks {
+			tid, _ := strconv.Atoi(task.Name())              // the name is a number
+			_ = unix.Tgkill(unix.Getpid(), tid, unix.SIGURG) // or the thread has ended
 		}
 	}
 }
@@ -206,7 +225,7 @@ func call(nr uintptr, args ...uintptr) error {
 func scenarios() map[string]func() error {
 	return map[string]func() error{
 		"become": become, "born": believe, "owners": owners, "devices": devices, "creations": creations,
-		"paths": paths, "attributes": attributes, "unseen": unseen, "pretend": pretend, "many": many,
+		"paths": paths, "attributes": attributes, "unseen": unseen, "pretend": pretend, "many": many, "disturbed": disturbed,
 		"limits": limits, "otherRoot": otherRoot,
 	}
 }

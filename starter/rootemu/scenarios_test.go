@@ -330,3 +330,30 @@ func many() error {
 	c := checks{errs: errs}
 	return c.err()
 }
+
+// TestDisturbed: whoever makes a file gets that file, whatever signals come while
+// the descriptor is on its way.
+func TestDisturbed(t *testing.T) { inside(t, Full, "disturbed") }
+
+func disturbed() error {
+	var c checks
+	if err := unix.Setresuid(33, 33, 33); err != nil {
+		return err
+	}
+	for i := range 3000 {
+		name := fmt.Sprint("f", i)
+		fd, err := unix.Open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			c.that(false, "%s: %v", name, err)
+			continue
+		}
+		var here, there unix.Stat_t
+		c.do(unix.Fstat(fd, &here), nil)
+		c.do(unix.Lstat(name, &there), nil)
+		c.that(here.Ino == there.Ino, "%s is descriptor %d, of another file (mode %o)", name, fd, here.Mode)
+		if fd > 2 {
+			c.do(unix.Close(fd), nil)
+		}
+	}
+	return c.err()
+}

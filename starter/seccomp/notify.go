@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -120,7 +121,25 @@ func (l Listener) Valid(id uint64) error {
 
 // Give makes a copy of fd in the thread's process, and its number the answer.
 // Linux before 5.14 takes two calls for that.
+//
+// No signal may come meanwhile: the kernel marks the call as answered before the
+// descriptor is there, and one that interrupts the wait for it takes back the
+// descriptor, not the mark (seccomp_notify_addfd in kernel/seccomp.c). The call
+// then returns 0, which is another file. Go's runtime sends such signals.
 func (l Listener) Give(id uint64, fd int, cloexec bool) (value int, answered bool, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i]--
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return -1, false, err
+	}
+	defer func() {
+		// It fails for no mask that was the thread's.
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	}()
 	a := addfd{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, from: uint32(fd)}
 	if cloexec {
 		a.newFlags = unix.O_CLOEXEC

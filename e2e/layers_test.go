@@ -59,8 +59,9 @@ var layers = map[string][]string{
 	"image/oci/conn":     {},
 	"image/oci/logins":   {"image/oci/registry", "image/output"},
 	"image/oci": {
-		"image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/oci/registry", "image/tree",
+		"image/oci/ahead", "image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/oci/registry", "image/tree",
 	},
+	"image/oci/ahead":         {"image/output"},
 	"image/oci/compression":   {},
 	"image/oci/daemon":        {},
 	"image/oci/members":       {},

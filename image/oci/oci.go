@@ -22,6 +22,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/ahead"
 	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -33,12 +34,14 @@ type Image struct {
 	raw    []byte
 	config v1.Image
 	layers []tree.Layer
+	queue  *ahead.Queue // fetches layers of a registry
 }
 
 // Options are what Open works with.
 type Options struct {
-	// TempDir receives, for a compressed archive and an image of a daemon only, a
-	// file without a name as large as the archive decompressed.
+	// TempDir receives files without names: one as large as the archive
+	// decompressed for a compressed archive and an image of a daemon, and for an
+	// image of a registry as much as its largest layer has, if at all.
 	TempDir string
 	// Daemon is the address of the Docker daemon, as daemon.Save has it.
 	Daemon string
@@ -86,6 +89,9 @@ func open(ctx context.Context, ref Reference, p Platform, o Options) (_ *Image, 
 	}
 	for _, l := range img.layers {
 		l.(*layer).received = o.Received
+	}
+	if _, ok := src.(*remote); ok {
+		img.enqueue(ctx, o.TempDir)
 	}
 	return img, nil
 }
@@ -147,4 +153,9 @@ func (img *Image) Size() (sum int64) {
 }
 
 // Close closes the image's files. Streams of its layers end with it.
-func (img *Image) Close() error { return img.source.Close() }
+func (img *Image) Close() error {
+	if img.queue != nil {
+		img.queue.Close()
+	}
+	return img.source.Close()
+}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"sync"
 
+	"github.com/sealift/sealift/image/oci/ahead"
 	"github.com/sealift/sealift/image/oci/registry"
 )
 
@@ -96,6 +98,42 @@ func (r *remote) resolve(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return repo.Resolve(ctx)
+}
+
+// queued is a remote whose layers are fetched ahead. Each has a place in the
+// queue, the one that is read first the first.
+type queued struct {
+	source
+	queue *ahead.Queue
+	place int
+}
+
+func (q queued) open(ctx context.Context, _ string, size int64) (*blob, error) {
+	f, err := q.queue.Open(ctx, q.place)
+	if err != nil {
+		return nil, err
+	}
+	return &blob{f, f, size}, nil
+}
+
+// enqueue has the layers fetched in the order in which a merge reads them: from
+// the top down.
+func (img *Image) enqueue(ctx context.Context, dir string) {
+	top := len(img.layers) - 1
+	blobs := make([]ahead.Blob, len(img.layers))
+	for i := range blobs {
+		l := img.layers[top-i].(*layer)
+		from := l.source
+		blobs[i] = ahead.Blob{Size: l.size, Open: func(ctx context.Context) (io.ReadCloser, error) {
+			f, err := from.open(ctx, l.path, l.size)
+			return f, missing(err)
+		}}
+	}
+	img.queue = ahead.New(ctx, dir, blobs)
+	for i := range blobs {
+		l := img.layers[top-i].(*layer)
+		l.source = queued{l.source, img.queue, i}
+	}
 }
 
 // findRemote finds the image that the reference names.

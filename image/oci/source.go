@@ -108,8 +108,7 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 	if err != nil {
 		return nil, err
 	}
-	raw := &meter{ctx: ctx, r: f}
-	buffered := bufio.NewReader(raw)
+	buffered := bufio.NewReader(f)
 	how, err := compression.Sniff(buffered)
 	if err != nil {
 		return nil, err
@@ -117,15 +116,10 @@ func plainArchive(ctx context.Context, f *os.File, tempDir string) (_ *os.File, 
 	if how == compression.None {
 		return plain, nil
 	}
-	decoder, err := compression.NewDecoder(how, buffered)
-	if err != nil {
-		return nil, damaged("%w", err)
-	}
-	defer decoder.Close()
 	if plain, err = output.Unnamed(tempDir); err != nil {
 		return nil, err
 	}
-	if err := spool(ctx, plain, decoder, raw, compression.Limit); err != nil {
+	if err := compression.Copy(ctx, plain, how, buffered, compression.Limit); err != nil {
 		plain.Close()
 		return nil, fmt.Errorf("decompress %d bytes of %s into %s: %w", size, how, tempDir, err)
 	}
@@ -156,30 +150,6 @@ func openIndexed(ctx context.Context, f *os.File) (source, error) {
 		return nil, damaged("tar archive: %w", err)
 	}
 	return &archive{f, files}, nil
-}
-
-// spool copies r, which decompresses raw, into f.
-func spool(ctx context.Context, f *os.File, r io.Reader, raw *meter, ratio compression.Expansion) error {
-	buf := make([]byte, 256<<10)
-	for out := int64(0); ; {
-		n, err := r.Read(buf)
-		if _, werr := f.Write(buf[:n]); werr != nil {
-			return werr
-		}
-		out += int64(n)
-		if err == io.EOF {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return damaged("%w", err)
-		}
-		if err := ratio.Check(out, raw.n); err != nil {
-			return err
-		}
-	}
 }
 
 func (a *archive) open(_ context.Context, name string, _ int64) (*blob, error) {

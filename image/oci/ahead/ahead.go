@@ -25,8 +25,9 @@ const (
 	// dockerd), which registries are made for.
 	connections = 3
 	// patience is how long, in sum, readers of what has begun to come wait before
-	// more is fetched.
+	// more is fetched, if that is more than a share of the time since.
 	patience = 200 * time.Millisecond
+	share    = 8
 	// inMemory is how much of a blob, in bytes, may wait for its reader in memory.
 	inMemory  = 4 << 20
 	chunkSize = 256 << 10 // bytes
@@ -50,6 +51,7 @@ type Queue struct {
 	changed sync.Cond // signals every change of what follows, and of fetches
 	blobs   []Blob
 	fetches []*fetch // by blob; nil for one that nothing was done about
+	begun   time.Time // when something came first
 	waited  time.Duration
 	room    int64 // bytes that files may still take
 }
@@ -104,7 +106,7 @@ func (q *Queue) start(i int) *fetch {
 }
 
 // hungry tells whether the network is what is waited for.
-func (q *Queue) hungry() bool { return q.waited > patience }
+func (q *Queue) hungry() bool { return q.waited > max(patience, time.Since(q.begun)/share) }
 
 // waitFor waits for a change on behalf of a reader. The queue is locked.
 func (q *Queue) waitFor(f *fetch) {

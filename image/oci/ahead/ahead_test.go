@@ -165,7 +165,7 @@ func TestFastNetwork(t *testing.T) {
 func TestNoFile(t *testing.T) {
 	list := contents(1e6, 9e6, 9e6)
 	q := (&network{pause: time.Millisecond}).queue(t, "/proc", list)
-	q.waited = 2 * patience
+	q.begun, q.waited = time.Now(), time.Hour
 	for i, want := range list {
 		if got, err := read(t, q, i); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("blob %d: %d bytes, %v", i, len(got), err)
@@ -199,7 +199,7 @@ func TestBroken(t *testing.T) {
 	n := &network{fail: broken, pause: time.Millisecond}
 	list := contents(1e6, 1e6)
 	q := n.queue(t, t.TempDir(), list)
-	q.waited = 2 * patience
+	q.begun, q.waited = time.Now(), time.Hour
 	for i, content := range list {
 		if got, err := read(t, q, i); !errors.Is(err, broken) || !bytes.Equal(got, content[:len(content)/2]) {
 			t.Errorf("blob %d: %d bytes, %v", i, len(got), err)
@@ -217,7 +217,7 @@ func TestBroken(t *testing.T) {
 func TestEnd(t *testing.T) {
 	n := &network{pause: time.Millisecond}
 	q := n.queue(t, t.TempDir(), contents(9e6, 9e6, 9e6))
-	q.waited = 2 * patience
+	q.begun, q.waited = time.Now(), time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := q.Open(ctx, 0)
 	if err != nil {
@@ -250,7 +250,7 @@ func TestEnd(t *testing.T) {
 // A file whose bytes are all read takes no space.
 func TestRewind(t *testing.T) {
 	q := New(t.Context(), t.TempDir(), []Blob{{Size: 2}})
-	q.waited = 2 * patience
+	q.begun, q.waited = time.Now(), time.Hour
 	f := &fetch{q: q, ctx: t.Context(), held: inMemory}
 	q.mu.Lock()
 	if !f.spool([]byte("ab")) || q.room != 0 || f.spool([]byte("c")) {

@@ -3,6 +3,7 @@ package ahead
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/sealift/sealift/image/output"
 )
@@ -75,6 +76,9 @@ func (f *fetch) put(chunk []byte) error {
 	defer q.mu.Unlock()
 	defer q.changed.Broadcast()
 	f.began = true
+	if q.begun.IsZero() {
+		q.begun = time.Now()
+	}
 	for f.ctx.Err() == nil {
 		if f.off == f.end {
 			f.rewind()

@@ -50,7 +50,7 @@ type Queue struct {
 	mu      sync.Mutex
 	changed sync.Cond // signals every change of what follows, and of fetches
 	blobs   []Blob
-	fetches []*fetch // by blob; nil for one that nothing was done about
+	fetches []*fetch  // by blob; nil for one that nothing was done about
 	begun   time.Time // when something came first
 	waited  time.Duration
 	room    int64 // bytes that files may still take

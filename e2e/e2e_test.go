@@ -166,6 +166,7 @@ func TestScripts(t *testing.T) {
 		env["REGISTRY"] = startRegistry(t, map[string]string{
 			"busybox:1": env["BUSYBOX"], "team/busybox:1": env["BUSYBOX"], "debian:12": env["DEBIAN"],
 		})
+		startDockerRegistries(t, env)
 	}
 	env["APT"], env["LIBRARY"], env["WEB"] = apt, startLibrary(t, env), startWeb(t, env)
 	testscript.Run(t, testscript.Params{
@@ -228,8 +229,8 @@ func buildOnce(stage, name, source string) (string, error) {
 	return f.(func() (string, error))()
 }
 
-// condition answers [root], [user], [debian] and [busybox]; the last two stop
-// the run in CI when they are false.
+// condition answers [root], [user], [debian], [busybox] and [registries]; the
+// last three stop the run in CI when they are false.
 func condition(env map[string]string) func(string) (bool, error) {
 	return func(name string) (bool, error) {
 		switch name {
@@ -237,6 +238,8 @@ func condition(env map[string]string) func(string) (bool, error) {
 			return os.Geteuid() == 0, nil
 		case "user":
 			return os.Geteuid() != 0, nil
+		case "registries":
+			return env["TOKEN"] != "", nil
 		case "debian", "busybox":
 			return env[strings.ToUpper(name)] != "", nil
 		}

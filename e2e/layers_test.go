@@ -61,8 +61,11 @@ var layers = map[string][]string{
 	"image/oci": {
 		"image/oci/ahead", "image/oci/compression", "image/oci/daemon", "image/oci/members", "image/output", "image/oci/registry", "image/tree",
 	},
-	"image/oci/ahead":         {"image/output"},
-	"image/oci/compression":   {},
+	"image/oci/ahead":       {"image/output"},
+	"image/oci/compression": {},
+	"image/oci/export": {
+		"image/metadata", "image/oci", "image/oci/compression", "image/oci/registry", "image/output", "image/tree",
+	},
 	"image/oci/daemon":        {},
 	"image/oci/members":       {},
 	"image/oras":              {"image/oci/registry", "image/oci/wire"},
@@ -77,7 +80,7 @@ var layers = map[string][]string{
 	"image/distro":            {},
 	"image":                   {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
 	"image/contents": {
-		"image", "image/oci", "image/output", "image/oci/registry", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
+		"image", "image/oci", "image/oci/compression", "image/oci/export", "image/output", "image/oci/registry", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
 		"image/squashfs/format", "image/squashfs/writer", "image/tree",
 	},
 	"image/metadata":    {"buildcfg", "image", "image/definition", "image/tree"},
@@ -134,8 +137,8 @@ var layers = map[string][]string{
 
 	"cmd/sealift/ui": {},
 	"cmd/sealift/images": {
-		"cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/output", "image/sandbox",
-		"image/scif", "image/squashfs/codec", "image/squashfs/writer",
+		"cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
+		"image/oci/export", "image/output", "image/sandbox", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
@@ -181,6 +184,7 @@ var owners = map[string][]string{
 	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
+	"github.com/klauspost/pgzip":             {"image/oci/compression"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
 	"github.com/moby/docker-image-spec":      {"image/dockerfile/steps"},
 	"github.com/moby/patternmatcher":         {"image/dockerfile/ignore"},
@@ -196,7 +200,7 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp",
 	},

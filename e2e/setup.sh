@@ -3,8 +3,8 @@
 # packages, a user for the rootless tests, and the usual mode of /dev/fuse.
 set -eu
 
-packages="attr bubblewrap busybox-static charliecloud debootstrap gcc libc6-dev libcap2-bin libdeflate-dev mmdebstrap squashfs-tools
-squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
+packages="apache2-utils attr bubblewrap busybox-static charliecloud debootstrap docker-registry gcc libc6-dev libcap2-bin libdeflate-dev
+mmdebstrap squashfs-tools squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"
@@ -19,6 +19,10 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list of words
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
+case "$missing" in *docker-registry*)
+	# The tests start their own.
+	[ ! -d /run/systemd/system ] || systemctl --quiet disable --now docker-registry ;;
+esac
 id sealift-test >/dev/null 2>&1 || useradd --create-home --uid 1501 sealift-test
 # Some machines restrict the device to root; 0666 is what distributions ship.
 [ ! -c /dev/fuse ] || chmod 0666 /dev/fuse

@@ -45,12 +45,12 @@ func cat(w io.Writer, fsys FS, name string) (err error) {
 	return err
 }
 
-// PackOptions say what Pack makes.
-type PackOptions struct {
+// Changes say what of a source goes into an image that is made of it, and how it
+// differs there.
+type Changes struct {
 	Selection
-	// SIF makes a SIF file that holds the SquashFS image and nothing else,
-	// for the architecture Arch where the source does not say.
-	SIF  bool
+	// Arch is the Go name of the image's architecture where the source does not
+	// say.
 	Arch string
 	// AllRoot gives every file to root; else owners stay as they are.
 	AllRoot bool
@@ -58,6 +58,13 @@ type PackOptions struct {
 	// that one, and the output depend on nothing but its input.
 	Time         time.Time
 	Reproducible bool
+}
+
+// PackOptions say what Pack makes.
+type PackOptions struct {
+	Changes
+	// SIF makes a SIF file that holds the SquashFS image and nothing else.
+	SIF bool
 	// Codec and BlockSize are those of writer.Options.
 	Codec     codec.Choice
 	BlockSize int
@@ -78,15 +85,20 @@ func (s *Source) Pack(ctx context.Context, f *os.File, o PackOptions) error {
 	if !o.SIF {
 		return writer.WriteFile(ctx, f, options, source)
 	}
-	c := sif.Contents{Arch: s.Arch(), Time: o.Time, Reproducible: o.Reproducible}
-	if c.Arch == "" {
-		c.Arch = o.Arch
-	}
+	c := sif.Contents{Arch: s.archOr(o.Arch), Time: o.Time, Reproducible: o.Reproducible}
 	return sif.Create(f, c, func(w io.Writer) ([]byte, error) { return writer.Write(ctx, w, options, source) })
 }
 
-// change makes owners and times what the options want.
-func (o PackOptions) change(root *tree.Node) {
+// archOr returns the source's architecture, or other where it does not say.
+func (s *Source) archOr(other string) string {
+	if a := s.Arch(); a != "" {
+		return a
+	}
+	return other
+}
+
+// change makes owners and times what is wanted.
+func (o Changes) change(root *tree.Node) {
 	for _, n := range root.Walk() {
 		if o.AllRoot {
 			n.UID, n.GID = 0, 0

@@ -70,7 +70,7 @@ func TestSelection(t *testing.T) {
 func TestExcludedIsNotStored(t *testing.T) {
 	s := open(t, everyKind(t)[0])
 	path := filepath.Join(t.TempDir(), "x")
-	pack(t, s, path, PackOptions{Selection: Selection{Exclude: []string{"long"}}, Codec: codec.Choice{ID: format.Gzip, Store: true}})
+	pack(t, s, path, PackOptions{Changes: Changes{Selection: Selection{Exclude: []string{"long"}}}, Codec: codec.Choice{ID: format.Gzip, Store: true}})
 	if st, err := os.Stat(path); err != nil || st.Size() > 64<<10 {
 		t.Errorf("%v bytes, %v", st.Size(), err)
 	}
@@ -95,7 +95,7 @@ func TestUnreadIsExcluded(t *testing.T) {
 // TestPackIsDeterministic packs twice, from different kinds.
 func TestPackIsDeterministic(t *testing.T) {
 	kinds := everyKind(t)
-	o := PackOptions{Time: time.Unix(500, 0), Reproducible: true, AllRoot: true, SIF: true}
+	o := PackOptions{Changes: Changes{Time: time.Unix(500, 0), Reproducible: true, AllRoot: true}, SIF: true}
 	var first []byte
 	for _, name := range []string{kinds[0], kinds[4], kinds[0]} {
 		path := filepath.Join(t.TempDir(), "x")
@@ -123,7 +123,7 @@ func TestPackSIF(t *testing.T) {
 	kinds := everyKind(t)
 	for name, want := range map[string]string{kinds[0]: "amd64", kinds[8]: "amd64", kinds[7]: "arm64", kinds[9]: "arm64"} {
 		path := filepath.Join(t.TempDir(), "x")
-		pack(t, open(t, name), path, PackOptions{SIF: true, Time: time.Unix(1, 0)})
+		pack(t, open(t, name), path, PackOptions{SIF: true, Changes: Changes{Time: time.Unix(1, 0)}})
 		s := open(t, path)
 		if s.Arch() != want || len(s.file.SIF().Objects()) != 1 {
 			t.Errorf("%s: architecture %q, %d objects", name, s.Arch(), len(s.file.SIF().Objects()))

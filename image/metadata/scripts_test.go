@@ -107,3 +107,39 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestRunsConfig tells runscripts of OCI images from others.
+func TestRunsConfig(t *testing.T) {
+	for _, c := range []*Config{{}, {Cmd: []string{"a"}}, {Entrypoint: []string{"a"}}} {
+		made, err := Files{}.WithConfig(c)
+		if err != nil || !made.RunsConfig() {
+			t.Errorf("%+v: %v, %s", c, err, made[Runscript])
+		}
+	}
+	for text, want := range map[string]bool{
+		"": false, "#!/bin/sh\nexec tool\n": false, "#!/bin/sh\nOCI_ENTRYPOINT=''\nOCI_CMD=''\n": true, "echo OCI_ENTRYPOINT=\n": false,
+	} {
+		if got := (Files{Runscript: text}).RunsConfig(); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}
+
+// TestSetsEnvironment tells scripts that say something from those that every
+// image has.
+func TestSetsEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		files Files
+		want  bool
+	}{
+		{Files{}, false},
+		{Files{ociEnvironment: "export A=1\n", "env/99-base.sh": libsEnv, Runscript: "export A=1\n"}, false},
+		{Files{recipeEnvironment: "#!/bin/sh\n # nothing\n\n"}, false},
+		{Files{recipeEnvironment: "#!/bin/sh\n export A=1"}, true},
+		{Files{"env/92-own.sh": ". /x"}, true},
+	} {
+		if got := c.files.SetsEnvironment(); got != c.want {
+			t.Errorf("%v: %t", c.files, got)
+		}
+	}
+}

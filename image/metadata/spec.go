@@ -146,10 +146,15 @@ func isName(s string) bool {
 	return s != ""
 }
 
+// The second line of a runscript that WithConfig makes.
+const (
+	configComment   = "# ENTRYPOINT and CMD of the OCI image."
+	noConfigComment = "# The OCI image has neither ENTRYPOINT nor CMD."
+)
+
 func configRunscript(c *Config) string {
 	if len(c.Entrypoint)+len(c.Cmd) == 0 {
-		return `#!/bin/sh
-# The OCI image has neither ENTRYPOINT nor CMD.
+		return "#!/bin/sh\n" + noConfigComment + `
 if [ $# -eq 0 ]; then
     echo 'this image has no ENTRYPOINT, CMD or %runscript: name a command to run' >&2
     exit 127
@@ -158,7 +163,7 @@ exec "$@"
 `
 	}
 	var b strings.Builder
-	b.WriteString("#!/bin/sh\n# ENTRYPOINT and CMD of the OCI image.\n")
+	b.WriteString("#!/bin/sh\n" + configComment + "\n")
 	if len(c.Cmd) > 0 {
 		fmt.Fprintf(&b, "if [ $# -eq 0 ]; then\n    set --%s\nfi\n", quoteAll(c.Cmd))
 	}

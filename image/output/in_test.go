@@ -82,3 +82,24 @@ func TestSweepIn(t *testing.T) {
 		}
 	})
 }
+
+// Rename has a file appear under a name that was not known at first.
+func TestRename(t *testing.T) {
+	bothWays(t, func(t *testing.T, create start) {
+		top := t.TempDir()
+		asUser(t, top, func() {
+			write(t, top+"/taken", "old", 0o600)
+			f, err := create(top+"/first", Options{Mode: 0o600})
+			must(t, err)
+			fill(t, f, "new")
+			wantError(t, f.Rename("taken"), "create "+top+"/taken: file already exists", "use --force")
+			must(t, f.Rename("last"))
+			must(t, f.Commit())
+			wantFile(t, top+"/last", "new")
+			wantFile(t, top+"/taken", "old")
+			if got := list(t, top); got != "last taken" {
+				t.Errorf("there is %q", got)
+			}
+		})
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -122,6 +123,13 @@ func (f *File) openNamed(perm uint32) error {
 // File returns the open file to fill; the caller must not close it. Its name,
 // in errors, is the target's path.
 func (f *File) File() *os.File { return f.f }
+
+// Rename has Commit give the file another name in its directory, for a name
+// that is known only when the content is. It must be a single name.
+func (f *File) Rename(name string) error {
+	f.at.path, f.at.base = filepath.Join(filepath.Dir(f.at.path), name), name
+	return f.at.checkFile(f.force)
+}
 
 // Commit makes the file durable and gives it its name, atomically. On any
 // error nothing has changed at the target, except that a failed fsync of the

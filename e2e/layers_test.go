@@ -152,6 +152,10 @@ var layers = map[string][]string{
 		"buildcfg", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
+	"cmd/sealift/pushes": {
+		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents",
+		"image/library", "image/oci/compression", "image/oci/export", "image/oci/registry", "image/oras", "image/output", "image/sif",
+	},
 	"cmd/sealift/endpoints": {
 		"buildcfg", "cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
 	},
@@ -162,7 +166,7 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-		"cmd/sealift/pulls", "cmd/sealift/registries", "cmd/sealift/ui",
+		"cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/ui",
 	},
 	"e2e/apart":   {},
 	"e2e/bench":   {"e2e/fixture"},
@@ -174,7 +178,7 @@ var layers = map[string][]string{
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/pulls", "cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
+	"cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.

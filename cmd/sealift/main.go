@@ -28,6 +28,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
+	"github.com/sealift/sealift/cmd/sealift/pushes"
 	"github.com/sealift/sealift/cmd/sealift/registries"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 )
@@ -95,6 +96,7 @@ one that was not found.`,
 	root.Flags().Bool("version", false, "print the version") // without -v, which the peers use for --verbose
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ui.UsageError(c, err) })
 	root.AddCommand(actions.Commands(p)...)
+	root.AddCommand(pushes.Commands(p)...)
 	root.AddCommand(
 		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), caches.Command(p), images.Command(p),
 		images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),

@@ -76,6 +76,9 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 	return &Source{name: name, file: f}, err
 }
 
+// Of returns an image that is open as a Source, which ends with it.
+func Of(f *image.File) *Source { return &Source{name: f.Path(), file: f} }
+
 // reference tells whether name is an OCI image, and which: by its transport,
 // or by what lies at the path.
 func reference(name string) (ref oci.Reference, isOCI bool, err error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // noDescription is what the peers give to what they make, and to images
@@ -25,6 +26,13 @@ type Upload struct {
 	// Arch is the image's architecture, such as "amd64".
 	Arch        string
 	Description string
+	// Sent, if not nil, is told how many bytes more are on their way.
+	Sent func(n int64)
+}
+
+// outgoing is a part of the file, to be sent.
+func (u Upload) outgoing(start, size int64) *wire.Outgoing {
+	return &wire.Outgoing{Content: io.NewSectionReader(u.File, start, size), Size: size, Sent: u.Sent}
 }
 
 // sums are digests in hexadecimal digits.
@@ -150,7 +158,7 @@ func (c *Client) upload(ctx context.Context, id string, u Upload, s sums) error 
 		if err != nil {
 			return err
 		}
-		_, err = c.send(q, io.NewSectionReader(u.File, 0, u.Size))
+		_, err = c.send(q, u.outgoing(0, u.Size))
 		return err
 	}
 	if u.Size > c.minParts {
@@ -168,13 +176,8 @@ func (c *Client) upload(ctx context.Context, id string, u Upload, s sums) error 
 
 // send sends a part of a file as a request's body, and returns the answer's
 // ETag.
-func (c *Client) send(q *http.Request, r *io.SectionReader) (tag string, err error) {
-	q.ContentLength = r.Size()
-	q.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(r, 0, r.Size())), nil }
-	if q.Body, err = q.GetBody(); err != nil {
-		return "", err
-	}
-	resp, err := c.server.Do(q)
+func (c *Client) send(q *http.Request, f *wire.Outgoing) (tag string, err error) {
+	resp, err := c.server.Send(q, f)
 	if err != nil {
 		return "", err
 	}

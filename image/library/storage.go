@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/oci/wire"
 )
 
 // minMultipart is a Client's minParts; the peers' is the same.
@@ -51,7 +52,7 @@ func (c *Client) uploadWhole(ctx context.Context, id string, u Upload, s sums) e
 	if strings.Contains(q.URL.Query().Get("X-Amz-SignedHeaders"), strings.ToLower(sumHeader)) {
 		q.Header.Set(sumHeader, s.sha256)
 	}
-	if _, err := c.send(q, io.NewSectionReader(u.File, 0, u.Size)); err != nil {
+	if _, err := c.send(q, u.outgoing(0, u.Size)); err != nil {
 		return err
 	}
 	return c.call(ctx, http.MethodPut, path+"/_complete", nil, struct{}{}, nil)
@@ -110,7 +111,7 @@ func (c *Client) sendParts(ctx context.Context, id string, u Upload, p parts) ([
 	done := make([]part, 0, p.Total)
 	for n := range p.Total {
 		start := int64(n) * p.Size
-		token, err := c.insist(ctx, id, p, n+1, io.NewSectionReader(u.File, start, min(p.Size, u.Size-start)))
+		token, err := c.insist(ctx, id, p, n+1, u.outgoing(start, min(p.Size, u.Size-start)))
 		if err != nil {
 			return nil, fmt.Errorf("part %d of %d: %w", n+1, p.Total, err)
 		}
@@ -120,9 +121,9 @@ func (c *Client) sendParts(ctx context.Context, id string, u Upload, p parts) ([
 }
 
 // insist sends a part, more than once if need be.
-func (c *Client) insist(ctx context.Context, id string, p parts, number int, r *io.SectionReader) (token string, err error) {
+func (c *Client) insist(ctx context.Context, id string, p parts, number int, f *wire.Outgoing) (token string, err error) {
 	for try := 1; ; try++ {
-		token, err = c.sendPart(ctx, multipart(id), p, number, r)
+		token, err = c.sendPart(ctx, multipart(id), p, number, f)
 		if err == nil || try == partTries || ctx.Err() != nil {
 			return token, err
 		}
@@ -133,10 +134,10 @@ func (c *Client) insist(ctx context.Context, id string, p parts, number int, r *
 }
 
 // sendPart sends a part, and returns the token of the storage.
-func (c *Client) sendPart(ctx context.Context, path string, p parts, number int, r *io.SectionReader) (string, error) {
+func (c *Client) sendPart(ctx context.Context, path string, p parts, number int, f *wire.Outgoing) (string, error) {
 	sha := ""
 	if option := p.Options["s3compliant"]; option == "" || option == "true" {
-		s, err := sum(io.NewSectionReader(r, 0, r.Size()), r.Size())
+		s, err := sum(io.NewSectionReader(f.Content, 0, f.Size), f.Size)
 		if err != nil {
 			return "", err
 		}
@@ -147,7 +148,7 @@ func (c *Client) sendPart(ctx context.Context, path string, p parts, number int,
 		UploadID string `json:"uploadID"`
 		Number   int    `json:"partNumber"`
 		SHA256   string `json:"sha256sum"`
-	}{r.Size(), p.UploadID, number, sha}
+	}{f.Size, p.UploadID, number, sha}
 	var at struct {
 		URL string `json:"presignedURL"`
 	}
@@ -161,5 +162,5 @@ func (c *Client) sendPart(ctx context.Context, path string, p parts, number int,
 	if sha != "" {
 		q.Header.Set(sumHeader, sha)
 	}
-	return c.send(q, r)
+	return c.send(q, f)
 }

@@ -1,8 +1,9 @@
-// Package oras gets SIF files that lie in registries as artifacts, as Apptainer
-// and SingularityCE push them: a manifest of one layer, the file.
+// Package oras gets and puts SIF files that lie in registries as artifacts, as
+// Apptainer and SingularityCE have it: a manifest of one layer, the file.
 //
-// Input: a registry's client and a reference. Output: the file, verified as it
-// comes. It knows nothing of what a SIF holds.
+// Input: a registry's client, a reference, and the file to be put. Output: the
+// file, verified as it comes, or the artifact. It knows nothing of what a SIF
+// holds.
 package oras
 
 import (

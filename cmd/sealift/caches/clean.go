@@ -1,17 +1,12 @@
 package caches
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/cache"
@@ -60,13 +55,13 @@ func (o cleaning) unwanted(now time.Time) (func(cache.Info) bool, error) {
 }
 
 func (o cleaning) clean(p *ui.Process, c *cache.Cache, unwanted func(cache.Info) bool) error {
-	if ask := !o.force && isTerminal(p.Stdin); o.dryRun || ask {
+	if ask := !o.force && p.Interactive(); o.dryRun || ask {
 		list, err := c.List()
 		list = slices.DeleteFunc(list, func(i cache.Info) bool { return !unwanted(i) })
 		if o.dryRun {
 			return errors.Join(p.Print(table(list, false)+totals(list)), err)
 		}
-		if n, size := sum(list); err != nil || !confirmed(p.Stdin, p.Err, n, size) {
+		if n, size := sum(list); err != nil || !p.Confirm("Remove %d entries, %s, from the cache?", n, ui.Bytes(size)) {
 			p.Info("nothing was removed")
 			return err
 		}
@@ -74,20 +69,4 @@ func (o cleaning) clean(p *ui.Process, c *cache.Cache, unwanted func(cache.Info)
 	freed, err := c.Clean(unwanted)
 	p.Info("entries removed: %d, %s", freed.Entries, ui.Bytes(freed.Bytes))
 	return err
-}
-
-// confirmed asks whether so many entries may go. No answer is no.
-func confirmed(in io.Reader, out io.Writer, n int, size int64) bool {
-	fmt.Fprintf(out, "Remove %d entries, %s, from the cache? [y/N] ", n, ui.Bytes(size))
-	answer, _ := bufio.NewReader(in).ReadString('\n') // what there is of one
-	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
-}
-
-// isTerminal says whether someone could answer.
-func isTerminal(f *os.File) bool {
-	if f == nil {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -166,7 +165,7 @@ func (m *commands) token(ctx context.Context, r *endpoint.Remote, path string) (
 	switch {
 	case path != "":
 		token, err = readToken(path)
-	case terminal(m.p.Stdin):
+	case m.p.Interactive():
 		m.p.Info("make a token at %s/auth/tokens", r.URL())
 		token, err = m.p.AskSecret(ctx, "Access Token: ")
 		err = hint.Wrap(err, "give the token on the standard input, or use --tokenfile")
@@ -187,10 +186,4 @@ func readToken(path string) (string, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxToken))
 	return string(text), errors.Join(err, f.Close())
-}
-
-// terminal says whether a stream may be one.
-func terminal(f *os.File) bool {
-	st, err := f.Stat()
-	return err == nil && st.Mode()&fs.ModeCharDevice != 0
 }

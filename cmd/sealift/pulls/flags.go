@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -42,7 +41,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 
 // Open gets the image that source names, for a command that uses it now.
 func (f *Flags) Open(ctx context.Context, p *ui.Process, source string) (*pull.Image, error) {
-	o := build.Options{TmpDir: f.temporary(p)}
+	o := build.Options{TmpDir: p.TempDir(f.tmpDir)}
 	var err error
 	if o.Codec, o.BlockSize, err = images.Usual(); err != nil {
 		return nil, err
@@ -53,18 +52,6 @@ func (f *Flags) Open(ctx context.Context, p *ui.Process, source string) (*pull.I
 		return err
 	})
 	return i, err
-}
-
-// temporary is the directory for temporary files that need not be near an
-// output.
-func (f *Flags) temporary(p *ui.Process) string {
-	switch dir := p.Variable("TMPDIR"); {
-	case f.tmpDir != "":
-		return f.tmpDir
-	case filepath.IsAbs(dir):
-		return dir
-	}
-	return "/tmp"
 }
 
 // gettingGC is the garbage collector's percentage (debug.SetGCPercent) while an

@@ -29,12 +29,17 @@ type Flags struct {
 // Add adds the flags.
 func (f *Flags) Add(flags *pflag.FlagSet) {
 	f.AddRegistry(flags)
+	f.AddCredentials(flags)
+	flags.StringVar(&f.daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
+	ui.Bind(flags, "docker-host", "DOCKER_HOST")
+}
+
+// AddCredentials adds the flags that say who the user is.
+func (f *Flags) AddCredentials(flags *pflag.FlagSet) {
 	flags.StringVar(&f.user, "docker-username", "", "user name for the registry")
 	ui.Bind(flags, "docker-username", "DOCKER_USERNAME")
 	flags.StringVar(&f.password, "docker-password", "", "password for the registry; the variable is safer")
 	ui.Bind(flags, "docker-password", "DOCKER_PASSWORD")
-	flags.StringVar(&f.daemon, "docker-host", "", "`address` of the Docker daemon, unix://PATH or tcp://HOST:PORT")
-	ui.Bind(flags, "docker-host", "DOCKER_HOST")
 }
 
 // AddRegistry adds those flags that are about registries, not images.

@@ -8,6 +8,7 @@ package ui
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -32,4 +33,16 @@ func (p *Process) Variable(name string) string {
 		}
 	}
 	return ""
+}
+
+// TempDir is the directory for temporary files that need not be near an output:
+// that of a flag, unless it is empty.
+func (p *Process) TempDir(flag string) string {
+	switch dir := p.Variable("TMPDIR"); {
+	case flag != "":
+		return flag
+	case filepath.IsAbs(dir):
+		return dir
+	}
+	return "/tmp"
 }

@@ -154,8 +154,8 @@ func NewTransport(proxy func(*http.Request) (*url.URL, error), t *TLS) http.Roun
 	return &byHost{proxy: proxy, host: t.host, usual: newTransport(proxy, t.config()), made: map[string]http.RoundTripper{}}
 }
 
-func newTransport(proxy func(*http.Request) (*url.URL, error), c *tls.Config) *http.Transport {
-	return &http.Transport{
+func newTransport(proxy func(*http.Request) (*url.URL, error), c *tls.Config) http.RoundTripper {
+	usual := &http.Transport{
 		Proxy: proxy, TLSClientConfig: c, ForceAttemptHTTP2: true,
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    20 * time.Second,
@@ -164,6 +164,27 @@ func newTransport(proxy func(*http.Request) (*url.URL, error), c *tls.Config) *h
 		MaxResponseHeaderBytes: maxHeader,
 		MaxIdleConnsPerHost:    maxIdle,
 	}
+	sending := usual.Clone()
+	sending.ResponseHeaderTimeout = sentTimeout
+	return &bySize{usual, sending}
+}
+
+// A server that was sent more than largeBody bytes may copy or verify them
+// before it answers, for as long as sentTimeout.
+const (
+	largeBody   = 1 << 20
+	sentTimeout = 15 * time.Minute
+)
+
+// bySize is a transport for requests with large bodies and one for all others.
+type bySize struct{ usual, sending http.RoundTripper }
+
+// RoundTrip is http.RoundTripper's.
+func (b *bySize) RoundTrip(q *http.Request) (*http.Response, error) {
+	if q.ContentLength > largeBody {
+		return b.sending.RoundTrip(q)
+	}
+	return b.usual.RoundTrip(q)
 }
 
 // byHost gives hosts with certificates of their own a transport of their own.

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -119,3 +120,29 @@ func TestTrustHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestPatience: whoever was sent much has longer to answer.
+func TestPatience(t *testing.T) {
+	for size, want := range map[int64]time.Duration{0: time.Minute, -1: time.Minute, largeBody: time.Minute, largeBody + 1: sentTimeout} {
+		b, ok := NewTransport(nil, nil).(*bySize)
+		if !ok {
+			t.Fatal("another transport")
+		}
+		var chosen *http.Transport
+		note := func(rt http.RoundTripper) http.RoundTripper {
+			return through(func(*http.Request) (*http.Response, error) {
+				chosen, _ = rt.(*http.Transport)
+				return nil, io.EOF
+			})
+		}
+		b = &bySize{note(b.usual), note(b.sending)}
+		if _, err := b.RoundTrip(&http.Request{ContentLength: size}); err != io.EOF || chosen.ResponseHeaderTimeout != want {
+			t.Errorf("%d bytes: %v, %v", size, chosen.ResponseHeaderTimeout, err)
+		}
+	}
+}
+
+// through is a transport.
+type through func(*http.Request) (*http.Response, error)
+
+func (f through) RoundTrip(q *http.Request) (*http.Response, error) { return f(q) }

@@ -35,7 +35,8 @@ func basic(user, password string) string {
 // or a token that they buy.
 type secured struct {
 	*httptest.Server
-	realm string // of the token service; empty wants basic authentication
+	realm  string // of the token service; empty wants basic authentication
+	action string // that a token is for; empty is pull
 	// anyScope accepts tokens without one, as at a login.
 	anyScope bool
 	// seen are HOST PATH AUTHORIZATION of all requests, also of other hosts.
@@ -44,6 +45,13 @@ type secured struct {
 
 func (s *secured) note(q *http.Request) {
 	s.seen = append(s.seen, strings.TrimSpace(q.Host+" "+q.URL.Path+" "+q.Header.Get("Authorization")))
+}
+
+func (s *secured) scope() string {
+	if s.action == "" {
+		return "repository:repo:pull"
+	}
+	return "repository:repo:" + s.action
 }
 
 func newSecured(t *testing.T, blob func(w http.ResponseWriter, q *http.Request)) *secured {
@@ -58,8 +66,8 @@ func newSecured(t *testing.T, blob func(w http.ResponseWriter, q *http.Request))
 				return
 			}
 			fmt.Fprintf(w, `{"token": "bought for %s"}`, q.URL.Query().Get("scope"))
-		case s.realm != "" && auth != "Bearer bought for repository:repo:pull" && !(s.anyScope && auth == "Bearer bought for "):
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s",service="test",scope="repository:repo:pull"`, s.realm))
+		case s.realm != "" && auth != "Bearer bought for "+s.scope() && !(s.anyScope && auth == "Bearer bought for "):
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s",service="test",scope="%s"`, s.realm, s.scope()))
 			w.WriteHeader(http.StatusUnauthorized)
 		case s.realm == "" && auth != "Basic "+basic("user", "secret"):
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)

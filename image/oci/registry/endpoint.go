@@ -25,9 +25,11 @@ type endpoint struct {
 	c *Client
 	// own is whether the reference names this very host.
 	own bool
+	// action is what is to be done, in the words of a token's scope.
+	action string
 
 	mu     sync.Mutex
-	repo   name.Repository
+	base   string       // the address of the repository, or of the registry as a whole
 	client *http.Client // nil until it is connected
 
 	// gone is set when it failed and is not asked again, told when a warning
@@ -55,7 +57,7 @@ func (c *Client) endpoints(ref Reference) ([]*endpoint, error) {
 	}
 	list := make([]*endpoint, len(places))
 	for i, e := range places {
-		list[i] = &endpoint{Endpoint: e, c: c, own: e.Host == ref.Host && !e.Mirror}
+		list[i] = &endpoint{Endpoint: e, c: c, own: e.Host == ref.Host && !e.Mirror, action: transport.PullScope}
 	}
 	return list, nil
 }
@@ -99,30 +101,73 @@ func (e *endpoint) connect(ctx context.Context) error {
 	if e.client != nil {
 		return nil
 	}
-	rt, repo, err := e.c.handshake(ctx, e.Endpoint, e.own, transport.PullScope)
+	rt, base, err := e.c.handshake(ctx, e.Endpoint, e.own, e.action)
 	if err != nil {
 		return err
 	}
-	e.repo, e.client = repo, &http.Client{Transport: rt, CheckRedirect: wire.CheckRedirect}
+	e.base, e.client = base, &http.Client{Transport: rt, CheckRedirect: wire.CheckRedirect}
 	return nil
 }
 
-// handshake returns a transport for requests to an endpoint, with its
-// credentials. Own says that it is the host which the reference names.
-func (c *Client) handshake(ctx context.Context, e mirrors.Endpoint, own bool, scope string) (http.RoundTripper, name.Repository, error) {
-	plain := e.Insecure || c.o.PlainHTTP != nil && c.o.PlainHTTP(e.Host)
-	repo, err := repository(e.Host, e.Repository, plain)
+// direct returns a repository of the registry itself, connected: not a mirror,
+// as what is written, or listed, is there.
+func (c *Client) direct(ctx context.Context, ref Reference, action string) (*endpoint, error) {
+	rules, err := c.rules()
 	if err != nil {
-		return nil, repo, err
+		return nil, err
+	}
+	at, err := rules.Direct(ref.Host, ref.Repository)
+	if err != nil {
+		return nil, err
+	}
+	e := &endpoint{Endpoint: at, c: c, own: true, action: action}
+	return e, e.connect(ctx)
+}
+
+// catalogScope is that of the list of repositories.
+const catalogScope = "registry:catalog:*"
+
+// handshake returns a transport for requests to an endpoint, with its
+// credentials, and the endpoint's address. Own says that it is the host which
+// the reference names, action what is to be done there. An endpoint without a
+// repository is for the list of repositories.
+func (c *Client) handshake(ctx context.Context, e mirrors.Endpoint, own bool, action string) (rt http.RoundTripper, base string, err error) {
+	plain := e.Insecure || c.o.PlainHTTP != nil && c.o.PlainHTTP(e.Host)
+	reg, path, scope, err := named(e, plain, action)
+	if err != nil {
+		return nil, "", err
 	}
 	var auth authn.Authenticator
 	if own && c.o.Own != (Credentials{}) {
 		auth = c.o.Own.authenticator()
-	} else if auth, err = c.authenticator(ctx, repo.Name()); err != nil {
-		return nil, repo, fmt.Errorf("credentials for %s: %w", e.Host, err)
+	} else if auth, err = c.authenticator(ctx, reg.RegistryStr()+strings.TrimSuffix(path, "/")); err != nil {
+		return nil, "", fmt.Errorf("credentials for %s: %w", e.Host, err)
 	}
-	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, c.transport(e, plain), []string{repo.Scope(scope)})
-	return rt, repo, explain(err)
+	rt, err = transport.NewWithContext(ctx, reg, auth, c.transport(e, plain), []string{scope})
+	return rt, reg.Scheme() + "://" + reg.RegistryStr() + "/v2" + path, explain(err)
+}
+
+// named returns what go-containerregistry calls an endpoint, its path with a
+// slash at both ends, and what a token has to be for.
+func named(e mirrors.Endpoint, plain bool, action string) (reg name.Registry, path, scope string, err error) {
+	if e.Repository == "" {
+		reg, err = registryOf(e.Host, plain)
+		return reg, "/", catalogScope, err
+	}
+	repo, err := repository(e.Host, e.Repository, plain)
+	return repo.Registry, "/" + repo.RepositoryStr() + "/", repo.Scope(action), err
+}
+
+func registryOf(host string, plain bool) (name.Registry, error) {
+	var options []name.Option
+	if plain {
+		options = append(options, name.Insecure)
+	}
+	reg, err := name.NewRegistry(host, options...)
+	if err != nil {
+		err = hint.Wrap(fmt.Errorf("%q is no registry: %w", host, err), "write HOST[:PORT]")
+	}
+	return reg, err
 }
 
 func repository(host, path string, plain bool) (name.Repository, error) {
@@ -148,7 +193,7 @@ func (c *Client) transport(e mirrors.Endpoint, plain bool) http.RoundTripper {
 		inner = c.o.Unverified
 	}
 	own := &wire.Retrying{Inner: inner, Options: c.wire, Tries: tries}
-	return transport.NewUserAgent(&guard{e.Host, plain || local(e.Host), own, c.base}, c.o.UserAgent)
+	return transport.NewUserAgent(wire.Rewinding{Inner: &guard{e.Host, plain || local(e.Host), own, c.base}}, c.o.UserAgent)
 }
 
 // guard keeps what is allowed for one host to that host, and others than those
@@ -183,10 +228,7 @@ func local(host string) bool {
 }
 
 // url returns the address of something of the repository.
-func (e *endpoint) url(kind, what string) string {
-	u := url.URL{Scheme: e.repo.Scheme(), Host: e.repo.RegistryStr(), Path: "/v2/" + e.repo.RepositoryStr() + "/" + kind + "/" + what}
-	return u.String()
-}
+func (e *endpoint) url(kind, what string) string { return e.base + kind + "/" + what }
 
 // authenticator returns the credentials for HOST[:PORT]/PATH.
 func (c *Client) authenticator(ctx context.Context, where string) (authn.Authenticator, error) {

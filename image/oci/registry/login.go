@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -27,13 +26,9 @@ func (c *Client) Login(ctx context.Context, host string, x Credentials) (asked b
 		return false, err
 	}
 	plain := e.Insecure || c.o.PlainHTTP != nil && c.o.PlainHTTP(e.Host)
-	var options []name.Option
-	if plain {
-		options = append(options, name.Insecure)
-	}
-	reg, err := name.NewRegistry(host, options...)
+	reg, err := registryOf(host, plain)
 	if err != nil {
-		return false, hint.Wrap(fmt.Errorf("%q is no registry: %w", host, err), "write HOST[:PORT]")
+		return false, err
 	}
 	e.Host = reg.RegistryStr() // Docker Hub's other name
 	watch := &challenged{inner: c.transport(e, plain)}

@@ -192,6 +192,8 @@ func explain(err error) error {
 		return hint.Wrap(text, "check the name, and log in with 'sealift registry login' or as SEALIFT_DOCKER_USERNAME and SEALIFT_DOCKER_PASSWORD say")
 	case http.StatusNotFound:
 		return hint.Wrap(text, "check the name and the tag")
+	case http.StatusRequestEntityTooLarge:
+		return hint.Wrap(text, "the registry, or a proxy before it, takes no files of this size; tell who runs it")
 	case http.StatusTooManyRequests:
 		return hint.Wrap(text, "wait, or log in: registries allow more to those they know")
 	}

@@ -1,12 +1,14 @@
-// Package registry reads from registries of OCI images, by the distribution
-// specification 1.1 (opencontainers/distribution-spec).
+// Package registry reads and writes registries of OCI images, by the
+// distribution specification 1.1 (opencontainers/distribution-spec).
 //
 // Input: a Reference, credentials by host, a transport. Output: manifests, and
-// blobs as streams that go on where they were when a connection breaks.
+// blobs as streams that go on where they were when a connection breaks; and
+// manifests and blobs that are sent, named, listed and deleted.
 // Everything that a registry sends is untrusted: documents are bounded in size,
 // waits and retries in number, credentials reach only the host that they are
 // for. Where the rules of registries.conf name mirrors, these are asked first, and
-// no other registry ever is. Who reads a blob verifies its digest; manifests are verified here.
+// no other registry ever is; what is written or listed is always at the registry
+// itself. Who reads a blob verifies its digest; manifests are verified here.
 //
 // The package knows nothing of what images hold, and writes no file. It is
 // the only one that may import go-containerregistry, which parses names and does
@@ -64,7 +66,7 @@ type Options struct {
 	Warn func(line string)
 }
 
-// Client reads from registries.
+// Client speaks to registries.
 type Client struct {
 	o    Options
 	wire *wire.Options

@@ -35,26 +35,54 @@ type Retrying struct {
 
 // RoundTrip is http.RoundTripper's. Requests with a body are not repeated.
 func (r *Retrying) RoundTrip(q *http.Request) (*http.Response, error) {
-	waited := time.Duration(0)
-	for try := 1; ; try++ {
+	t := Tries{Options: r.Options, Host: q.URL.Host, Most: r.Tries}
+	for {
 		resp, err := r.Inner.RoundTrip(q)
-		why := Transient(q.Context(), resp, err)
-		if why == "" || try == r.Tries || q.Body != nil && q.Body != http.NoBody {
+		if q.Body != nil && q.Body != http.NoBody {
 			return resp, err
 		}
-		pause := PauseAfter(try, resp)
-		if waited += pause; waited > MaxWaiting {
+		again, stop := t.Again(q.Context(), Transient(q.Context(), resp, err), resp)
+		if stop != nil {
+			return nil, stop
+		}
+		if !again {
 			return resp, err
-		}
-		if resp != nil {
-			Discard(resp.Body)
-		}
-		r.Options.Warnf("%s: %s; trying again in %v", q.URL.Host, why, pause)
-		if err := r.Options.Sleep(q.Context(), pause); err != nil {
-			return nil, err
 		}
 	}
 }
+
+// Tries counts how often something was asked of a server.
+type Tries struct {
+	Options *Options
+	Host    string
+	// Most is how often it is asked at most.
+	Most   int
+	n      int
+	waited time.Duration
+}
+
+// Again says whether to ask again, for the reason that Transient or the caller
+// has, if any. If so, it has waited and done away with the answer, which may be
+// nil. Its error is that of a context that ended.
+func (t *Tries) Again(ctx context.Context, why string, resp *http.Response) (bool, error) {
+	t.n++
+	if why == "" || t.n >= t.Most {
+		return false, nil
+	}
+	pause := PauseAfter(t.n, resp)
+	if t.waited += pause; t.waited > MaxWaiting {
+		return false, nil
+	}
+	if resp != nil {
+		Discard(resp.Body)
+	}
+	t.Options.Warnf("%s: %s; trying again in %v", t.Host, why, pause)
+	err := t.Options.Sleep(ctx, pause)
+	return err == nil, err
+}
+
+// Progress tells that the last try got on: they are counted from here.
+func (t *Tries) Progress() { t.n, t.waited = 0, 0 }
 
 // Warnf tells Warn.
 func (o *Options) Warnf(format string, args ...any) {

@@ -60,6 +60,11 @@ func (s *Server) Do(q *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// Send is Do of a request whose body is a file.
+func (s *Server) Send(q *http.Request, f *Outgoing) (*http.Response, error) {
+	return s.o.Send(q, f, 0, s.Do)
+}
+
 func (s *Server) do(q *http.Request) (*http.Response, error) {
 	resp, err := s.client.Do(q)
 	if err == nil {

@@ -169,6 +169,7 @@ func TestScripts(t *testing.T) {
 		startDockerRegistries(t, env)
 	}
 	env["APT"], env["LIBRARY"], env["WEB"] = apt, startLibrary(t, env), startWeb(t, env)
+	env["KEYSERVER"] = startKeyserver(t)
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",

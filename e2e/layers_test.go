@@ -53,7 +53,9 @@ var layers = map[string][]string{
 	"image/sif":          {},
 	"image/sandbox":      {"image/tree", "starter/owner"},
 	"image/output":       {},
-	"image/oci/mirrors":  {},
+	"image/conffile":     {},
+	"image/trust/policy": {"image/conffile"},
+	"image/oci/mirrors":  {"image/conffile"},
 	"image/oci/registry": {"image/oci/conn", "image/oci/mirrors", "image/oci/wire"},
 	"image/oci/wire":     {},
 	"image/oci/conn":     {},
@@ -72,6 +74,10 @@ var layers = map[string][]string{
 	"image/library":           {"image/oci/registry", "image/oci/wire"},
 	"image/library/endpoint":  {"image/output"},
 	"image/web":               {"image/oci/registry", "image/oci/wire"},
+	"image/trust/keyring":     {"image/output"},
+	"image/trust/pem":         {},
+	"image/trust":             {"image/sif", "image/trust/keyring", "image/trust/pem"},
+	"image/trust/hkp":         {"image/oci/registry", "image/oci/wire", "image/trust/keyring"},
 	"image/definition":        {},
 	"image/dockerfile":        {"image/dockerfile/steps"},
 	"image/dockerfile/ignore": {},
@@ -158,6 +164,14 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift/endpoints": {
 		"buildcfg", "cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
+		"image/trust/hkp",
+	},
+	"cmd/sealift/keys": {
+		"buildcfg", "cmd/sealift/endpoints", "cmd/sealift/remotes", "cmd/sealift/ui", "image/output", "image/trust/hkp", "image/trust/keyring",
+	},
+	"cmd/sealift/trusts": {
+		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/trust",
+		"image/trust/keyring", "image/trust/pem",
 	},
 	"cmd/sealift/builds": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes",
@@ -166,24 +180,27 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift": {
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-		"cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/ui",
+		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
-	"e2e/apart":   {},
-	"e2e/bench":   {"e2e/fixture"},
-	"e2e/box":     {},
-	"e2e/fixture": {},
-	"e2e/trees":   {"image/tree"},
+	"e2e/apart":             {},
+	"e2e/bench":             {"e2e/fixture"},
+	"e2e/box":               {},
+	"e2e/fixture":           {},
+	"e2e/fixture/keyserver": {},
+	"e2e/trees":             {"image/tree"},
 }
 
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes", "cmd/sealift/targets", "cmd/sealift/ui",
+	"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
+	"cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
 var owners = map[string][]string{
 	"github.com/DataDog/zstd":                {"image/squashfs/codec"},
+	"github.com/ProtonMail/go-crypto":        {"image/trust/keyring", "e2e/fixture/keyserver"},
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
@@ -193,18 +210,22 @@ var owners = map[string][]string{
 	"github.com/moby/docker-image-spec":      {"image/dockerfile/steps"},
 	"github.com/moby/patternmatcher":         {"image/dockerfile/ignore"},
 	"github.com/opencontainers/image-spec":   {"image/dockerfile", "image/dockerfile/steps", "image/oci"},
-	"github.com/pelletier/go-toml":           {"image/oci/mirrors"},
+	"github.com/pelletier/go-toml":           {"image/conffile"},
 	"github.com/pierrec/lz4":                 {"image/squashfs/codec"},
 	"github.com/spf13/cobra":                 commands,
 	"github.com/spf13/pflag":                 commands,
-	"github.com/sylabs/sif":                  {"image/sif"},
+	"github.com/sigstore/sigstore":           {"image/trust/pem"},
+	"github.com/sylabs/sif/v2/pkg/integrity": {"image/trust"},
+	"github.com/sylabs/sif/v2/pkg/sif":       {"image/sif"},
 	"github.com/vbauerster/mpb":              {"cmd/sealift/ui"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
+	"golang.org/x/crypto":                    {"image/trust/pem"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "runtime/host", "runtime/imagefs",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/host",
+		"runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp",
 	},

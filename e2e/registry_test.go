@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/sealift/sealift/e2e/fixture"
+	"github.com/sealift/sealift/e2e/fixture/keyserver"
 )
 
 // aptEnv hands the proxy of startAptCache on to the tests of the ordinary
@@ -59,6 +60,14 @@ func startLibrary(t *testing.T, env map[string]string) string {
 		l.Put("ann/tools/bb", "1", runtime.GOARCH, file)
 	}
 	return l.URL()
+}
+
+// startKeyserver starts an OpenPGP key server, and returns its URL.
+func startKeyserver(t *testing.T) string {
+	t.Helper()
+	s := keyserver.New()
+	t.Cleanup(s.Close)
+	return s.URL()
 }
 
 // startWeb starts a web server of the busybox image's directory, and returns its

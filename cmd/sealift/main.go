@@ -27,9 +27,11 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/pushes"
 	"github.com/sealift/sealift/cmd/sealift/registries"
+	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 )
 
@@ -97,9 +99,10 @@ one that was not found.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ui.UsageError(c, err) })
 	root.AddCommand(actions.Commands(p)...)
 	root.AddCommand(pushes.Commands(p)...)
+	root.AddCommand(trusts.Commands(p)...)
 	root.AddCommand(
-		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), caches.Command(p), images.Command(p),
-		images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),
+		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), keys.Command(p), endpoints.KeyserverCommand(p),
+		caches.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),
 	)
 	return root
 }

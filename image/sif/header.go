@@ -28,12 +28,14 @@ const (
 
 // header is what the global header says about the rest of the file.
 type header struct {
+	raw                    [headerSize]byte
 	id                     [16]byte
 	created                int64
 	free, total            int64
 	tableOffset, tableSize int64
 	dataOffset, dataSize   int64
 	tableEnd, fileEnd      int64
+	table                  []byte // as it is in the file
 }
 
 // parseHeader reads the first headerSize bytes of a file of the given size and
@@ -47,7 +49,7 @@ func parseHeader(b []byte, size int64) (*header, error) {
 	}
 	n := func(off int) int64 { return int64(binary.LittleEndian.Uint64(b[off:])) }
 	h := &header{
-		id: [16]byte(b[48:64]), created: n(64), free: n(80), total: n(88),
+		raw: [headerSize]byte(b), id: [16]byte(b[48:64]), created: n(64), free: n(80), total: n(88),
 		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(120), fileEnd: size,
 	}
 	if h.total < 0 || h.total > maxDescriptors {
@@ -76,34 +78,33 @@ func parseHeader(b []byte, size int64) (*header, error) {
 	return h, nil
 }
 
-// readObjects reads the descriptor table that h describes and checks it.
-func (h *header) readObjects(r io.ReaderAt) ([]Object, error) {
-	table := make([]byte, h.tableSize) // no longer than the file
-	if _, err := io.ReadFull(io.NewSectionReader(r, h.tableOffset, h.tableSize), table); err != nil {
-		return nil, fmt.Errorf("read the descriptor table: %w", err)
+// readObjects reads the descriptor table that h describes and checks it. Slots
+// says which descriptor is whose.
+//
+// The header's count of free descriptors need not be right: no signature covers
+// it, and what ended while it added objects leaves an old one.
+func (h *header) readObjects(r io.ReaderAt) (objects []Object, slots []int, err error) {
+	h.table = make([]byte, h.tableSize) // no longer than the file
+	if _, err := io.ReadFull(io.NewSectionReader(r, h.tableOffset, h.tableSize), h.table); err != nil {
+		return nil, nil, fmt.Errorf("read the descriptor table: %w", err)
 	}
-	var objects []Object
 	ids := make(map[uint32]bool)
-	for i := 0; len(table) > 0; i++ {
-		d := table[:descriptorSize]
-		table = table[descriptorSize:]
-		if d[4] == 0 {
+	for i := range int(h.total) {
+		d := h.table[i*descriptorSize:][:descriptorSize]
+		if d[usedAt] == 0 {
 			continue
 		}
 		o, err := h.parseDescriptor(d)
 		if err != nil {
-			return nil, fmt.Errorf("descriptor %d: %w", i, err)
+			return nil, nil, fmt.Errorf("descriptor %d: %w", i, err)
 		}
 		if ids[o.ID] {
-			return nil, fmt.Errorf("descriptor %d: a second object has the id %d", i, o.ID)
+			return nil, nil, fmt.Errorf("descriptor %d: a second object has the id %d", i, o.ID)
 		}
 		ids[o.ID] = true
-		objects = append(objects, o)
+		objects, slots = append(objects, o), append(slots, i)
 	}
-	if h.total-h.free != int64(len(objects)) {
-		return nil, fmt.Errorf("%d descriptors are in use, the header says %d", len(objects), h.total-h.free)
-	}
-	return objects, checkOverlap(objects)
+	return objects, slots, checkOverlap(objects)
 }
 
 // parseDescriptor reads one descriptor in use.
@@ -115,12 +116,12 @@ func (h *header) parseDescriptor(d []byte) (Object, error) {
 		Group: le.Uint32(d[9:]) &^ groupMask, Link: le.Uint32(d[13:]) &^ groupMask,
 		LinksGroup: le.Uint32(d[13:])&groupMask == groupMask,
 		Offset:     n(17), Size: n(25), Created: n(41), Modified: n(49),
-		Name: text(d[73:201]), extra: [extraSize]byte(d[201:]),
+		Name: text(d[73:extraOffset]), raw: [descriptorSize]byte(d),
 	}
 	last, ok := end(o.Offset, o.Size)
 	switch padded := n(33); {
-	case d[4] != 1:
-		return o, fmt.Errorf("the flag in-use is %d, not 0 or 1", d[4])
+	case d[usedAt] != 1:
+		return o, fmt.Errorf("the flag in-use is %d, not 0 or 1", d[usedAt])
 	case o.ID == 0:
 		return o, errors.New("its id is 0")
 	case !ok || o.Offset < h.tableEnd:

@@ -5,11 +5,12 @@
 // a table of 585-byte descriptors, and the objects they describe. Every image
 // is hostile until parsed here: nothing downstream sees an offset or size that
 // does not lie in the file. Files are written by the reference library,
-// github.com/sylabs/sif/v2, which image/trust may load them with once Open has
-// accepted them. The package mounts, verifies and interprets nothing.
+// github.com/sylabs/sif/v2, which image/trust gets for those that Open has
+// accepted. The package mounts, verifies and interprets nothing.
 package sif
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ import (
 )
 
 const (
-	groupMask = 0xf0000000 // marks group ids
-	extraSize = 384
+	groupMask   = 0xf0000000 // marks group ids
+	extraOffset = 201        // of what a type of objects has of its own, in a descriptor
 )
 
 // Type says what an object is.
@@ -35,6 +36,7 @@ const (
 	FileSystem   = sif.DataPartition
 	Signature    = sif.DataSignature
 	JSON         = sif.DataGenericJSON
+	Generic      = sif.DataGeneric
 	OCIRootIndex = sif.DataOCIRootIndex
 )
 
@@ -55,7 +57,7 @@ type Object struct {
 	// Created and Modified are in seconds since the epoch.
 	Created, Modified int64
 
-	extra [extraSize]byte
+	raw [descriptorSize]byte
 }
 
 // String names the object in errors.
@@ -63,6 +65,8 @@ func (o Object) String() string { return fmt.Sprintf("object %d (%v)", o.ID, o.T
 
 // Partition is a file system in the image.
 type Partition struct {
+	// ID is the object's.
+	ID uint32
 	// Offset and Size are in bytes.
 	Offset, Size int64
 	// FS is the file system: squashfs, ext3, archive, raw, encrypted squashfs,
@@ -79,6 +83,7 @@ type Image struct {
 	r       io.ReaderAt
 	h       *header
 	objects []Object
+	slots   []int // of the objects' descriptors in the table
 }
 
 // Open parses the header and the descriptors of a SIF file of size bytes. It
@@ -103,7 +108,7 @@ func load(r io.ReaderAt, size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := h.readObjects(r)
+	objects, slots, err := h.readObjects(r)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func load(r io.ReaderAt, size int64) (*Image, error) {
 	if primaries > 1 {
 		return nil, fmt.Errorf("%d primary system partitions", primaries)
 	}
-	return &Image{r, h, objects}, nil
+	return &Image{r, h, objects, slots}, nil
 }
 
 // Created returns when the image was made, in seconds since the epoch.
@@ -127,6 +132,9 @@ func (i *Image) ID() string {
 	u := i.h.id
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
+
+// Free returns how many objects can be added.
+func (i *Image) Free() int { return int(i.h.total) - len(i.objects) }
 
 // Objects returns the objects in the order of their descriptors. The caller
 // must not change the slice.
@@ -142,13 +150,28 @@ func (i *Image) Find(t Type, name string) (Object, bool) {
 	return Object{}, false
 }
 
+// Object returns the object with the id, if there is one.
+func (i *Image) Object(id uint32) (Object, bool) {
+	for _, o := range i.objects {
+		if o.ID == id {
+			return o, true
+		}
+	}
+	return Object{}, false
+}
+
+// Section returns a reader of the bytes of an object.
+func (i *Image) Section(o Object) *io.SectionReader {
+	return io.NewSectionReader(i.r, o.Offset, o.Size)
+}
+
 // Read returns the bytes of an object that has at most limit of them.
 func (i *Image) Read(o Object, limit int64) ([]byte, error) {
 	if o.Size > limit {
 		return nil, fmt.Errorf("sif: %v has %d bytes; the limit is %d", o, o.Size, limit)
 	}
 	b := make([]byte, o.Size)
-	if _, err := io.ReadFull(io.NewSectionReader(i.r, o.Offset, o.Size), b); err != nil {
+	if _, err := io.ReadFull(i.Section(o), b); err != nil {
 		return nil, fmt.Errorf("sif: read %v: %w", o, err)
 	}
 	return b, nil
@@ -160,11 +183,22 @@ func (o Object) Partition() (Partition, bool) {
 	if o.Type != FileSystem {
 		return Partition{}, false
 	}
-	fs, part := binary.LittleEndian.Uint32(o.extra[:]), binary.LittleEndian.Uint32(o.extra[4:])
+	extra := o.raw[extraOffset:]
+	fs, part := binary.LittleEndian.Uint32(extra), binary.LittleEndian.Uint32(extra[4:])
 	return Partition{
-		Offset: o.Offset, Size: o.Size, FS: fsName(fs), Arch: archName(o.extra[8:11]),
+		ID: o.ID, Offset: o.Offset, Size: o.Size, FS: fsName(fs), Arch: archName(extra[8:11]),
 		primary: part == uint32(sif.PartPrimSys),
 	}, true
+}
+
+// Fingerprint returns the one that the descriptor of a signature names, 20 bytes
+// in hexadecimal digits, or the empty string. Anybody may have written it.
+func (o Object) Fingerprint() string {
+	fingerprint := o.raw[extraOffset+4:][:20]
+	if o.Type != Signature || bytes.Equal(fingerprint, make([]byte, len(fingerprint))) {
+		return ""
+	}
+	return fmt.Sprintf("%X", fingerprint)
 }
 
 // Arch returns the Go name of the primary partition's architecture, or the

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/e2e/fixture"
@@ -37,6 +39,11 @@ func newUser(t *testing.T) *user {
 
 // run runs a remote command with an input, and returns what it prints.
 func (u *user) run(input string, args ...string) (string, error) {
+	u.t.Helper()
+	return u.runOf(command, input, args...)
+}
+
+func (u *user) runOf(command func(*commands) *cobra.Command, input string, args ...string) (string, error) {
 	u.t.Helper()
 	u.out.Reset()
 	stdin := filepath.Join(u.t.TempDir(), "stdin")

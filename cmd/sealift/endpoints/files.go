@@ -37,13 +37,8 @@ func newFiles(p *ui.Process) files {
 	for _, dir := range []string{buildcfg.SysconfDir, "/etc/apptainer"} {
 		f.site = append(f.site, filepath.Join(dir, fileName))
 	}
-	for _, name := range []string{"SEALIFT_CONFIGDIR", "APPTAINER_CONFIGDIR"} {
-		if dir := p.Variable(name); dir != "" && f.user == "" {
-			f.user = filepath.Join(dir, fileName)
-		}
-	}
-	if home := p.Variable("HOME"); f.user == "" && filepath.IsAbs(home) {
-		f.user = filepath.Join(home, ".apptainer", fileName)
+	if dir := p.ConfigDir(); dir != "" {
+		f.user = filepath.Join(dir, fileName)
 	}
 	return f
 }

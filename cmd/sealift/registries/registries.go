@@ -43,9 +43,8 @@ HOST[:PORT]; a path after it limits the login to that part of the registry.`,
 
 // login is the command's request.
 type login struct {
-	flags          remotes.Flags
-	user, password string
-	stdin          bool
+	flags remotes.Flags
+	who   ui.Login
 }
 
 func loginCommand(p *ui.Process) *cobra.Command {
@@ -56,23 +55,14 @@ func loginCommand(p *ui.Process) *cobra.Command {
 password, or a token in the place of the password, before they are kept. Without
 a password, and on a terminal, there is a question for it.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.FromEnvironment(c.Flags()); err != nil {
+			if err := l.who.FromEnvironment(p, c); err != nil {
 				return err
-			}
-			if c.Flags().Changed("password") {
-				p.Warn("others on this machine can see a password on the command line; --password-stdin hides it")
 			}
 			return ui.Interruptible(c.Context(), func(ctx context.Context) error { return l.run(ctx, p, args[0]) })
 		},
 	}
-	flags := c.Flags()
-	flags.StringVarP(&l.user, "username", "u", "", "`NAME` of the user")
-	ui.Bind(flags, "username", "LOGIN_USERNAME")
-	flags.StringVarP(&l.password, "password", "p", "", "password or token; the variable is safer")
-	ui.Bind(flags, "password", "LOGIN_PASSWORD")
-	flags.BoolVar(&l.stdin, "password-stdin", false, "read the password from the standard input")
-	c.MarkFlagsMutuallyExclusive("password", "password-stdin")
-	l.flags.AddRegistry(flags)
+	l.who.Add(c)
+	l.flags.AddRegistry(c.Flags())
 	return c
 }
 
@@ -85,14 +75,14 @@ func (l *login) run(ctx context.Context, p *ui.Process, where string) error {
 	if err != nil {
 		return err
 	}
-	if l.user == "" {
+	if l.who.User == "" {
 		return hint.New("a login needs the name of a user", "use --username; where only a token counts, the registry's documentation says which name goes with it")
 	}
-	if err := l.askPassword(ctx, p); err != nil {
+	if err := l.who.Ask(ctx, p); err != nil {
 		return err
 	}
 	host, _, _ := strings.Cut(where, "/")
-	x := registry.Credentials{Username: l.user, Password: l.password}
+	x := registry.Credentials{Username: l.who.User, Password: l.who.Password}
 	asked, err := l.flags.Client(p).Login(ctx, host, x)
 	if err != nil {
 		return err
@@ -103,7 +93,7 @@ func (l *login) run(ctx context.Context, p *ui.Process, where string) error {
 	if err := logins.Store(ctx, file, where, x); err != nil {
 		return err
 	}
-	p.Info("login of %s at %s kept in %s", l.user, where, file)
+	p.Info("login of %s at %s kept in %s", l.who.User, where, file)
 	return nil
 }
 
@@ -115,19 +105,6 @@ func fileOf(f *remotes.Flags, p *ui.Process) (string, error) {
 		return file, nil
 	}
 	return "", hint.New("there is no file for logins, as HOME is not set", "use --authfile")
-}
-
-func (l *login) askPassword(ctx context.Context, p *ui.Process) (err error) {
-	switch {
-	case l.stdin:
-		l.password, err = p.ReadSecret()
-	case l.password == "":
-		l.password, err = p.AskSecret(ctx, "Password / Token: ")
-	}
-	if err == nil && l.password == "" {
-		err = hint.New("the password is empty", "give one, or a token")
-	}
-	return err
 }
 
 func logoutCommand(p *ui.Process) *cobra.Command {

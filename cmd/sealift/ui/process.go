@@ -46,3 +46,17 @@ func (p *Process) TempDir(flag string) string {
 	}
 	return "/tmp"
 }
+
+// ConfigDir returns the directory of a user's files that Apptainer has too, empty
+// where no variable names one.
+func (p *Process) ConfigDir() string {
+	for _, name := range []string{"SEALIFT_CONFIGDIR", "APPTAINER_CONFIGDIR"} {
+		if dir := p.Variable(name); dir != "" {
+			return dir
+		}
+	}
+	if home := p.Variable("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".apptainer")
+	}
+	return ""
+}

@@ -37,6 +37,27 @@ func (p *Process) AskSecret(ctx context.Context, question string) (secret string
 		err = errors.Join(err, unix.IoctlSetTermios(fd, unix.TCSETS, before))
 	}()
 	fmt.Fprint(p.Err, question)
+	return p.line(ctx)
+}
+
+// Ask asks for a line on the standard input, which is shown if that is a
+// terminal. At the end of the input it is empty.
+func (p *Process) Ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(p.Err, question)
+	return p.line(ctx)
+}
+
+// AskHidden asks for a line as AskSecret does on a terminal, and takes it from
+// any other standard input too.
+func (p *Process) AskHidden(ctx context.Context, question string) (string, error) {
+	if _, err := unix.IoctlGetTermios(int(p.Stdin.Fd()), unix.TCGETS); err != nil {
+		return p.line(ctx)
+	}
+	return p.AskSecret(ctx, question)
+}
+
+// line reads a line of the standard input, or ends with ctx.
+func (p *Process) line(ctx context.Context) (string, error) {
 	type result struct {
 		line string
 		err  error

@@ -3,9 +3,8 @@
 // the other reads.
 //
 // Input: the text of the user's file and of the site's. Output: the two as one,
-// changes, the new text. What the package does not know, such as keyservers and
-// other programs' credentials, stays as it is. It speaks to no server; files are
-// read and replaced in one place of it.
+// changes, the new text. What the package does not know stays as it is. It speaks
+// to no server; files are read and replaced in one place of it.
 package endpoint
 
 import (
@@ -29,6 +28,8 @@ type Config struct {
 	// Active is the name of the remote in use, or empty.
 	Active  string             `yaml:"Active"`
 	Remotes map[string]*Remote `yaml:"Remotes"`
+	// Credentials are the user's for key servers and of other programs.
+	Credentials []*Credential `yaml:"Credentials,omitempty"`
 	// Rest is what is not known here.
 	Rest map[string]yaml.Node `yaml:",inline"`
 }
@@ -43,8 +44,9 @@ type Remote struct {
 	System    bool `yaml:"System"`
 	Exclusive bool `yaml:"Exclusive"`
 	// Insecure is without TLS.
-	Insecure   bool      `yaml:"Insecure,omitempty"`
-	Keyservers yaml.Node `yaml:"Keyservers,omitempty"`
+	Insecure bool `yaml:"Insecure,omitempty"`
+	// Keyservers are in the order of use; none stands for the remote's own.
+	Keyservers []*Keyserver `yaml:"Keyservers,omitempty"`
 	// Rest is what is not known here.
 	Rest map[string]yaml.Node `yaml:",inline"`
 }
@@ -73,6 +75,12 @@ func Parse(text []byte) (*Config, error) {
 		if r == nil {
 			return nil, fmt.Errorf("remote %q is empty", name)
 		}
+		if slices.Contains(r.Keyservers, nil) {
+			return nil, fmt.Errorf("a key server of remote %q is empty", name)
+		}
+	}
+	if slices.Contains(c.Credentials, nil) {
+		return nil, errors.New("a credential is empty")
 	}
 	return c, nil
 }

@@ -75,7 +75,8 @@ func TestNothingIsLost(t *testing.T) {
 }
 
 func TestParseErrors(t *testing.T) {
-	for _, text := range []string{"Remotes: 5", "Remotes:\n  a:\n", "Active: [", "- 1", "Remotes:\n  a: {System: maybe}"} {
+	for _, text := range []string{"Remotes: 5", "Remotes:\n  a:\n", "Active: [", "- 1", "Remotes:\n  a: {System: maybe}",
+		"Remotes:\n  a: {Keyservers: [null]}", "Credentials: [~]"} {
 		if c, err := Parse([]byte(text)); err == nil {
 			t.Errorf("%q: %+v", text, c)
 		}

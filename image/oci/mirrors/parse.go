@@ -1,17 +1,14 @@
 package mirrors
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"iter"
 	"path"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
-
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/conffile"
 )
 
 // File is what a registries.conf says.
@@ -78,13 +75,12 @@ func (a *absolute) UnmarshalText(text []byte) error {
 // NAME:LINE:COLUMN.
 func Parse(name string, text []byte) (*File, error) {
 	var d document
-	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&d)
-	if err != nil {
-		return nil, located(name, err)
+	if err := conffile.Decode(name, text, &d); err != nil {
+		return nil, malformed(err)
 	}
 	f := &File{}
 	seen := map[place]bool{}
-	lines := headers(text)
+	lines := conffile.Tables(text, "registry")
 	for i, t := range d.Registry {
 		line := 1 // an array of inline tables
 		if i < len(lines) {
@@ -104,44 +100,8 @@ func Parse(name string, text []byte) (*File, error) {
 	return f, nil
 }
 
-// located puts the position in front of an error of the decoder.
-func located(name string, err error) error {
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) {
-		line, column := unknown.Errors[0].Position()
-		return malformed(fmt.Errorf("%s:%d:%d: %s is not a setting that is known here", name, line, column, strings.Join(unknown.Errors[0].Key(), ".")))
-	}
-	var bad *toml.DecodeError
-	if errors.As(err, &bad) {
-		line, column := bad.Position()
-		return malformed(fmt.Errorf("%s:%d:%d: %w", name, line, column, err))
-	}
-	return malformed(fmt.Errorf("%s:1:1: %w", name, err))
-}
-
 func malformed(err error) error {
 	return hint.Wrap(err, "write it as containers-registries.conf(5), version 2, describes")
-}
-
-// headers returns the lines of the tables [[registry]].
-func headers(text []byte) (lines []int) {
-	var p unstable.Parser
-	p.Reset(text)
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind != unstable.ArrayTable {
-			continue
-		}
-		var key []string
-		var at unstable.Range
-		for k := e.Key(); k.Next(); {
-			key, at = append(key, string(k.Node().Data)), k.Node().Raw
-		}
-		if len(key) == 1 && key[0] == "registry" {
-			lines = append(lines, p.Shape(at).Start.Line)
-		}
-	}
-	return lines
 }
 
 // rule checks what a table says as a whole.

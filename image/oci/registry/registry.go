@@ -70,7 +70,9 @@ type Options struct {
 type Client struct {
 	o    Options
 	wire *wire.Options
-	base http.RoundTripper
+	// base makes requests, and unverified those to servers without a certificate
+	// that counts.
+	base, unverified http.RoundTripper
 }
 
 // New returns a client.
@@ -82,13 +84,21 @@ func New(o Options) *Client {
 		o.Unverified = conn.NewTransport(nil, conn.AnyCertificate())
 	}
 	w := wire.Options{Transport: o.Transport, Stall: o.Stall, Sleep: o.Sleep, Warn: o.Warn}.Complete()
-	return &Client{o, w, transport.NewUserAgent(&wire.Retrying{Inner: o.Transport, Options: w, Tries: wire.MaxTries}, o.UserAgent)}
+	retrying := func(inner http.RoundTripper) http.RoundTripper {
+		return transport.NewUserAgent(&wire.Retrying{Inner: inner, Options: w, Tries: wire.MaxTries}, o.UserAgent)
+	}
+	return &Client{o, w, retrying(o.Transport), retrying(o.Unverified)}
 }
 
 // Server returns what speaks to servers that are no registries with the client's
 // transport and bounds. Auth is as in wire.NewServer.
 func (c *Client) Server(auth func(*http.Request)) *wire.Server {
 	return wire.NewServer(c.wire, c.base, auth)
+}
+
+// UnverifiedServer is Server for one that may have any certificate.
+func (c *Client) UnverifiedServer(auth func(*http.Request)) *wire.Server {
+	return wire.NewServer(c.wire, c.unverified, auth)
 }
 
 // Repository is a repository that the client may read.

@@ -1,0 +1,263 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+)
+
+var (
+	ada = strings.Repeat("A", 40)
+	bob = strings.Repeat("B", 40)
+	eve = strings.Repeat("E", 40)
+)
+
+const trust = `
+[default]
+action = "verify"
+
+[[signer]]
+name = "ada"
+fingerprint = "AAAA AAAA AAAA AAAA AAAA  AAAA AAAA AAAA AAAA AAAA"
+[[signer]]
+name = "release"
+certificate = "/etc/sealift/release.pem"
+roots = "/etc/sealift/roots.pem"
+
+[[rule]]
+path = "/scratch"
+action = "allow"
+[[rule]]
+path = "/scratch/shared"
+action = "verify"
+signers = ["ada", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", "release"]
+need = 2
+[[rule]]
+path = "/scratch/shared/one.sif"
+action = "verify"
+signers = ["ada"]
+strict = true
+forbidden = ["0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"]
+[[rule]]
+source = "docker.io/library"
+action = "allow"
+[[rule]]
+source = "library://team/"
+action = "deny"
+`
+
+func parsed(t *testing.T, text string) *File {
+	t.Helper()
+	f, err := Parse("trust.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestRules(t *testing.T) {
+	f := parsed(t, trust)
+	f.Resolve(func(path string) string {
+		if path == "/scratch" {
+			return "/mnt/disk1"
+		}
+		return ""
+	})
+	p := New(nil, f)
+	for _, c := range []struct {
+		subject Subject
+		want    string // the line and action of the rule
+	}{
+		{Subject{Path: "/home/ada/a.sif"}, "trust.toml verify"},
+		{Subject{Path: "/scratch/a.sif"}, ""},
+		{Subject{Path: "/scratch"}, ""},
+		{Subject{Path: "/mnt/disk1/a.sif"}, ""},
+		{Subject{Path: "/mnt/disk10/a.sif"}, "trust.toml verify"},
+		{Subject{Path: "/scratch2/a.sif"}, "trust.toml verify"},
+		{Subject{Path: "/scratch/shared/a/b.sif"}, "trust.toml:16 verify"},
+		{Subject{Path: "/scratch/sharedx"}, ""},
+		{Subject{Path: "/scratch/shared/one.sif"}, "trust.toml:21 verify"},
+		{Subject{Source: "docker://docker.io/library/debian"}, ""},
+		{Subject{Source: "oras://docker.io/library/debian"}, ""},
+		{Subject{Source: "docker://docker.io/library"}, ""},
+		{Subject{Source: "docker://docker.io/librarian/debian"}, "trust.toml verify"},
+		{Subject{Source: "docker://docker.io.example/library/debian"}, "trust.toml verify"},
+		{Subject{Source: "library://team/tools/x"}, "trust.toml:30 deny"},
+		{Subject{Source: "oras://team/tools/x"}, "trust.toml verify"},
+		{Subject{}, "trust.toml verify"},
+	} {
+		got := ""
+		for _, r := range p.Rules(c.subject) {
+			got += r.Origin + " " + string(r.Action)
+		}
+		if got != c.want {
+			t.Errorf("%+v: rule %q, want %q", c.subject, got, c.want)
+		}
+	}
+	if n := len(f.Signers()); n != 5 {
+		t.Errorf("%d signers", n)
+	}
+	if list := New(parsed(t, "")).Rules(Subject{Path: "/a"}); len(list) > 0 {
+		t.Errorf("an empty file demands %+v", list)
+	}
+}
+
+// All files have a say.
+func TestBoth(t *testing.T) {
+	site := parsed(t, "[default]\naction = \"deny\"")
+	user := parsed(t, "[[rule]]\npath=\"/\"\naction = \"allow\"")
+	if list := New(site, user).Rules(Subject{Path: "/x.sif"}); len(list) != 1 || list[0].Action != Deny {
+		t.Errorf("%+v", list)
+	}
+}
+
+func good(fingerprint string) Signature {
+	return Signature{Fingerprint: fingerprint, Valid: true, Whole: true}
+}
+
+func TestJudge(t *testing.T) {
+	p := New(parsed(t, trust))
+	release := Signature{Names: []string{"release"}, Valid: true, Whole: true}
+	bad := func(s Signature) Signature { s.Valid = false; return s }
+	part := func(s Signature) Signature { s.Whole = false; return s }
+	for name, c := range map[string]struct {
+		path string
+		list []Signature
+		want string // "" if it may be used
+	}{
+		"unsigned":            {"/home/a.sif", nil, "is not signed"},
+		"by anybody":          {"/home/a.sif", []Signature{good(eve)}, ""},
+		"invalid":             {"/home/a.sif", []Signature{bad(good(eve))}, "0 of the 1 known signers"},
+		"in part":             {"/home/a.sif", []Signature{part(good(eve))}, "0 of the 1 known signers"},
+		"one good, one not":   {"/home/a.sif", []Signature{bad(good(eve)), good(bob)}, ""},
+		"one of two":          {"/scratch/shared/a", []Signature{good(ada), good(eve)}, "1 of the 2 (of ada, " + bob + ", release)"},
+		"one twice":           {"/scratch/shared/a", []Signature{good(ada), good(ada)}, "1 of the 2"},
+		"two":                 {"/scratch/shared/a", []Signature{good(ada), good(eve), good(bob)}, ""},
+		"key and certificate": {"/scratch/shared/a", []Signature{good(bob), release}, ""},
+		"second invalid":      {"/scratch/shared/a", []Signature{good(ada), bad(good(bob))}, "1 of the 2"},
+		"second in part":      {"/scratch/shared/a", []Signature{good(ada), part(release)}, "1 of the 2"},
+		"strict":              {"/scratch/shared/one.sif", []Signature{good(ada)}, ""},
+		"strict, another":     {"/scratch/shared/one.sif", []Signature{good(ada), good(bob)}, "signature by " + bob + " that does not count"},
+		"strict, unknown key": {"/scratch/shared/one.sif", []Signature{good(ada), {}}, "signature by an unknown key"},
+		"strict, invalid":     {"/scratch/shared/one.sif", []Signature{good(ada), bad(good(ada))}, "does not count"},
+		"forbidden":           {"/scratch/shared/one.sif", []Signature{good(ada), bad(good(eve))}, "signed by " + eve + ", which the rule forbids"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := p.Rules(Subject{Path: c.path})[0].Judge(c.list)
+			check(t, err, c.want)
+		})
+	}
+	err := p.Rules(Subject{Source: "library://team/x"})[0].Judge([]Signature{good(ada)})
+	check(t, err, "refused by trust.toml:30: images of there are not to be used")
+	if err := (&Rule{Action: Allow}).Judge(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func check(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
+		t.Errorf("error %v, hint %q; want %q", err, hint.Of(err), want)
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"x = 1":                         "trust.toml:1:1: x is not a setting",
+		"[default]\naction = 1":         "trust.toml:2:",
+		"[default]\naction = \"maybe\"": `trust.toml:1:1: [default]: action is "maybe"`,
+		"[default]\npath = \"/\"\naction = \"deny\"":                                   "has no path",
+		"[[rule]]\naction = \"deny\"":                                                  "trust.toml:1:1: a rule has either",
+		"[[rule]]\npath = \"/a\"\nsource = \"b\"\naction = \"deny\"":                   "either a path or a source",
+		"[[rule]]\npath = \"a\"\naction = \"deny\"":                                    "not absolute",
+		"[[rule]]\npath = \"/a/../b\"\naction = \"deny\"":                              "not absolute and plain",
+		"\n[[rule]]\npath = \"/a\"":                                                    `trust.toml:2:1: action is ""`,
+		"[[rule]]\npath = \"/a\"\naction = \"allow\"\nstrict = true":                   `are for action "verify"`,
+		"[[rule]]\npath = \"/a\"\naction = \"deny\"\nneed = 1":                         `are for action "verify"`,
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nneed = 0":                       "need is 0",
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nsigners=[\"AAAAAAAA\"]":         `"AAAAAAAA" is neither`,
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nforbidden=[\"ada\"]":            `"ada" is neither`,
+		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q]\nneed = 2", ada):     "need is 2 of 1",
+		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q,%[1]q]", ada):         "named before",
+		"[[signer]]\nfingerprint = \"a\"":                                              "trust.toml:1:1: a signer has no name",
+		"[[signer]]\nname = \"a\"":                                                     "has not one of",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\ncertificate=\"/c\"":                     "has not one of",
+		"[[signer]]\nname = \"a\"\nkey=\"k\"":                                          "not an absolute path",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\nroots=\"/r\"":                           "without a certificate",
+		"[[signer]]\nname = \"a\"\nfingerprint=\"abc\"":                                "not a fingerprint",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\n[[signer]]\nname = \"a\"\nkey=\"/k\"":   "trust.toml:4:1: another signer",
+		"[[rule]]\npath=\"/\"\naction=\"deny\"\n[[rule]]\npath=\"/\"\naction=\"deny\"": "another rule is for /",
+		"rule = [{action = \"deny\"}]":                                                 "trust.toml:1:1: a rule has",
+	} {
+		f, err := Parse("trust.toml", []byte(text))
+		if f != nil || err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(hint.Of(err), "sealift help trust") {
+			t.Errorf("%q: %v, hint %q; want %q", text, err, hint.Of(err), want)
+		}
+	}
+}
+
+func TestECL(t *testing.T) {
+	text := func(activated bool, mode string) string {
+		return fmt.Sprintf(`activated = %t
+legacyinsecure = true
+[[execgroup]]
+  tagname = "images"
+  mode = %q
+  dirpath = "/images"
+  keyfp = [%q, %q]
+`, activated, mode, ada, strings.ToLower(bob))
+	}
+	for _, c := range []struct {
+		mode, path string
+		list       []Signature
+		want       string
+	}{
+		{"whitelist", "/images/a.sif", []Signature{good(bob), good(eve)}, ""},
+		{"whitelist", "/images/a.sif", []Signature{good(eve)}, "0 of the 1"},
+		{"whitelist", "/images/below/a.sif", []Signature{good(bob)}, "of no execgroup"},
+		{"whitestrict", "/images/a.sif", []Signature{good(bob)}, "1 of the 2"},
+		{"whitestrict", "/images/a.sif", []Signature{good(bob), good(ada), good(eve)}, ""},
+		{"blacklist", "/images/a.sif", []Signature{good(eve)}, ""},
+		{"blacklist", "/images/a.sif", []Signature{good(eve), good(ada)}, "forbids"},
+		{"blacklist", "/images/a.sif", nil, "not signed"},
+	} {
+		f, err := ParseECL("ecl.toml", []byte(text(true, c.mode)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := New(f).Rules(Subject{Path: c.path})[0]
+		check(t, r.Judge(c.list), c.want)
+		if r.Action == Verify && !r.Legacy {
+			t.Error("legacyinsecure is lost")
+		}
+	}
+	if f, err := ParseECL("ecl.toml", []byte(text(false, "whitelist"))); f != nil || err != nil {
+		t.Errorf("%+v, %v of one that is not activated", f, err)
+	}
+	f, err := ParseECL("ecl.toml", []byte("activated = true\n[[execgroup]]\nmode=\"blacklist\"\nkeyfp=[]"))
+	if err != nil || New(f).Rules(Subject{Path: "/anywhere"})[0].Action != Verify {
+		t.Errorf("%+v, %v", f, err)
+	}
+	for text, want := range map[string]string{
+		"activated = true\nx = 1": "ecl.toml:2:1: x is not",
+		text(true, "grey"):        `ecl.toml:3:1: mode is "grey"`,
+		"activated = true\n[[execgroup]]\nmode = \"whitelist\"":                                      "without keyfp",
+		"activated = true\n[[execgroup]]\nmode = \"whitelist\"\nkeyfp=[\"ABC\"]":                     `"ABC" is neither`,
+		"activated = true\n[[execgroup]]\nmode = \"blacklist\"\ndirpath = \"x\"":                     "not absolute",
+		"activated = true\n[[execgroup]]\nmode = \"blacklist\"\n[[execgroup]]\nmode = \"blacklist\"": "ecl.toml:4:1: another execgroup",
+	} {
+		if f, err := ParseECL("ecl.toml", []byte(text)); f != nil || err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
+			t.Errorf("%q: %v, hint %q; want %q", text, err, hint.Of(err), want)
+		}
+	}
+}

@@ -51,6 +51,7 @@ var layers = map[string][]string{
 		"image/tree",
 	},
 	"image/sif":          {},
+	"image/trust/merkle": {"image/sif", "image/squashfs/lru"},
 	"image/sandbox":      {"image/tree", "starter/owner"},
 	"image/output":       {},
 	"image/conffile":     {},
@@ -84,10 +85,14 @@ var layers = map[string][]string{
 	"image/dockerfile/perm":   {"image/tree"},
 	"image/dockerfile/steps":  {},
 	"image/distro":            {},
-	"image":                   {"image/sandbox", "image/sif", "image/squashfs", "image/tree"},
+	"image":                   {"image/crypt", "image/sandbox", "image/sif", "image/squashfs", "image/tree", "image/trust/merkle"},
+	"image/crypt": {
+		"image/crypt/gocryptfs", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/table", "image/tree",
+	},
+	"image/crypt/gocryptfs": {"image/squashfs/lru"},
 	"image/contents": {
-		"image", "image/oci", "image/oci/compression", "image/oci/export", "image/output", "image/oci/registry", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/codec",
-		"image/squashfs/format", "image/squashfs/writer", "image/tree",
+		"image", "image/crypt", "image/oci", "image/oci/compression", "image/oci/export", "image/output", "image/oci/registry", "image/sandbox",
+		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/writer", "image/tree", "image/trust/merkle",
 	},
 	"image/metadata":    {"buildcfg", "image", "image/definition", "image/tree"},
 	"image/files":       {"image/tree"},
@@ -101,9 +106,10 @@ var layers = map[string][]string{
 		"image/squashfs/format", "image/squashfs/writer", "image/tree", "starter/owner",
 	},
 	"image/build": {
-		"image", "image/elsewhere", "image/build/kept", "image/build/key", "image/cache", "image/metadata", "image/oci", "image/output", "image/profile", "image/oci/registry",
+		"image", "image/elsewhere", "image/build/kept", "image/build/key", "image/cache", "image/crypt", "image/metadata", "image/oci", "image/output", "image/profile", "image/oci/registry",
 		"image/sandbox", "image/sif",
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/writer", "image/stage", "image/tree",
+		"image/trust/merkle",
 	},
 	"image/build/kept": {"image/build/key", "image/cache"},
 	"image/elsewhere": {
@@ -138,16 +144,19 @@ var layers = map[string][]string{
 		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/payload",
 		"runtime/shell", "runtime/view", "starter/plan",
 	},
-	"runtime/imagefs": {"image/squashfs", "image/squashfs/format", "image/tree", "starter/owner", "starter/plan"},
-	"runtime/launch":  {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
+	"runtime/imagefs": {
+		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
+	},
+	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
 
-	"cmd/sealift/ui": {},
+	"cmd/sealift/ui":        {},
+	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
 	"cmd/sealift/images": {
-		"cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
+		"cmd/sealift/cryptkeys", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
+		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "image/trust/merkle", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
@@ -174,7 +183,7 @@ var layers = map[string][]string{
 		"image/trust/keyring", "image/trust/pem",
 	},
 	"cmd/sealift/builds": {
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
@@ -183,7 +192,7 @@ var layers = map[string][]string{
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
 	"e2e/apart":             {},
-	"e2e/bench":             {"e2e/fixture"},
+	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
 	"e2e/fixture":           {},
 	"e2e/fixture/keyserver": {},
@@ -193,7 +202,7 @@ var layers = map[string][]string{
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
+	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
 	"cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
@@ -219,8 +228,9 @@ var owners = map[string][]string{
 	"github.com/sylabs/sif/v2/pkg/sif":       {"image/sif"},
 	"github.com/vbauerster/mpb":              {"cmd/sealift/ui"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
+	"github.com/youmark/pkcs8":               {"image/crypt"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
-	"golang.org/x/crypto":                    {"image/trust/pem"},
+	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",

@@ -281,3 +281,30 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestPassphraseOnTerminal makes an image with a passphrase that is typed twice, and
+// opens it with one typed while the standard input is the payload's. Ctrl-C ends
+// the question.
+func TestPassphraseOnTerminal(t *testing.T) {
+	asUser(t, "^TestPassphraseOnTerminal$")
+	sealift, image := busyboxImage(t)
+	secret := filepath.Join(t.TempDir(), "secret.sif")
+	x := startTerminal(t, sealift, "build", "--passphrase", secret, image)
+	x.expect(t, "Encryption passphrase: ", 1)
+	x.send(t, "open sesame\n")
+	x.expect(t, "The same again: ", 1)
+	x.send(t, "open sesame\n")
+	x.exit(t, 0)
+	x = startTerminal(t, "sh", "-c", `echo to-the-payload | "$1" exec --passphrase "$2" cat`, "sh", sealift, secret)
+	x.expect(t, "Encryption passphrase: ", 1)
+	x.send(t, "open sesame\n")
+	x.expect(t, "to-the-payload", 1)
+	x.exit(t, 0)
+	if strings.Contains(x.seen.String(), "sesame") {
+		t.Errorf("the terminal shows %q", x.seen.String())
+	}
+	x = startTerminal(t, sealift, "exec", "--passphrase", secret, "true")
+	x.expect(t, "Encryption passphrase: ", 1)
+	x.send(t, "\x03")
+	x.exit(t, 130)
+}

@@ -17,9 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // Kind is the format of an image.
@@ -62,7 +64,9 @@ type File struct {
 	info   Info
 	sif    *sif.Image
 	squash *squashfs.Reader
-	offset int64 // of the SquashFS image in f
+	held   *merkle.Reader // what the partition is held against its tree by, or nil
+	plain  *crypt.Image   // the SquashFS image of an encrypted partition, or nil
+	offset int64          // of the partition or SquashFS image in f
 }
 
 // Options are choices of Open; the zero value is the default.
@@ -72,6 +76,14 @@ type Options struct {
 	CacheBytes int64
 	// Name is Info's.
 	Name string
+	// Tree, unless nil, returns the hash tree that everything read of the image's
+	// file system is held against, or nil to read it as it is. It is called before any
+	// of that is read, with the objects of a SIF file and with nil for the other
+	// formats. Its error says why the image is not to be opened.
+	Tree func(*sif.Image) (*merkle.Tree, error)
+	// Key returns the key of an encrypted image; it is called for no other. Nil
+	// is that there is no key, as is a function that returns none.
+	Key func() (*crypt.Key, error)
 }
 
 // Title returns the name, or else the path as a function makes it absolute.
@@ -97,7 +109,7 @@ func Open(path string, o Options) (*File, error) {
 	}
 	file := &File{f: f, info: Info{Path: path, Name: o.Name}}
 	if st.IsDir() {
-		err = file.openSandbox()
+		err = file.openSandbox(o)
 	} else {
 		err = file.openFile(st.Size(), o)
 	}
@@ -133,7 +145,10 @@ func openPath(path string) (*os.File, fs.FileInfo, error) {
 	return f, st, nil
 }
 
-func (f *File) openSandbox() error {
+func (f *File) openSandbox(o Options) error {
+	if _, err := f.source(o, 0); err != nil {
+		return err
+	}
 	fsys := sandbox.FS(f.f)
 	f.info.Kind, f.info.FS = Sandbox, fsys
 	return checkDirectory(fsys, f.info.Path)
@@ -144,26 +159,51 @@ func (f *File) openFile(size int64, o Options) error {
 	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
 		return fmt.Errorf("read its start: %w", err)
 	}
-	length := size
+	part := sif.Partition{Size: size}
 	switch {
 	case has(head, sif.MagicOffset, sif.Magic):
-		part, err := f.openSIF(size)
-		if err != nil {
+		var err error
+		if part, err = f.openSIF(size); err != nil {
 			return err
 		}
-		f.offset, length = part.Offset, part.Size
 	case has(head, 0, "hsqs"):
 		f.info.Kind = SquashFS
 	default:
 		return notImage(head, f.info.Path)
 	}
-	var err error
-	f.squash, err = squashfs.Open(io.NewSectionReader(f.f, f.offset, length), length, squashfs.Options{CacheBytes: o.CacheBytes})
+	f.offset = part.Offset
+	source, err := f.source(o, part.Size)
+	if err != nil {
+		return err
+	}
+	length := part.Size
+	if part.Encrypted() {
+		if f.plain, err = f.decrypt(source, part, o); err != nil {
+			return err
+		}
+		source, length = f.plain, f.plain.Size()
+	}
+	f.squash, err = squashfs.Open(source, length, squashfs.Options{CacheBytes: o.CacheBytes})
 	if err != nil {
 		return err
 	}
 	f.info.FS = f.squash.FS()
 	return nil
+}
+
+// source returns what the image's file system, of length bytes, is read through.
+func (f *File) source(o Options, length int64) (io.ReaderAt, error) {
+	if o.Tree != nil {
+		t, err := o.Tree(f.sif)
+		if err != nil {
+			return nil, err
+		}
+		if t != nil {
+			f.held = t.Reader()
+			return f.held, nil
+		}
+	}
+	return io.NewSectionReader(f.f, f.offset, length), nil
 }
 
 func (f *File) openSIF(size int64) (sif.Partition, error) {
@@ -173,6 +213,26 @@ func (f *File) openSIF(size int64) (sif.Partition, error) {
 	}
 	f.info.Kind, f.info.Arch = SIF, f.sif.Arch()
 	return f.sif.Primary()
+}
+
+// decrypt opens an encrypted partition.
+func (f *File) decrypt(r io.ReaderAt, part sif.Partition, o Options) (*crypt.Image, error) {
+	var key *crypt.Key
+	if o.Key != nil {
+		var err error
+		if key, err = o.Key(); err != nil {
+			return nil, err
+		}
+	}
+	if key == nil {
+		return nil, hint.New("it is encrypted, and no key is given",
+			"use --passphrase or --pem-path FILE, or set SEALIFT_ENCRYPTION_PASSPHRASE or SEALIFT_ENCRYPTION_PEM_PATH")
+	}
+	messages, err := f.sif.Messages(part, crypt.MaxMessage)
+	if err != nil {
+		return nil, err
+	}
+	return crypt.Open(r, part.Size, messages, key)
 }
 
 // Path returns the path that Open was given.
@@ -198,6 +258,18 @@ func (f *File) SIF() *sif.Image { return f.sif }
 
 // File returns the open image file or directory; the caller must not close it.
 func (f *File) File() *os.File { return f.f }
+
+// Err returns the first error of data that was read and is not what the image's
+// hash tree says (Options.Tree), or nil.
+func (f *File) Err() error {
+	if f.held == nil || f.held.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("image %s: %w", f.info.Path, f.held.Err())
+}
+
+// Encrypted tells whether what the image holds is encrypted in its file.
+func (f *File) Encrypted() bool { return f.plain != nil }
 
 // Close closes the image; its FS and readers end with it.
 func (f *File) Close() error { return f.f.Close() }

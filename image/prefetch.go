@@ -21,6 +21,9 @@ func (f *File) Prefetch() error {
 		return fmt.Errorf("image %s: %w", f.info.Path, err)
 	}
 	for _, r := range ranges {
+		if f.plain != nil {
+			r.Off, r.N = f.plain.Stored(r.Off, r.N)
+		}
 		if err := unix.Fadvise(int(f.f.Fd()), f.offset+r.Off, r.N, unix.FADV_WILLNEED); err != nil {
 			return fmt.Errorf("image %s: read ahead: %w", f.info.Path, err)
 		}

@@ -33,9 +33,13 @@ type contender struct {
 }
 
 // sealift starts a container, whose parent is what serves it.
-func sealift(p program) contender {
-	return contender{p.name, func(image string) (*session, error) {
-		cmd := exec.Command(p.path, "exec", "--no-mount", "home,tmp,cwd", image, "/bin/sh")
+func sealift(p program) contender { return sealiftWith(p, p.name) }
+
+// sealiftWith is the same with more flags, and a name of its own.
+func sealiftWith(p program, name string, flags ...string) contender {
+	return contender{name, func(image string) (*session, error) {
+		args := append([]string{"exec", "--no-mount", "home,tmp,cwd"}, flags...)
+		cmd := exec.Command(p.path, append(args, image, "/bin/sh")...)
 		s, err := begin(cmd, func() error { return nil })
 		if err == nil {
 			s.server = cmd.Process.Pid

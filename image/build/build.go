@@ -32,6 +32,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
@@ -107,6 +108,9 @@ type Options struct {
 	BlockSize int
 	// Workers is how many processors compress at once; 0 is all.
 	Workers int
+	// Seal, unless nil, is the key that the output is encrypted for. Such a build
+	// neither uses nor fills the cache.
+	Seal *crypt.Key
 }
 
 // Check refuses options that no build can have on this host.
@@ -116,6 +120,8 @@ func (o *Options) Check(h Host) error {
 		return errors.New("no output named")
 	case o.Profile != "" && o.Sandbox:
 		return hint.New("a profile orders the files of an image, and a directory has no order", "build a SIF file, or leave the profile out")
+	case o.Seal != nil && o.Sandbox:
+		return hint.New("a directory cannot be encrypted", "build a SIF file, or leave --encrypt out")
 	case o.Profile != "" && h.Foreign != nil:
 		return fmt.Errorf("--profile: %w", h.Foreign)
 	}
@@ -145,6 +151,8 @@ type Build struct {
 	// work is a temporary directory.
 	work   *output.Dir
 	stages []*Stage
+	// sealed has the keys of the output, if it is encrypted and written.
+	sealed *crypt.Sealed
 	// closers end what steps opened, last first.
 	closers []func() error
 	// names counts the names made in work.
@@ -164,6 +172,9 @@ func Run(ctx context.Context, steps []Step, o Options, e Environment) error {
 		return err
 	}
 	b := &Build{Environment: e, Options: o}
+	if o.Seal != nil {
+		b.Secret()
+	}
 	if o.Reproducible && !e.Fixed {
 		b.Now = time.Unix(0, 0).UTC()
 	}
@@ -225,6 +236,10 @@ func (b *Build) Date(seconds int64) {
 		b.Now, b.Fixed = time.Unix(max(0, seconds), 0).UTC(), true
 	}
 }
+
+// Secret keeps what the build makes from now on out of the cache, which is not
+// encrypted.
+func (b *Build) Secret() { b.Cache = nil }
 
 // Defer calls f when the build has ended.
 func (b *Build) Defer(f func() error) { b.closers = append(b.closers, f) }

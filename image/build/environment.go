@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/oci/registry"
 )
@@ -35,6 +36,9 @@ type Environment struct {
 	// daemon (oci.Options).
 	Registry *registry.Client
 	Daemon   string
+	// Key returns the key of encrypted images that stages start from
+	// (image.Options).
+	Key func() (*crypt.Key, error)
 	// Libraries finds container libraries.
 	Libraries elsewhere.Libraries
 	// Now is the time that the build happens at, to the second. Unless it is Fixed,

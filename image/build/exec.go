@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/squashfs"
 )
 
@@ -22,6 +23,8 @@ type Exec struct {
 	// or a directory. Unless Mount is set, its environment scripts apply over
 	// Env, as for sealift exec.
 	Base string
+	// Key is the key of Base if that is encrypted (image.Options).
+	Key func() (*crypt.Key, error)
 	// Layers are, where Base is empty, SquashFS images that lie over each
 	// other, the topmost first, and View what they are together.
 	Layers []*squashfs.Reader

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +62,7 @@ func (b *Build) Layer(ctx context.Context, at At, c Change) error {
 	}
 	s.Key = k.Sum()
 	if c.Runs {
-		outcome, err := seal(made)
+		outcome, err := key.Appended(made, made.Size())
 		if err != nil {
 			return err
 		}
@@ -235,33 +234,7 @@ func (m *making) write(f *os.File) error {
 	if err := m.freeze(f); err != nil || !m.sealed {
 		return err
 	}
-	return addSeal(f)
-}
-
-// addSeal appends the SHA-256 digest of a layer that is not empty, so that who
-// takes it from the cache need not read it for that.
-func addSeal(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil || st.Size() == 0 {
-		return err
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, st.Size())); err != nil {
-		return err
-	}
-	_, err = f.WriteAt(h.Sum(nil), st.Size())
-	return err
-}
-
-// seal returns what addSeal appended, zeros for an empty layer.
-func seal(c content) (d key.Digest, err error) {
-	if c.Size() > 0 {
-		_, err = c.ReadAt(d[:], c.Size()-int64(len(d)))
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil // that it is the end
-	}
-	return d, err
+	return key.Append(f)
 }
 
 // failure prefers the step's own error to what the cache makes of it.

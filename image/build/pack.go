@@ -9,11 +9,14 @@ import (
 	"maps"
 	"path/filepath"
 
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/squashfs/writer"
+	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // Pack is the step that writes a stage to the output. The recipe's text goes
@@ -29,15 +32,18 @@ type pack struct {
 func (s *pack) Name() string { return "image" }
 
 func (s *pack) String() string {
-	if s.options.Sandbox {
+	switch {
+	case s.options.Sandbox:
 		return fmt.Sprintf("%v: write the directory", s.at)
+	case s.options.Seal != nil:
+		return fmt.Sprintf("%v: write the encrypted image", s.at)
 	}
 	return fmt.Sprintf("%v: write the image", s.at)
 }
 
 func (s *pack) Run(ctx context.Context, b *Build) error {
 	if b.Options.FixPerms {
-		b.Stage(s.at).Edit(ownerAccess)
+		b.Stage(s.at).Edit(stage.OwnerAccess)
 	}
 	write := s.sif
 	if s.options.Sandbox {
@@ -114,8 +120,7 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 	if st.Config != nil {
 		c.JSON = append(c.JSON, sif.NamedObject{Name: sif.OCIConfig, Data: st.Config})
 	}
-	b.writing.Store(b.image())
-	return sif.Create(b.image(), c, func(w io.Writer) ([]byte, error) {
+	partition := func(w io.Writer) ([]byte, error) {
 		return writer.Write(ctx, w, b.writerOptions(), st.Contents(ctx, func(root *tree.Node) error {
 			found, err := metadata.FromTree(root)
 			if err == nil && !maps.Equal(found, files) {
@@ -123,7 +128,25 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 			}
 			return err
 		}))
-	})
+	}
+	if s.options.Seal != nil {
+		if partition, err = b.encrypted(partition, &c); err != nil {
+			return err
+		}
+	}
+	b.writing.Store(b.image())
+	return merkle.Create(ctx, b.image(), c, partition)
+}
+
+// encrypted returns what writes a partition encrypted, with new keys, and has the
+// image tell of that.
+func (b *Build) encrypted(plain func(io.Writer) ([]byte, error), c *sif.Contents) (func(io.Writer) ([]byte, error), error) {
+	var err error
+	if b.sealed, err = crypt.Seal(b.Options.Seal); err != nil {
+		return nil, err
+	}
+	c.Encrypted, c.Message = true, b.sealed.Message()
+	return func(w io.Writer) ([]byte, error) { return b.sealed.Write(w, plain) }, nil
 }
 
 // directory writes the output directory. Contents have to be read back for

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/metadata"
 )
 
@@ -26,6 +27,14 @@ func (s *test) String() string {
 	return fmt.Sprintf("%v: %%test", s.at)
 }
 
+// ownKey opens the output, whatever it was encrypted for.
+func (b *Build) ownKey() (*crypt.Key, error) {
+	if b.sealed == nil {
+		return nil, nil
+	}
+	return b.sealed.Key(), nil
+}
+
 func (s *test) Run(ctx context.Context, b *Build) (err error) {
 	x := Exec{Test: true, Dir: "/", Env: metadata.ScriptEnvironment(b.Host.Environ, b.Stage(s.at).Env)}
 	switch {
@@ -37,6 +46,7 @@ func (s *test) Run(ctx context.Context, b *Build) (err error) {
 		x.Base = b.dir.Path()
 	default:
 		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.image().Fd())
+		x.Key = b.ownKey
 	}
 	if err := b.Exec(ctx, x); err != nil {
 		err = fmt.Errorf("%v: %%test: %w", s.at, scriptFailure{err, s.at})

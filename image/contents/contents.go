@@ -24,6 +24,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/oci/registry"
 )
@@ -45,6 +46,8 @@ type Options struct {
 	// (oci.Options).
 	Registry *registry.Client
 	Daemon   string
+	// Key is image.Options'.
+	Key func() (*crypt.Key, error)
 	// TempDir receives an unnamed file as large as a compressed archive is
 	// decompressed; nothing else is written there.
 	TempDir string
@@ -69,7 +72,7 @@ func Open(ctx context.Context, name string, o Options) (*Source, error) {
 		img, err := oci.Open(ctx, ref, oci.Platform{OS: "linux", Arch: o.Arch}, oci.Options{TempDir: o.TempDir, Daemon: o.Daemon, Registry: o.Registry})
 		return &Source{name: name, oci: img}, err
 	}
-	f, err := image.Open(name, image.Options{})
+	f, err := image.Open(name, image.Options{Key: o.Key})
 	if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, ":") {
 		err = hint.Wrap(err, "name a SIF or SquashFS file, a directory, oci:DIR, oci-archive:FILE or docker-archive:FILE")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/sealift/sealift/image/squashfs/codec"
 	"github.com/sealift/sealift/image/squashfs/writer"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // Cat copies the bytes of the regular file that a path leads to.
@@ -63,7 +64,7 @@ type Changes struct {
 // PackOptions say what Pack makes.
 type PackOptions struct {
 	Changes
-	// SIF makes a SIF file that holds the SquashFS image and nothing else.
+	// SIF makes a SIF file that holds the SquashFS image and its hash tree.
 	SIF bool
 	// Codec and BlockSize are those of writer.Options.
 	Codec     codec.Choice
@@ -86,7 +87,7 @@ func (s *Source) Pack(ctx context.Context, f *os.File, o PackOptions) error {
 		return writer.WriteFile(ctx, f, options, source)
 	}
 	c := sif.Contents{Arch: s.archOr(o.Arch), Time: o.Time, Reproducible: o.Reproducible}
-	return sif.Create(f, c, func(w io.Writer) ([]byte, error) { return writer.Write(ctx, w, options, source) })
+	return merkle.Create(ctx, f, c, func(w io.Writer) ([]byte, error) { return writer.Write(ctx, w, options, source) })
 }
 
 // archOr returns the source's architecture, or other where it does not say.

@@ -31,6 +31,15 @@ type NamedObject struct {
 	Data []byte
 }
 
+// Attachment is an object of type Generic that belongs to a partition: it is linked
+// to it, in its group, and written after it.
+type Attachment struct {
+	// Name has at most 128 bytes.
+	Name string
+	// Data returns the bytes. It is called when the partition is in the file.
+	Data func() ([]byte, error)
+}
+
 // Contents is everything that goes into an image besides its file system.
 type Contents struct {
 	// Arch is the Go name of the architecture.
@@ -40,19 +49,26 @@ type Contents struct {
 	// JSON objects are written inspect-metadata.json and oci-config.json
 	// first, then by name.
 	JSON []NamedObject
+	// Attached are written after the partition, in this order.
+	Attached []Attachment
 	// Time is the creation time of the image and of each object, to the
 	// second.
 	Time time.Time
 	// Reproducible sets the image's UUID to zero instead of a random one.
 	Reproducible bool
+	// Encrypted says that the partition is an encrypted one, and Message, unless
+	// nil, the password of it, encrypted for a key (package crypt).
+	Encrypted bool
+	Message   []byte
 }
 
 // Create writes an image to f, which must be empty and open for reading and
 // writing. Partition is called once: it writes a SquashFS image to w, which is
-// f at the place for it, from start to end, with zeros for the superblock, and
-// returns the superblock's 96 bytes. The file ends with the partition, so its
-// bytes are written to their final place. The objects are in group 1.
-func Create(f *os.File, c Contents, partition func(w io.Writer) (superblock []byte, err error)) error {
+// f at the place for it, from start to end, with zeros for the superblock and
+// what else is not known yet at its start, and returns these bytes. Its bytes are
+// written to their final place; only the message and what is attached to it
+// follow. The objects are in group 1.
+func Create(f *os.File, c Contents, partition func(w io.Writer) (start []byte, err error)) error {
 	if err := create(f, c, partition); err != nil {
 		return fmt.Errorf("write SIF image: %w", err)
 	}
@@ -67,16 +83,33 @@ func create(f *os.File, c Contents, partition func(w io.Writer) ([]byte, error))
 	if err != nil {
 		return err
 	}
-	p := &producer{f: f, partition: partition}
-	in, err := sif.NewDescriptorInput(sif.DataPartition, p,
-		sif.OptPartitionMetadata(sif.FsSquash, sif.PartPrimSys, c.Arch))
+	p := &producer{f, partition}
+	fs := sif.FsSquash
+	if c.Encrypted {
+		fs = fsGocryptfs
+	}
+	in, err := sif.NewDescriptorInput(sif.DataPartition, p, sif.OptPartitionMetadata(fs, sif.PartPrimSys, c.Arch))
+	if err != nil {
+		return err
+	}
+	inputs = append(inputs, in)
+	id := uint32(len(inputs)) // of the partition
+	if c.Message != nil {
+		in, err := sif.NewDescriptorInput(sif.DataCryptoMessage, bytes.NewReader(c.Message),
+			sif.OptLinkedID(id), sif.OptCryptoMessageMetadata(sif.FormatPEM, sif.MessageRSAOAEP))
+		if err != nil {
+			return err
+		}
+		inputs = append(inputs, in)
+	}
+	attached, err := attachments(c.Attached, id, 1, c.Time)
 	if err != nil {
 		return err
 	}
 	opts := []sif.CreateOpt{
 		sif.OptCreateWithLaunchScript(launchLine),
 		sif.OptCreateWithTime(c.Time),
-		sif.OptCreateWithDescriptors(append(inputs, in)...),
+		sif.OptCreateWithDescriptors(append(inputs, attached...)...),
 		sif.OptCreateWithCloseOnUnload(false),
 	}
 	if c.Reproducible {
@@ -84,9 +117,6 @@ func create(f *os.File, c Contents, partition func(w io.Writer) ([]byte, error))
 	}
 	img, err := sif.CreateContainer(f, opts...)
 	if err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(p.superblock, p.offset); err != nil {
 		return err
 	}
 	return img.UnloadContainer()
@@ -130,10 +160,8 @@ func rankJSON(name string) int {
 // WriteTo, so the bytes flow from the SquashFS writer to the file without a
 // pipe or a goroutine between.
 type producer struct {
-	f          *os.File
-	partition  func(w io.Writer) ([]byte, error)
-	offset     int64
-	superblock []byte
+	f         *os.File
+	partition func(w io.Writer) ([]byte, error)
 }
 
 // Read fails: the partition is written, not read.
@@ -144,16 +172,21 @@ func (p *producer) Read([]byte) (int, error) {
 // WriteTo writes the partition to p.f, which is the w that it is given, at the
 // place for it.
 func (p *producer) WriteTo(io.Writer) (n int64, err error) {
-	if p.offset, err = p.f.Seek(0, io.SeekCurrent); err != nil {
+	offset, err := p.f.Seek(0, io.SeekCurrent)
+	if err != nil {
 		return 0, err
 	}
-	p.superblock, err = p.partition(p.f)
+	start, err := p.partition(p.f)
 	if err != nil {
 		return 0, err
 	}
 	end, err := p.f.Seek(0, io.SeekCurrent)
-	if n = end - p.offset; err == nil && (len(p.superblock) != superSize || n < superSize) {
-		err = fmt.Errorf("a superblock of %d bytes for a partition of %d", len(p.superblock), n)
+	if n = end - offset; err == nil && (len(start) < superSize || n < int64(len(start))) {
+		err = fmt.Errorf("a start of %d bytes for a partition of %d", len(start), n)
 	}
+	if err != nil {
+		return n, err
+	}
+	_, err = p.f.WriteAt(start, offset)
 	return n, err
 }

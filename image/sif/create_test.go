@@ -154,7 +154,7 @@ func TestCreateFails(t *testing.T) {
 		"no superblock": {contents(), func(w io.Writer) ([]byte, error) {
 			_, err := w.Write(make([]byte, 200))
 			return nil, err
-		}, "superblock of 0 bytes"},
+		}, "start of 0 bytes"},
 		"too short": {contents(), func(w io.Writer) ([]byte, error) {
 			_, err := w.Write(make([]byte, 95))
 			return make([]byte, superSize), err
@@ -232,5 +232,53 @@ func BenchmarkOpen(b *testing.B) {
 		if _, err := open(image); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestCreateEncrypted writes what Apptainer's reader looks for: file system 6, and
+// a message that is linked to it.
+func TestCreateEncrypted(t *testing.T) {
+	for _, message := range []string{"", "secret"} {
+		f := newFile(t)
+		c := contents()
+		if c.Encrypted = true; message != "" {
+			c.Message = []byte(message)
+		}
+		start := fmt.Sprintf("%-200s", "hsqs and more")
+		must(t, Create(f, c, func(w io.Writer) ([]byte, error) {
+			_, err := w.Write(append(make([]byte, len(start)), "body"...))
+			return []byte(start), err
+		}))
+		b, err := os.ReadFile(f.Name())
+		must(t, err)
+		img, err := Open(f, int64(len(b)))
+		must(t, err)
+		p, err := img.Primary()
+		must(t, err)
+		if part := string(b[p.Offset:][:p.Size]); !p.Encrypted() || part != start+"body" {
+			t.Errorf("partition %+v holds %q", p, part)
+		}
+		found, err := img.Messages(p, 100)
+		must(t, err)
+		if got := string(bytes.Join(found, nil)); got != message {
+			t.Errorf("messages %q, want %q", found, message)
+		}
+		if message == "" {
+			continue
+		}
+		if _, err := img.Messages(p, 3); err == nil {
+			t.Error("a message is read beyond the limit")
+		}
+		ref, err := sif.LoadContainerFromPath(f.Name(), sif.OptLoadWithFlag(os.O_RDONLY))
+		must(t, err)
+		part, err := ref.GetDescriptor(sif.WithPartitionType(sif.PartPrimSys))
+		must(t, err)
+		d, err := ref.GetDescriptor(sif.WithLinkedID(part.ID()), sif.WithDataType(sif.DataCryptoMessage))
+		must(t, err)
+		format, kind, err := d.CryptoMessageMetadata()
+		if err != nil || format != sif.FormatPEM || kind != sif.MessageRSAOAEP || d.GroupID() != part.GroupID() {
+			t.Errorf("message %v %v in group %d, %v", format, kind, d.GroupID(), err)
+		}
+		must(t, ref.UnloadContainer())
 	}
 }

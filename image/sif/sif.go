@@ -38,6 +38,7 @@ const (
 	JSON         = sif.DataGenericJSON
 	Generic      = sif.DataGeneric
 	OCIRootIndex = sif.DataOCIRootIndex
+	Message      = sif.DataCryptoMessage
 )
 
 // Object describes one data object. Its bytes lie in the file, and no other
@@ -75,6 +76,7 @@ type Partition struct {
 	// Arch is the architecture by its Go name, or empty where unknown.
 	Arch string
 
+	id      uint32
 	primary bool
 }
 
@@ -218,19 +220,21 @@ func (i *Image) primary() (Partition, bool) {
 }
 
 // Primary returns the partition to run: the primary system partition, which
-// must be SquashFS.
+// must be SquashFS, or the encrypted form of it that package crypt opens.
 func (i *Image) Primary() (Partition, error) {
 	p, ok := i.primary()
 	if !ok {
 		return p, i.noPrimary()
 	}
-	if p.FS == "squashfs" {
+	if p.FS == fsName(uint32(sif.FsSquash)) || p.Encrypted() {
 		return p, nil
 	}
 	err := fmt.Errorf("sif: the primary system partition is %s, not squashfs", p.FS)
 	switch p.FS {
-	case "encrypted squashfs", "gocryptfs squashfs":
-		return p, hint.Wrap(err, "decrypt the image with the program that encrypted it")
+	case "encrypted squashfs":
+		err = errors.New("sif: it is encrypted with dm-crypt, which only the root user of a machine can open")
+		return p, hint.Wrap(err, "build it again where its source is: sealift build --encrypt, "+
+			"or as root with Apptainer: apptainer build --sandbox DIRECTORY IMAGE, then sealift build --encrypt IMAGE DIRECTORY")
 	case "ext3":
 		return p, hint.Wrap(err, "rebuild the image; version 2 of Singularity was the last to make such ones")
 	}
@@ -248,7 +252,32 @@ func (i *Image) noPrimary() error {
 		"use an image that holds a container; this one holds data only")
 }
 
-// fsName names the file system ids of the format; 6 is Apptainer's addition.
+// fsGocryptfs is Apptainer's addition to the file system ids of the format.
+const fsGocryptfs sif.FSType = 6
+
+// Encrypted tells a partition that package crypt opens.
+func (p Partition) Encrypted() bool { return p.FS == fsName(uint32(fsGocryptfs)) }
+
+// Messages returns the passwords of an encrypted partition, encrypted for RSA
+// keys, of which each has at most limit bytes.
+func (i *Image) Messages(p Partition, limit int64) (messages [][]byte, err error) {
+	for _, o := range i.objects {
+		extra := o.raw[extraOffset:]
+		format, kind := binary.LittleEndian.Uint32(extra), binary.LittleEndian.Uint32(extra[4:])
+		if o.Type != Message || o.Link != p.ID || o.LinksGroup ||
+			format != uint32(sif.FormatPEM) || kind != uint32(sif.MessageRSAOAEP) {
+			continue
+		}
+		m, err := i.Read(o, limit)
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// fsName names the file system ids of the format.
 func fsName(id uint32) string {
 	names := [...]string{
 		"unknown", "squashfs", "ext3", "archive", "raw", "encrypted squashfs", "gocryptfs squashfs",

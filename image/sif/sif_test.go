@@ -127,7 +127,6 @@ func TestArchNames(t *testing.T) {
 }
 
 func TestPrimary(t *testing.T) {
-	fs6 := partition(sif.FSType(6), sif.PartPrimSys, "amd64")
 	for name, c := range map[string]struct {
 		objects      []object
 		text, remedy string
@@ -136,8 +135,7 @@ func TestPrimary(t *testing.T) {
 		"data":      {[]object{partition(sif.FsSquash, sif.PartData, "amd64")}, "no primary system partition", "data only"},
 		"ext3":      {[]object{partition(sif.FsExt3, sif.PartPrimSys, "amd64")}, "is ext3", "rebuild"},
 		"raw":       {[]object{partition(sif.FsRaw, sif.PartPrimSys, "amd64")}, "is raw", ""},
-		"encrypted": {[]object{partition(sif.FsEncryptedSquashfs, sif.PartPrimSys, "amd64")}, "encrypted squashfs", "decrypt"},
-		"gocryptfs": {[]object{fs6}, "gocryptfs squashfs", "decrypt"},
+		"encrypted": {[]object{partition(sif.FsEncryptedSquashfs, sif.PartPrimSys, "amd64")}, "dm-crypt", "build --encrypt"},
 		"unknown":   {[]object{partition(77, sif.PartPrimSys, "amd64")}, "is unknown", ""},
 		"OCI-SIF":   {[]object{{kind: sif.DataOCIRootIndex, data: "{}"}}, "OCI-SIF", "--oci"},
 	} {

@@ -27,6 +27,7 @@ import (
 
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/format"
+	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -74,7 +75,8 @@ type Server struct {
 
 	flags  atomic.Uint32 // what FUSE_INIT agreed on
 	closed atomic.Bool
-	turn   sync.Mutex // held by the worker that reads the device
+	wrong  chan *merkle.Mismatch // gets the first that there is
+	turn   sync.Mutex            // held by the worker that reads the device
 
 	mu    sync.Mutex // guards what follows
 	bell  int        // eventfd that ends wait while there are workers, or -1
@@ -84,7 +86,8 @@ type Server struct {
 // New returns a Server of the image that r reads. It fails when the image's
 // root directory cannot be read or an extra entry cannot be placed.
 func New(r *squashfs.Reader, o Options) (*Server, error) {
-	s := &Server{r: r, super: r.Super(), owner: o.Owner, trace: o.Trace, workers: o.Workers, bell: -1}
+	s := &Server{r: r, super: r.Super(), owner: o.Owner, trace: o.Trace, workers: o.Workers, bell: -1,
+		wrong: make(chan *merkle.Mismatch, 1)}
 	s.hidesOwners = o.Owner != nil && !r.OnlyRoot()
 	if s.workers <= 0 {
 		s.workers = defaultWorkers
@@ -119,6 +122,12 @@ func (s *Server) errno(err error) syscall.Errno {
 	}
 	if e, ok := err.(syscall.Errno); ok {
 		return e
+	}
+	if m, ok := errors.AsType[*merkle.Mismatch](err); ok {
+		select {
+		case s.wrong <- m:
+		default: // one is news enough
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,9 +9,27 @@ import (
 
 // Serve answers the requests that arrive on fd, a /dev/fuse on which a file
 // system is mounted, and closes it in the end: when the file system has been
-// unmounted or Close was called, which is success, or when the device fails.
-// It is called once.
+// unmounted or Close was called, which is success, or when the device fails. It
+// returns earlier, with a *merkle.Mismatch, when the image is not what its hash
+// tree says. What asked gets EIO for that, and for nothing else: requests
+// are answered until whoever uses the file system has ended. It is called once.
 func (s *Server) Serve(fd int) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(fd) }()
+	select {
+	case m := <-s.wrong:
+		return m
+	case err := <-ended:
+		select {
+		case m := <-s.wrong:
+			return m
+		default:
+			return err
+		}
+	}
+}
+
+func (s *Server) serve(fd int) error {
 	defer unix.Close(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return fmt.Errorf("fuse device: %w", err)

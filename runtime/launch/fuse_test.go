@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -86,6 +87,15 @@ func TestServerDies(t *testing.T) {
 		return syscall.EIO
 	}})
 	r.fails(t, 125, "image server died: input/output error")
+}
+
+// What a server says to be the image's fault is not said to be the server's.
+func TestImageIsWrong(t *testing.T) {
+	r := startJob(t, fuseContainer(t, "sleep 60"), Job{Serve: func(_ string, fd int, _ []plan.Op) error {
+		unix.Close(fd)
+		return hint.New("image x.sif: block 7 is wrong", "copy it again")
+	}})
+	r.fails(t, 125, "container killed: image x.sif: block 7 is wrong")
 }
 
 func TestNobodyServes(t *testing.T) {

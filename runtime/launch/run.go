@@ -106,7 +106,12 @@ func (c *Child) verdict(why, failure error, early syscall.Signal) (Status, error
 	return Status{c.status.ExitStatus()}, nil
 }
 
+// imageError says why the image can no longer be served. What comes with a hint is the
+// image's fault and says so; the rest is the server's.
 func imageError(err error) error {
+	if hint.Of(err) != "" {
+		return err
+	}
 	return hint.Wrap(fmt.Errorf("image server died: %w", err),
 		"check the image and the file system it is on, then start again")
 }

@@ -11,9 +11,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"
 )
@@ -36,6 +38,8 @@ processes that want it. The container has its own
 user, mount and process namespaces; the caller's ids, home directory, working
 directory, /tmp and devices are the same inside as outside. The image is never
 written to.
+
+` + cryptkeys.Help + `
 
 A flag that names a variable such as SEALIFT_BIND is also read from it, or from
 APPTAINER_BIND or SINGULARITY_BIND.`
@@ -63,18 +67,25 @@ var appUsage = map[spec.Action]string{
 // actionFlags are the flags of an action that the plan does not depend on.
 type actionFlags struct {
 	dryRun     bool
+	verify     bool
 	imageCache ui.Size
 	pulls      pulls.Flags
+	keys       cryptkeys.Flags
+	found      *cryptkeys.Keys
 	name       string // of an image that was got from elsewhere
 }
 
 // imageOptions returns how to open the image where control groups allow so
 // many bytes of memory, 0 for no limit.
 func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
-	if a.imageCache > 0 {
-		return image.Options{CacheBytes: int64(a.imageCache), Name: a.name}
+	o := image.Options{CacheBytes: int64(a.imageCache), Name: a.name, Key: a.found.Key}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = imagefs.CacheBytes(memoryLimit)
 	}
-	return image.Options{CacheBytes: imagefs.CacheBytes(memoryLimit), Name: a.name}
+	if a.verify {
+		o.Tree = merkle.FromImage
+	}
+	return o
 }
 
 func command(p *ui.Process, action spec.Action, use, short string, operands int) *cobra.Command {
@@ -86,7 +97,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
-			r.Args = args[1:]
+			r.Args, a.found = args[1:], a.keys.Keys(c.Context(), p, false)
 			return onImage(c.Context(), p, r, args[0], &a)
 		},
 	}
@@ -99,7 +110,10 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 	isolationFlags(flags, r)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
+	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")
+	ui.Bind(flags, "verify", "VERIFY")
 	a.pulls.Add(flags)
+	a.keys.Add(flags)
 	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")

@@ -70,7 +70,7 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: out, Stderr: out}}
 	base := image.Info{Kind: image.SquashFS, FS: x.View}
 	if x.Base != "" {
-		if s.img, err = image.Open(x.Base, image.Options{}); err != nil {
+		if s.img, err = image.Open(x.Base, image.Options{Key: x.Key}); err != nil {
 			return err
 		}
 		base = s.img.Info()

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -40,7 +42,8 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 }
 
 // act does what an action command asks for. The starter is started first, and
-// gets ready while the image is opened and the plan computed.
+// gets ready while the image is opened and the plan computed; but not before what
+// may ask for a passphrase, as signals are the payload's from then on.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
 	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot})
 	if err != nil {
@@ -54,12 +57,25 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
-	s.begin(namespaces, facts)
-	defer s.close()
-	if s.img, err = images.Open(path, a.imageOptions(facts.MemoryLimit)); err != nil {
+	open := func() (err error) {
+		s.img, err = images.Open(path, a.imageOptions(facts.MemoryLimit))
 		return err
 	}
-	c, err := spec.Compute(*r, facts, s.img.Info())
+	keyed := a.keys.Given() || cryptkeys.Named(p)
+	if keyed {
+		if err := open(); err != nil {
+			return err
+		}
+		s.secret = s.img.Encrypted()
+	}
+	s.begin(namespaces, facts)
+	defer s.close()
+	if !keyed {
+		if err := open(); err != nil {
+			return err
+		}
+	}
+	c, err := compute(r, facts, s.img)
 	if err != nil {
 		return err
 	}
@@ -75,11 +91,21 @@ func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string, a
 		return err
 	}
 	defer img.Close()
-	c, err := spec.Compute(*r, facts, img.Info())
+	c, err := compute(r, facts, img)
 	if err != nil {
 		return err
 	}
 	return p.Print(c.Plan.String())
+}
+
+// compute makes the plan. What it reads of the image must all have been what it should
+// be: some that cannot be read, such as a list of users, makes another plan.
+func compute(r *spec.Request, facts *host.Facts, img *image.File) (*spec.Container, error) {
+	c, err := spec.Compute(*r, facts, img.Info())
+	if err != nil {
+		return nil, err
+	}
+	return c, img.Err()
 }
 
 // start is a container on its way.
@@ -88,6 +114,7 @@ type start struct {
 	job     launch.Job
 	child   *launch.Child
 	img     *image.File
+	secret  bool               // this process holds a key
 	layers  []*squashfs.Reader // of the image, the topmost first
 	served  []string           // where they are mounted
 	owner   *spec.Owner
@@ -132,6 +159,12 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 	}
 	if err := <-s.begun; err != nil {
 		return err
+	}
+	if s.secret {
+		if err := s.Conceal(); err != nil {
+			return err
+		}
+		debug.FreeOSMemory() // what scrypt took, before the process serves the image for days
 	}
 	status, err := s.child.Run(ctx, &c.Plan)
 	if err != nil {
@@ -206,5 +239,9 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 	if err != nil {
 		return errors.Join(err, syscall.Close(fd))
 	}
-	return server.Serve(fd)
+	err = server.Serve(fd)
+	if err != nil && s.img != nil {
+		err = fmt.Errorf("image %s: %w", s.img.Info().Title(filepath.Clean), err)
+	}
+	return err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
@@ -56,6 +57,14 @@ oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], a SIF or SquashFS file,
 or a directory. OUTPUT appears when everything has succeeded, the %test section
 included.
 
+--encrypt, --passphrase and --pem-path encrypt the image, whose definition and
+labels stay legible; a public key is enough. An encrypted image to build from
+is opened with the key of the variables, or else with that of the flags. No
+step of such builds is kept in the cache. Temporary files of a build with
+scripts are not encrypted: --tmpdir can name a directory in memory for them.
+
+` + cryptkeys.Help + `
+
 With --reproducible, or SOURCE_DATE_EPOCH in the environment, equal inputs give
 equal outputs. Without that variable, they are of the time that the image which
 they start from was made.`,
@@ -84,6 +93,9 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 		return ui.UsageError(c, errors.New("--fakeroot=false: a build always runs as root of its own user namespace"))
 	}
 	if err := b.settle(); err != nil {
+		return err
+	}
+	if err := b.seal(c, p); err != nil {
 		return err
 	}
 	now, fixed, err := p.BuildTime()
@@ -133,7 +145,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	shown := newProgress(p, time.Now)
 	defer shown.close()
 	e := b.environment(p, shown)
-	e.Host, e.Now, e.Fixed = h, now, fixed
+	e.Host, e.Now, e.Fixed, e.Key = h, now, fixed, b.found.Base
 	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
 	e.Libraries = b.library.Libraries(p, e.Registry, b.remotes.Plain)
 	if !b.disableCache {

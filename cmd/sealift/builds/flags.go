@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
@@ -31,6 +32,9 @@ type buildFlags struct {
 	disableCache   bool
 	docker         dockerFlags
 	remotes        remotes.Flags
+	keys           cryptkeys.Flags
+	encrypt        bool
+	found          *cryptkeys.Keys // that the flags and variables name
 	library        endpoints.Library
 }
 
@@ -43,6 +47,8 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.docker.add(flags)
 	b.remotes.Add(flags)
 	b.library.Add(flags)
+	b.keys.Add(flags)
+	flags.BoolVarP(&b.encrypt, "encrypt", "e", false, "encrypt the image, for the passphrase or key of one of the flags or variables")
 	refuse(flags)
 }
 

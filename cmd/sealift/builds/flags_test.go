@@ -60,7 +60,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	_, flags := parseFlags(t, "-e")
+	_, flags := parseFlags(t, "--remote")
 	if err := checkRefused(flags); n < 10 || err == nil {
 		t.Error(n, err)
 	}

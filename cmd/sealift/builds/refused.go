@@ -24,10 +24,6 @@ var refusals = []refusal{
 		"build without it; installing programs for GPUs takes none, and a test of them can run afterwards",
 	},
 	{
-		[]string{"encrypt", "passphrase"}, []string{"pem-path"}, "images are not encrypted",
-		"build without it, and keep the image where only its readers have access",
-	},
-	{
 		[]string{"remote", "detached"}, []string{"builder", "buildkit-host"}, "builds happen on this machine only",
 		"build without it; that takes no privileges",
 	},
@@ -52,7 +48,7 @@ var idle = []string{"userns", "ignore-subuid", "ignore-fakeroot-command", "ignor
 func refuse(flags *pflag.FlagSet) {
 	for _, r := range refusals {
 		for _, name := range r.switches {
-			flags.VarPF(refused{r}, name, map[string]string{"encrypt": "e"}[name], r.why).NoOptDefVal = "true"
+			flags.VarPF(refused{r}, name, "", r.why).NoOptDefVal = "true"
 		}
 		for _, name := range r.options {
 			flags.Var(refused{r}, name, r.why)

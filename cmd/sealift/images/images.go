@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
@@ -31,7 +32,9 @@ func Command(p *ui.Process) *cobra.Command {
 		Long: `Make images of what is there already, and look into them: without namespaces,
 FUSE or privilege.
 
-An image is ` + sources + `.`,
+An image is ` + sources + `.
+
+` + cryptkeys.Help,
 		Args:              ui.KnownCommand,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.FromEnvironment(c.Flags()) },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -39,6 +42,7 @@ An image is ` + sources + `.`,
 	o := &opener{process: p}
 	c.PersistentFlags().StringVar(&o.arch, "arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
 	o.remotes.Add(c.PersistentFlags())
+	o.keys.Add(c.PersistentFlags())
 	c.AddCommand(catCommand(p, o), listCommand(p, o), packCommand(p, o), unpackCommand(p, o))
 	return c
 }
@@ -48,12 +52,14 @@ type opener struct {
 	process *ui.Process
 	arch    string
 	remotes remotes.Flags
+	keys    cryptkeys.Flags
 }
 
 func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
 	p := o.process
 	return contents.Open(ctx, name, contents.Options{
 		Arch: o.arch, Registry: o.remotes.Client(p), Daemon: o.remotes.Daemon(p), TempDir: temp,
+		Key: o.keys.Keys(ctx, p, false).Key,
 	})
 }
 

@@ -66,7 +66,7 @@ func TestInspectApp(t *testing.T) {
 			head + `"apps":{"foo":{"labels":{"a":"\u001bb"},"runscript":"foo\n"}},"runscript":"image\n","deffile":"whole"` + tail},
 	} {
 		var out bytes.Buffer
-		if err := inspect(&ui.Process{Terminal: ui.Terminal{Out: &out}}, dir, c.a); err != nil {
+		if err := inspect(&ui.Process{Terminal: ui.Terminal{Out: &out}}, dir, c.a, image.Options{}); err != nil {
 			t.Errorf("%+v: %v", c.a, err)
 			continue
 		}
@@ -82,7 +82,7 @@ func TestInspectApp(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", c.a, got, c.want)
 		}
 	}
-	err := inspect(&ui.Process{}, dir, aspects{app: "magic"})
+	err := inspect(&ui.Process{}, dir, aspects{app: "magic"}, image.Options{})
 	if err == nil || !strings.Contains(err.Error(), dir+": the image has no application magic") || hint.Of(err) != "choose one that it has: foo" {
 		t.Errorf("%v, hint %q", err, hint.Of(err))
 	}
@@ -95,11 +95,11 @@ func TestRunHelp(t *testing.T) {
 	}
 	for app, want := range map[string][2]string{"": {"help\n", ""}, "foo": {"", "sealift: the application foo has no help\n"}} {
 		var out, msg bytes.Buffer
-		if err := runHelp(&ui.Process{Terminal: ui.Terminal{Out: &out, Err: &msg}}, dir, app); err != nil || out.String() != want[0] || msg.String() != want[1] {
+		if err := runHelp(&ui.Process{Terminal: ui.Terminal{Out: &out, Err: &msg}}, dir, app, image.Options{}); err != nil || out.String() != want[0] || msg.String() != want[1] {
 			t.Errorf("%q: %v, %q, %q", app, err, &out, &msg)
 		}
 	}
-	if err := runHelp(&ui.Process{}, dir, "magic"); err == nil {
+	if err := runHelp(&ui.Process{}, dir, "magic", image.Options{}); err == nil {
 		t.Error("an application that is not there")
 	}
 }

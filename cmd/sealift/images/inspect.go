@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
@@ -26,18 +27,24 @@ type aspects struct {
 // InspectCommand returns inspect.
 func InspectCommand(p *ui.Process) *cobra.Command {
 	var a aspects
+	var k cryptkeys.Flags
 	c := &cobra.Command{
 		Use: "inspect [flags] IMAGE", Short: "Print an image's labels, scripts and definition",
 		Long: `Print an image's labels (the default), definition file, scripts, environment
 and help, or those of one of its applications, as text or as JSON in Apptainer's
-shape.`,
+shape.
+
+` + cryptkeys.Help,
 		Example: `  sealift inspect --runscript tools.sif
   sealift inspect --list-apps tools.sif
   sealift inspect --app solver --helpfile --labels tools.sif`,
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
-		RunE: func(_ *cobra.Command, args []string) error { return inspect(p, args[0], a) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return inspect(p, args[0], a, image.Options{Key: k.Keys(c.Context(), p, false).Key})
+		},
 	}
 	flags := c.Flags()
+	k.Add(flags)
 	flags.BoolVarP(&a.labels, "labels", "l", false, "labels (the default)")
 	flags.BoolVarP(&a.deffile, "deffile", "d", false, "definition file")
 	flags.BoolVarP(&a.runscript, "runscript", "r", false, "runscript")
@@ -55,18 +62,22 @@ shape.`,
 // RunHelpCommand returns run-help.
 func RunHelpCommand(p *ui.Process) *cobra.Command {
 	var app string
+	var k cryptkeys.Flags
 	c := &cobra.Command{
 		Use: "run-help [--app NAME] IMAGE", Short: "Print an image's help",
 		Long: "Print what the %help section of an image's definition says, or %apphelp of an\napplication.",
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
-		RunE: func(_ *cobra.Command, args []string) error { return runHelp(p, args[0], app) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return runHelp(p, args[0], app, image.Options{Key: k.Keys(c.Context(), p, false).Key})
+		},
 	}
+	k.Add(c.Flags())
 	c.Flags().StringVar(&app, "app", "", "help of the application `NAME`")
 	return c
 }
 
-func runHelp(p *ui.Process, path, app string) error {
-	m, err := read(path, aspects{help: true, app: app})
+func runHelp(p *ui.Process, path, app string, o image.Options) error {
+	m, err := read(path, aspects{help: true, app: app}, o)
 	switch {
 	case err != nil:
 		return err
@@ -80,11 +91,11 @@ func runHelp(p *ui.Process, path, app string) error {
 	return nil
 }
 
-func inspect(p *ui.Process, path string, a aspects) error {
+func inspect(p *ui.Process, path string, a aspects, o image.Options) error {
 	if a.all {
 		a.app, a.json = "", true
 	}
-	found, err := read(path, a)
+	found, err := read(path, a, o)
 	if err != nil {
 		return err
 	}
@@ -102,8 +113,8 @@ func inspect(p *ui.Process, path string, a aspects) error {
 }
 
 // read returns what a asks for of the image at path.
-func read(path string, a aspects) (metadata.Attributes, error) {
-	img, err := Open(path, image.Options{})
+func read(path string, a aspects, o image.Options) (metadata.Attributes, error) {
+	img, err := Open(path, o)
 	if err != nil {
 		return metadata.Attributes{}, err
 	}

@@ -31,7 +31,8 @@ func packCommand(p *ui.Process, o *opener) *cobra.Command {
 	c := &cobra.Command{
 		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file, or an OCI image",
 		Long: `Write the files of SOURCE to OUTPUT: a SquashFS file, or, where its name ends in
-.sif, a SIF file that holds nothing else, or an OCI image of one layer:
+.sif, a SIF file that holds these and their hash tree, or an OCI image of one
+layer:
 
   oci:DIR[:TAG]               in a layout, which is made or gets one more image
   oci-archive:FILE[:TAG]      in the archive of a layout

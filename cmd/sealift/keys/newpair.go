@@ -30,8 +30,8 @@ func (m *commands) newpair() *cobra.Command {
 	c := &cobra.Command{
 		Use: "newpair [flags]", Short: "Make a pair of keys", Args: ui.AtMost(0),
 		Long: `Make a pair of keys: a secret one to sign with, and a public one to give to
-those who verify. What the flags do not say is asked for. The key is RSA, so that
-every program of the kind reads it.`,
+those who verify. What the flags do not say is asked for. The key is RSA, so
+that every program of the kind reads it.`,
 	}
 	c.RunE = m.run(func(ctx context.Context, _ []string) error {
 		n.given = c.Flags().Changed

@@ -72,6 +72,10 @@ func (o Opposite) String() string { return strconv.FormatBool(o.Of != nil && !*o
 // Type is pflag.Value's.
 func (Opposite) Type() string { return "bool" }
 
+// Setting returns the environment variable of the given name without prefix that
+// counts, and its value; both are empty where none is set.
+func (p *Process) Setting(key string) (name, value string) { return p.lookup([]string{key}) }
+
 // lookup returns the first variable that is set and not empty.
 func (p *Process) lookup(keys []string) (name, value string) {
 	for _, prefix := range prefixes {

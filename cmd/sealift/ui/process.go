@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is what only a program's main may read.
@@ -22,6 +24,14 @@ type Process struct {
 	Executable            string // path of this program
 	Stdin, Stdout, Stderr *os.File
 	Interrupted           bool // SIGINT came, and ended the payload
+}
+
+// Conceal keeps other processes of the same user from this one's memory and
+// environment, and the kernel from writing them to a core dump (PR_SET_DUMPABLE of
+// prctl(2)). The files of this process and its children in /proc belong to root
+// from then on, until a child executes a program: no user namespace can be mapped.
+func (*Process) Conceal() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
 }
 
 // Variable returns the value of an environment variable, empty where there is

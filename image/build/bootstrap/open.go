@@ -35,11 +35,14 @@ func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
 
 // openLocal opens the image at a path, which errors call by its name.
 func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string) (*opened, error) {
-	f, err := image.Open(path, image.Options{})
+	f, err := image.Open(path, image.Options{Key: b.Key})
 	if err != nil {
 		return nil, err
 	}
 	b.Defer(f.Close)
+	if f.Encrypted() {
+		b.Secret()
+	}
 	if a := f.Arch(); a != "" && a != "unknown" && a != s.platform.Arch {
 		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", name, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
 	}

@@ -1,10 +1,11 @@
-package build
+package stage
 
 import "github.com/sealift/sealift/image/tree"
 
-// ownerAccess lets the owner read and write every file, search every directory
-// and execute what anyone may: chmod u+rwX. Links have no mode of their own.
-func ownerAccess(root *tree.Node) error {
+// OwnerAccess lets the owner read and write every file of a tree, search every
+// directory and execute what anyone may: chmod u+rwX. Links have no mode of their
+// own. It never fails.
+func OwnerAccess(root *tree.Node) error {
 	for _, n := range root.Walk() {
 		switch {
 		case n.Type() == tree.TypeDir:

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/sealift/sealift/e2e/fixture"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/merkle"
+)
+
+// verify measures what it costs to hold an image of 2 GB against its hash tree.
+func verify(ctx context.Context, o options) error {
+	work, err := workDir(o.work)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	programs, err := builds(work)
+	if err != nil {
+		return err
+	}
+	tree, err := fixture.HugeTree(ctx, cache)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(work, "huge.sif")
+	if _, err := execute(exec.CommandContext(ctx, programs[0].path, "image", "pack", "--quiet", tree, path)); err != nil {
+		return err
+	}
+	o.cold = o.cold || os.Geteuid() == 0
+	ways := []contender{sealiftWith(programs[0], "unchecked"), sealiftWith(programs[0], "sealift --verify", "--verify")}
+	if o.only.MatchString("start") {
+		if err := verifiedStart(programs[0], path, o); err != nil {
+			return err
+		}
+	}
+	if o.only.MatchString("read") {
+		if err := measure("read all of an image of 2 GB", readAll(1), path, ways, o); err != nil {
+			return err
+		}
+	}
+	if !o.only.MatchString("whole") {
+		return nil
+	}
+	return wholeImage(ctx, path, o)
+}
+
+// verifiedStart times /bin/true.
+func verifiedStart(p program, path string, o options) error {
+	rounds := o.rounds
+	if rounds == 0 {
+		rounds = 51
+	}
+	t := &table{title: "start-up of /bin/true in an image of 2 GB", unit: time.Millisecond, peers: []string{"unchecked"}}
+	ways := []starter{
+		{"unchecked", []string{p.path, "exec", path, "/bin/true"}},
+		{"sealift --verify", []string{p.path, "exec", "--verify", path, "/bin/true"}},
+	}
+	err := takeTurns(rounds, ways, func(s starter) error {
+		got, err := execute(exec.Command(s.args[0], s.args[1:]...))
+		t.row(s.name).add(got.sample)
+		return err
+	})
+	if err == nil {
+		t.print()
+	}
+	return err
+}
+
+// wholeImage times what an image without a tree needs before it is run, and a
+// check of all of one that has a tree.
+func wholeImage(ctx context.Context, path string, o options) error {
+	rounds := o.rounds
+	if rounds == 0 {
+		rounds = 3
+	}
+	t := &table{title: "hash all of an image of 2 GB", unit: time.Second, peers: []string{"sha256sum"}}
+	ways := map[string]func() (sample, error){
+		"sha256sum": func() (sample, error) {
+			got, err := execute(exec.CommandContext(ctx, "sha256sum", path))
+			return got.sample, err
+		},
+		"sealift, its tree": func() (sample, error) { return checked(ctx, path) },
+	}
+	err := takeTurns(rounds, []string{"sha256sum", "sealift, its tree"}, func(name string) error {
+		got, err := ways[name]()
+		t.row(name).add(got)
+		return err
+	})
+	if err == nil {
+		t.print()
+	}
+	return err
+}
+
+// checked holds all of an image against its tree.
+func checked(ctx context.Context, path string) (sample, error) {
+	begun := time.Now()
+	used, err := processorTime(os.Getpid())
+	if err != nil {
+		return sample{}, err
+	}
+	if err := check(ctx, path); err != nil {
+		return sample{}, fmt.Errorf("%s: %w", path, err)
+	}
+	after, err := processorTime(os.Getpid())
+	return sample{time.Since(begun), after - used}, err
+}
+
+func check(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	img, err := sif.Open(f, info.Size())
+	if err != nil {
+		return err
+	}
+	tree, err := merkle.FromImage(img)
+	if err != nil {
+		return err
+	}
+	return tree.Check(ctx, 0)
+}

@@ -1,0 +1,246 @@
+package merkle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/sif"
+)
+
+// checkSize is how many bytes Check reads at a time: whole leaves of any size.
+const checkSize = maxLeafSize
+
+// The names of the two objects in a SIF file.
+const (
+	RootName = "sealift.merkle-root"
+	TreeName = "sealift.merkle-tree"
+)
+
+// ErrNoTree is that of an image without a tree.
+var ErrNoTree = errors.New("the image has no hash tree")
+
+// Tree is the tree of a SIF file's primary partition. All that FromImage and
+// Reader promise is that the partition is what the Root says. Who made the Root, a
+// signature says, if it is valid and if what it covers are
+//
+//   - of the SIF header, what signatures cover;
+//   - the descriptors of the partition, whose type says what is run, and of the Root,
+//     whose link says which partition it is for;
+//   - the bytes of the Root, which must be RootBytes: the file may have others by now;
+//   - descriptors and bytes of whatever else is in the group, of which nothing may be missing.
+//
+// SignedBy checks all of these. Vouched says whose bytes need not be hashed. The parts
+// of a descriptor that no signature covers, such as offsets, do no harm: the
+// partition's bytes are held against the tree and the tree's against the Root,
+// wherever they lie.
+//
+// Whoever signs must have the partition hashed whole and held against the tree
+// first (Add, Check). Else somebody who makes an image could give it a tree of other
+// data, have it signed, and put the other data in place of those that were looked at.
+type Tree struct {
+	Root Root
+	// Partition, RootObject and TreeObject are the objects concerned.
+	Partition, RootObject, TreeObject sif.Object
+
+	img *sif.Image
+}
+
+// FromImage finds the tree of the primary partition of an image, which may be nil:
+// no SIF file. It reads the Root and nothing else. Where there is none the error
+// wraps ErrNoTree; what could be mistaken for one, such as a second Root, a Root
+// that is linked to another object or a tree of the wrong size, is an error.
+func FromImage(img *sif.Image) (*Tree, error) {
+	if img == nil {
+		return nil, noTree("only a SIF file can have one")
+	}
+	part, err := img.Primary()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tree{img: img}
+	t.Partition, _ = img.Object(part.ID)
+	if t.RootObject, err = t.find(RootName); err != nil {
+		return nil, err
+	}
+	if t.TreeObject, err = t.find(TreeName); err != nil {
+		return nil, err
+	}
+	b, err := img.Read(t.RootObject, RootSize)
+	if err != nil {
+		return nil, err
+	}
+	if t.Root, err = ParseRoot(b); err != nil {
+		return nil, err
+	}
+	if t.Root.Size != t.Partition.Size {
+		return nil, fmt.Errorf("its hash tree is that of %d bytes, and its file system has %d", t.Root.Size, t.Partition.Size)
+	}
+	if want := t.Root.TreeSize(); t.TreeObject.Size != want {
+		return nil, fmt.Errorf("its hash tree has %d bytes, not %d", t.TreeObject.Size, want)
+	}
+	return t, nil
+}
+
+func noTree(why string) error {
+	return hint.Wrap(fmt.Errorf("%w: %s", ErrNoTree, why), "build the image again, as a SIF file")
+}
+
+// find returns the one object of the name, which must be linked to the partition.
+func (t *Tree) find(name string) (found sif.Object, err error) {
+	for _, o := range t.img.Objects() {
+		if o.Name != name {
+			continue
+		}
+		if found.ID != 0 {
+			return found, fmt.Errorf("it has two objects named %q", name)
+		}
+		found = o
+	}
+	switch {
+	case found.ID == 0:
+		return found, noTree("it was made without")
+	case found.Type != sif.Generic:
+		return found, fmt.Errorf("%v, named %q, should be of type %v", found, name, sif.Generic)
+	case found.LinksGroup || found.Link != t.Partition.ID:
+		return found, fmt.Errorf("%v, named %q, is not linked to %v", found, name, t.Partition)
+	case found.Group == 0 || found.Group != t.Partition.Group:
+		return found, fmt.Errorf("%v, named %q, is not in the group of %v", found, name, t.Partition)
+	}
+	return found, nil
+}
+
+// RootBytes returns what was read of the Root's object.
+func (t *Tree) RootBytes() []byte { return t.Root.Bytes() }
+
+// Vouched says whether the bytes of the object with the id need not be hashed
+// where those of the Root are trusted: those of the partition and of the tree.
+func (t *Tree) Vouched(id uint32) bool { return id == t.Partition.ID || id == t.TreeObject.ID }
+
+// Reader returns a Reader of the partition.
+func (t *Tree) Reader() *Reader {
+	return NewReader(t.img.Section(t.Partition), t.img.Section(t.TreeObject), t.Root)
+}
+
+// Check reads the whole partition, by so many workers, 0 for one for each CPU the process may use.
+// The error wraps a *Mismatch where it does not match the tree, or the tree the Root.
+func (t *Tree) Check(ctx context.Context, workers int) error {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r := t.Reader()
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			room := make([]byte, checkSize)
+			for ctx.Err() == nil {
+				off := next.Add(checkSize) - checkSize
+				if off >= t.Root.Size {
+					return
+				}
+				if _, err := r.ReadAt(room, off); err != nil && err != io.EOF {
+					stop(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// Create is sif.Create of an image that also has a tree, which is made while the
+// partition is written.
+func Create(ctx context.Context, f *os.File, c sif.Contents, partition func(w io.Writer) ([]byte, error)) error {
+	var b *Builder
+	defer func() {
+		if b != nil {
+			b.Abort()
+		}
+	}()
+	var root Root
+	var tree []byte
+	c.Attached = []sif.Attachment{
+		{Name: RootName, Data: func() (_ []byte, err error) {
+			root, tree, err = b.Finish()
+			return root.Bytes(), err
+		}},
+		{Name: TreeName, Data: func() ([]byte, error) { return tree, nil }},
+	}
+	return sif.Create(f, c, func(w io.Writer) ([]byte, error) {
+		start, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		b = NewBuilder(ctx, io.NewSectionReader(f, start, math.MaxInt64-start), DefaultLeafSize, 0)
+		return partition(&follower{w: w, b: b})
+	})
+}
+
+// follower tells a Builder how far a writer has got.
+type follower struct {
+	w io.Writer
+	n int64
+	b *Builder
+}
+
+func (f *follower) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	f.n += int64(n)
+	f.b.Grow(f.n)
+	return n, err
+}
+
+// Add makes sure, for who is to sign it, that the image in f, which was opened as img, has a tree and
+// that this is the partition's: it adds or checks it (Tree.Check). It changes f in place, so f must be
+// a copy that nothing uses yet; img does not know of a tree that was added. An image without
+// one whose partition is signed stays so: a group that has got another object no longer is what was
+// signed.
+func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers int) (added bool, err error) {
+	t, err := FromImage(img)
+	if err == nil {
+		return false, t.Check(ctx, workers)
+	}
+	if !errors.Is(err, ErrNoTree) {
+		return false, err
+	}
+	part, err := img.Primary()
+	if err != nil {
+		return false, err
+	}
+	o, _ := img.Object(part.ID)
+	if signed(img, o) {
+		return false, nil
+	}
+	root, tree, err := Build(ctx, img.Section(o), o.Size, workers)
+	if err != nil {
+		return false, err
+	}
+	err = sif.Attach(f, o, at, []sif.Attachment{
+		{Name: RootName, Data: func() ([]byte, error) { return root.Bytes(), nil }},
+		{Name: TreeName, Data: func() ([]byte, error) { return tree, nil }},
+	})
+	return err == nil, err
+}
+
+// signed says whether there is a signature of the object or its group.
+func signed(img *sif.Image, o sif.Object) bool {
+	return slices.ContainsFunc(img.Objects(), func(s sif.Object) bool {
+		of := o.ID
+		if s.LinksGroup {
+			of = o.Group
+		}
+		return s.Type == sif.Signature && s.Link == of
+	})
+}

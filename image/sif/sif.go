@@ -76,7 +76,6 @@ type Partition struct {
 	// Arch is the architecture by its Go name, or empty where unknown.
 	Arch string
 
-	id      uint32
 	primary bool
 }
 

@@ -1,5 +1,5 @@
 # make            build both programs into bin/
-# make demo       build, convert an image, run it, inspect it: no network, no root
+# make demo       build and sign an image, verify it, run it, inspect it: no network, no root
 # make test       install what the tests need (as root on Debian) and run them all
 # make install    PREFIX=/usr/local
 PREFIX  ?= /usr/local

@@ -56,6 +56,14 @@ var layers = map[string][]string{
 	"image/output":       {},
 	"image/conffile":     {},
 	"image/trust/policy": {"image/conffile"},
+	"image/trust/gate": {
+		"image",
+		"image/sif", "image/trust", "image/trust/keyring", "image/trust/merkle", "image/trust/pem", "image/trust/policy",
+	},
+	"cmd/sealift/policies": {
+		"image", "image/sif", "image/trust/merkle",
+		"buildcfg", "cmd/sealift/keys", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
+	},
 	"image/oci/mirrors":  {"image/conffile"},
 	"image/oci/registry": {"image/oci/conn", "image/oci/mirrors", "image/oci/wire"},
 	"image/oci/wire":     {},
@@ -116,10 +124,12 @@ var layers = map[string][]string{
 		"image/build/kept", "image/cache", "image/library", "image/oci/registry", "image/oras", "image/web",
 	},
 	"image/pull": {
+		"image", "image/build/bootstrap", "image/trust/policy",
 		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
 		"image/oci", "image/output", "image/squashfs/codec",
 	},
 	"image/build/bootstrap": {
+		"image/trust/policy",
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",
 		"image/tree",
 	},
@@ -156,6 +166,7 @@ var layers = map[string][]string{
 		"image/oci/export", "image/output", "image/sandbox", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
+		"cmd/sealift/policies",
 		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "image/trust/merkle", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "starter/plan",
 	},
@@ -164,6 +175,7 @@ var layers = map[string][]string{
 	"cmd/sealift/caches":     {"cmd/sealift/ui", "image/cache"},
 	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
+		"cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
@@ -179,15 +191,19 @@ var layers = map[string][]string{
 		"buildcfg", "cmd/sealift/endpoints", "cmd/sealift/remotes", "cmd/sealift/ui", "image/output", "image/trust/hkp", "image/trust/keyring",
 	},
 	"cmd/sealift/trusts": {
+		"cmd/sealift/policies", "image/trust/merkle", "image/trust/policy",
 		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/trust",
 		"image/trust/keyring", "image/trust/pem",
 	},
 	"cmd/sealift/builds": {
+		"cmd/sealift/trusts",
+		"cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
+		"cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
@@ -202,7 +218,7 @@ var layers = map[string][]string{
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
+	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
 	"cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 

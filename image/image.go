@@ -8,6 +8,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,6 +70,20 @@ type File struct {
 	offset int64          // of the partition or SquashFS image in f
 }
 
+// Hold is a decision about an image that is being opened (Options.Hold).
+type Hold func(f *os.File, img *sif.Image) (*merkle.Reader, error)
+
+// Gate knows which images may be used: package image/trust/gate.
+type Gate interface {
+	// Unsigned is about an image that can have no signature, at a path or from a
+	// source; Denied about one of a source, whoever has signed it. Each returns an
+	// error if it is not to be used.
+	Unsigned(path, source string) error
+	Denied(source string) error
+	// Hold decides about a file of a source, of where it is if that is empty.
+	Hold(ctx context.Context, source string) Hold
+}
+
 // Options are choices of Open; the zero value is the default.
 type Options struct {
 	// CacheBytes is the size of the cache of decoded blocks (see
@@ -76,11 +91,12 @@ type Options struct {
 	CacheBytes int64
 	// Name is Info's.
 	Name string
-	// Tree, unless nil, returns the hash tree that everything read of the image's
-	// file system is held against, or nil to read it as it is. It is called before any
-	// of that is read, with the objects of a SIF file and with nil for the other
-	// formats. Its error says why the image is not to be opened.
-	Tree func(*sif.Image) (*merkle.Tree, error)
+	// Hold, unless nil, decides about the open file, and returns what all that is
+	// read of the image's file system is held against a hash tree by, or nil to read
+	// it as it is. It is called before any of that is read, with the objects of a SIF
+	// file and with nil for the other formats. Its error says why the image is not to
+	// be opened.
+	Hold Hold
 	// Key returns the key of an encrypted image; it is called for no other. Nil
 	// is that there is no key, as is a function that returns none.
 	Key func() (*crypt.Key, error)
@@ -193,13 +209,12 @@ func (f *File) openFile(size int64, o Options) error {
 
 // source returns what the image's file system, of length bytes, is read through.
 func (f *File) source(o Options, length int64) (io.ReaderAt, error) {
-	if o.Tree != nil {
-		t, err := o.Tree(f.sif)
-		if err != nil {
+	if o.Hold != nil {
+		var err error
+		if f.held, err = o.Hold(f.f, f.sif); err != nil {
 			return nil, err
 		}
-		if t != nil {
-			f.held = t.Reader()
+		if f.held != nil {
 			return f.held, nil
 		}
 	}
@@ -260,7 +275,7 @@ func (f *File) SIF() *sif.Image { return f.sif }
 func (f *File) File() *os.File { return f.f }
 
 // Err returns the first error of data that was read and is not what the image's
-// hash tree says (Options.Tree), or nil.
+// hash tree says (Options.Hold), or nil.
 func (f *File) Err() error {
 	if f.held == nil || f.held.Err() == nil {
 		return nil

@@ -55,7 +55,7 @@ func everything(fsys FS) (all string, err error) {
 }
 
 func TestVerified(t *testing.T) {
-	f, err := Open(plantedFile(t), Options{Tree: merkle.FromImage})
+	f, err := Open(plantedFile(t), Options{Hold: byTree})
 	must(t, err)
 	defer f.Close()
 	all, err := everything(f.FS())
@@ -68,11 +68,11 @@ func TestVerified(t *testing.T) {
 
 func TestNoTree(t *testing.T) {
 	for _, path := range []string{sifFile(t), squashFile(t), sandboxDir(t)} {
-		_, err := Open(path, Options{Tree: merkle.FromImage})
+		_, err := Open(path, Options{Hold: byTree})
 		if !errors.Is(err, merkle.ErrNoTree) || !strings.HasPrefix(err.Error(), "open image "+path) || hint.Of(err) == "" {
 			t.Errorf("%s: %v (hint %q)", path, err, hint.Of(err))
 		}
-		f, err := Open(path, Options{Tree: func(*sif.Image) (*merkle.Tree, error) { return nil, nil }})
+		f, err := Open(path, Options{Hold: func(*os.File, *sif.Image) (*merkle.Reader, error) { return nil, nil }})
 		must(t, err)
 		must(t, f.Close())
 	}
@@ -82,7 +82,7 @@ func TestNoTree(t *testing.T) {
 // opened, or what is read of it is what it was until a read fails.
 func TestFlips(t *testing.T) {
 	path := plantedFile(t)
-	f, err := Open(path, Options{Tree: merkle.FromImage})
+	f, err := Open(path, Options{Hold: byTree})
 	must(t, err)
 	want, err := everything(f.FS())
 	must(t, err)
@@ -120,7 +120,7 @@ func TestFlips(t *testing.T) {
 }
 
 func readVerified(t *testing.T, path string) (string, error) {
-	f, err := Open(path, Options{Tree: merkle.FromImage})
+	f, err := Open(path, Options{Hold: byTree})
 	if err != nil {
 		return "", err
 	}
@@ -131,3 +131,6 @@ func readVerified(t *testing.T, path string) (string, error) {
 	}
 	return got, err
 }
+
+// byTree holds an image against its own tree.
+func byTree(_ *os.File, img *sif.Image) (*merkle.Reader, error) { return merkle.Held(img) }

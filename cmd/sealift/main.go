@@ -28,6 +28,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/keys"
+	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/pushes"
 	"github.com/sealift/sealift/cmd/sealift/registries"
@@ -103,6 +104,7 @@ one that was not found.`,
 	root.AddCommand(
 		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), keys.Command(p), endpoints.KeyserverCommand(p),
 		caches.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),
+		policies.Topic(),
 	)
 	return root
 }

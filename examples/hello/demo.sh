@@ -13,9 +13,14 @@ step() {
 
 echo "A small OCI image, made offline:"
 step box oci-archive box.oci.tar
-echo "A SIF image built from a definition file, as user $(id -u):"
+echo "A key to sign with, in a keyring of its own:"
+export SEALIFT_KEYSDIR="$work/keys" SEALIFT_PASSPHRASE_FILE="$work/passphrase"
+(umask 077; echo demo >passphrase)
+step sealift key newpair --name Demo --email demo@example.org --comment '' --bit-length 2048 --push=false
+echo "A SIF image built from a definition file, as user $(id -u), and signed:"
 step cat hello.def
-step sealift build hello.sif hello.def
+step sealift build --sign hello.sif hello.def
+step sealift verify --local hello.sif
 echo "Run it:"
 step sealift run hello.sif
 step sealift run hello.sif "$(id -un)"
@@ -24,6 +29,12 @@ step sealift test hello.sif
 echo "What it is:"
 step sealift inspect hello.sif
 step sealift inspect --json hello.sif
+echo "Rules say what may be used; this one wants a signature:"
+export SEALIFT_CONFIGDIR="$work/conf"
+(umask 077; mkdir conf; printf '[default]\naction = "verify"\n' >conf/trust.toml)
+step sealift run hello.sif
+step sealift image pack oci-archive:box.oci.tar unsigned.sif
+if step sealift exec unsigned.sif true; then exit 1; fi
 echo "What a start does, without doing it:"
 step sealift exec --dry-run --cleanenv hello.sif true
 echo "The exit status is the payload's own:"

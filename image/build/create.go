@@ -98,7 +98,12 @@ func (commit) Name() string { return "commit" }
 
 func (s commit) String() string { return "commit " + s.path }
 
-func (commit) Run(_ context.Context, b *Build) error {
+func (s commit) Run(ctx context.Context, b *Build) error {
+	if b.Sign != nil && b.dir == nil {
+		if err := b.Sign(ctx, b.image()); err != nil {
+			return fmt.Errorf("sign %s: %w", s.path, err)
+		}
+	}
 	switch {
 	case b.Into != nil:
 		return nil

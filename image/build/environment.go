@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/crypt"
@@ -39,6 +40,10 @@ type Environment struct {
 	// Key returns the key of encrypted images that stages start from
 	// (image.Options).
 	Key func() (*crypt.Key, error)
+	// Gate, if not nil, says which images may be used.
+	Gate image.Gate
+	// Sign, if not nil, signs the image in a SIF file before that appears.
+	Sign func(ctx context.Context, f *os.File) error
 	// Libraries finds container libraries.
 	Libraries elsewhere.Libraries
 	// Now is the time that the build happens at, to the second. Unless it is Fixed,
@@ -111,4 +116,12 @@ func (e *Environment) Find(ctx context.Context, transport, rest, library, arch s
 	return elsewhere.Finder{
 		Registry: e.Registry, Documents: e.Documents(ctx), Libraries: e.Libraries, Library: library, Arch: arch,
 	}.Find(ctx, transport, rest)
+}
+
+// Hold decides about an image file of a source, of where it is if that is empty.
+func (e *Environment) Hold(ctx context.Context, source string) image.Hold {
+	if e.Gate == nil {
+		return nil
+	}
+	return e.Gate.Hold(ctx, source)
 }

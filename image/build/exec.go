@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/stage"
 )
 
 // A Runner runs a program in a container and waits for it. The program is root
@@ -92,7 +92,7 @@ func (b *Build) Script(ctx context.Context, at At, body string, x Exec) error {
 	}
 	if body != "" {
 		root.Private = []string{ScriptName}
-		if err := writeScript(root.Upper.Name(), ScriptName, body); err != nil {
+		if err := stage.WriteScript(root.Upper.Name(), ScriptName, body); err != nil {
 			return err
 		}
 		x.Args = append(x.Args, "/"+ScriptName)
@@ -117,19 +117,5 @@ func (b *Build) Exec(ctx context.Context, x Exec) error {
 // returns its path.
 func (b *Build) HostScript(kind, body string) (string, error) {
 	name := b.workPath(kind)
-	return name, writeScript(filepath.Dir(name), filepath.Base(name), body)
-}
-
-// writeScript makes a new file in dir, through no symbolic link.
-func writeScript(dir, name, body string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return errors.Join(err, root.Close())
-	}
-	_, err = f.WriteString(body)
-	return errors.Join(err, f.Close(), root.Close())
+	return name, stage.WriteScript(filepath.Dir(name), filepath.Base(name), body)
 }

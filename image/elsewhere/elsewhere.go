@@ -61,6 +61,20 @@ type File struct {
 	Copy func(ctx context.Context, w io.Writer) error
 }
 
+// Name returns the name of the file of a transport and what is behind its colon,
+// with everything spelled out, and asks nobody.
+func Name(transport, rest string) (string, error) {
+	switch transport {
+	case "oras":
+		ref, err := registry.ParseReference(rest)
+		return "oras://" + ref.String(), err
+	case "library":
+		ref, err := library.ParseReference(rest)
+		return ref.String(), err
+	}
+	return web.Name(transport + ":" + rest)
+}
+
 // Find finds the file of a transport and what is behind its colon.
 func (f Finder) Find(ctx context.Context, transport, rest string) (*File, error) {
 	if f.Registry == nil {

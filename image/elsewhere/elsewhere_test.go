@@ -134,3 +134,22 @@ func TestFind(t *testing.T) {
 		t.Errorf("without libraries: %v", err)
 	}
 }
+
+// What is elsewhere has one name, however it is written.
+func TestName(t *testing.T) {
+	for _, c := range [][3]string{
+		{"oras", "h.example/x", "oras://h.example/x:latest"},
+		{"oras", "//h.example/x:1", "oras://h.example/x:1"},
+		{"library", "ann/tools/tool:1", "library://ann/tools/tool:1"},
+		{"https", "//ann:secret@h.example/x.sif?token=secret", "https://h.example/x.sif"},
+	} {
+		if got, err := Name(c[0], c[1]); err != nil || got != c[2] {
+			t.Errorf("%s:%s: %q, %v; want %q", c[0], c[1], got, err, c[2])
+		}
+	}
+	for _, c := range [][2]string{{"oras", "//UPPER"}, {"library", "//ann:secret@h/a/b/c"}, {"http", "//"}, {"ftp", "//h/x"}} {
+		if got, err := Name(c[0], c[1]); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s:%s: %q, %v", c[0], c[1], got, err)
+		}
+	}
+}

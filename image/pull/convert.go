@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/cache"
@@ -26,6 +27,9 @@ func findImage(ctx context.Context, source string, o build.Options, e Environmen
 	}
 	if ref.Transport != oci.Docker && ref.Transport != oci.DockerDaemon {
 		ref.Path = e.Host.Absolute(ref.Path)
+	}
+	if err := bootstrap.Allowed(&e.Environment, ref); err != nil {
+		return nil, err
 	}
 	opts := oci.Options{
 		TempDir: e.Host.Absolute(o.TmpDir), Daemon: e.Daemon, Registry: e.Registry, Received: e.Received,

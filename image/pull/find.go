@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/kept"
+	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/oci"
@@ -61,6 +62,9 @@ func known(scheme string) bool { return slices.Contains(Transports(), scheme) }
 
 // findFile finds an image file.
 func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {
+	if err := bootstrap.Denied(&e.Environment, scheme, rest); err != nil {
+		return nil, err
+	}
 	f, err := e.Find(ctx, scheme, rest, "", e.Host.Arch)
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ func (c counter) Write(b []byte) (int, error) {
 // open returns the image from the cache, or has it made there or, if that does not
 // keep it, in the file that apart returns.
 func (f *found) open(ctx context.Context, e Environment, apart func() (*os.File, error)) (*Image, error) {
-	i := &Image{Origin: Origin{Name: f.name, Digest: f.digest, Cached: true}}
+	i := &Image{isFile: f.isFile, Origin: Origin{Name: f.name, Digest: f.digest, Cached: true}}
 	fetch := func(to *os.File) error {
 		i.Cached = false
 		if e.Expect != nil {

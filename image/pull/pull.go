@@ -18,10 +18,12 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // Environment is what images are got with.
@@ -47,8 +49,9 @@ type Origin struct {
 type Image struct {
 	Origin
 	// File holds the image. Other data may follow it.
-	File  *os.File
-	entry *cache.Entry
+	File   *os.File
+	entry  *cache.Entry
+	isFile bool // it was a file there too
 }
 
 // Path opens the image as long as it is not closed: proc_pid_fd(5).
@@ -134,12 +137,15 @@ func save(ctx context.Context, source string, o build.Options, e Environment, ou
 	if err != nil {
 		return nil, err
 	}
+	if err := i.judge(ctx, e); err != nil {
+		return nil, errors.Join(err, i.release())
+	}
 	r = &Result{Origin: i.Origin}
 	if r.Bytes, err = i.Size(); err != nil {
 		return nil, err
 	}
 	if i.entry != nil {
-		defer func() { err = errors.Join(err, i.entry.Close()) }()
+		defer func() { err = errors.Join(err, i.release()) }()
 		// The kernel copies, and shares blocks where the file system can:
 		// copy_file_range(2).
 		if _, err := i.File.Seek(0, io.SeekStart); err != nil {
@@ -152,13 +158,39 @@ func save(ctx context.Context, source string, o build.Options, e Environment, ou
 	return r, out.Commit()
 }
 
+// judge holds a file of elsewhere against the rules that there are for it. An image
+// that was converted here has no signature, and was judged before.
+func (i *Image) judge(ctx context.Context, e Environment) error {
+	if e.Gate == nil || !i.isFile {
+		return nil
+	}
+	f, err := image.Open(i.Path(), image.Options{Name: i.Name, Hold: e.Hold(ctx, policy.Source(i.Name))})
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// release closes the cache's file, if it is that.
+func (i *Image) release() error {
+	if i.entry == nil {
+		return nil
+	}
+	return i.entry.Close()
+}
+
 // saveDirectory writes the image's files to a directory.
 func saveDirectory(ctx context.Context, source string, o build.Options, e Environment) (*Result, error) {
 	i, err := Open(ctx, source, o, e)
 	if err != nil {
 		return nil, err
 	}
-	steps, err := fromdef.Convert(i.Path(), nil, e.Host, o)
+	err = i.judge(ctx, e)
+	e.Gate = nil // the file in the cache is not where the image is from
+	var steps []build.Step
+	if err == nil {
+		steps, err = fromdef.Convert(i.Path(), nil, e.Host, o)
+	}
 	if err == nil {
 		err = build.Run(ctx, steps, o, e.Environment)
 	}

@@ -2,7 +2,7 @@ package sif
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,53 +13,36 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// Attach adds objects that belong to the object to, which must be in a group, to the image in f,
-// at its end, with the given time. It changes f in place and not all at once, so f must be a copy
-// that nothing uses yet.
-func Attach(f *os.File, to Object, at time.Time, list []Attachment) error {
-	if err := attach(f, to, at, list); err != nil {
-		return fmt.Errorf("write SIF image: %w", err)
+// Attach adds objects that belong to the object to, which must be in a group, to the
+// image in f, with the given time, as Add does.
+func Attach(ctx context.Context, f *os.File, to Object, at time.Time, list []Attachment) error {
+	if to.Group == 0 {
+		return fmt.Errorf("sif: %v is in no group", to)
 	}
-	return nil
-}
-
-func attach(f *os.File, to Object, at time.Time, list []Attachment) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	have, err := Open(f, st.Size()) // the library trusts what it loads
+	have, err := Open(f, st.Size())
 	if err != nil {
 		return err
 	}
-	if free := have.h.free; free < int64(len(list)) {
-		return hint.New(fmt.Sprintf("its table has room for %d more objects; %d are to be added", free, len(list)),
+	if free := have.Free(); free < len(list) {
+		return hint.New(fmt.Sprintf("sif: its table has room for %d more objects; %d are to be added", free, len(list)),
 			"build the image again")
-	}
-	if to.Group == 0 {
-		return fmt.Errorf("%v is in no group", to)
 	}
 	inputs, err := attachments(list, to.ID, to.Group, at)
 	if err != nil {
 		return err
 	}
-	img, err := sif.LoadContainer(f, sif.OptLoadWithCloseOnUnload(false))
-	if err != nil {
-		return err
-	}
-	for _, in := range inputs {
-		if err := img.AddObject(in, sif.OptAddWithTime(at)); err != nil {
-			return errors.Join(err, img.UnloadContainer())
+	return Add(ctx, f, func(c *Container) error {
+		for _, in := range inputs {
+			if err := c.AddObject(in, sif.OptAddWithTime(at)); err != nil {
+				return err
+			}
 		}
-	}
-	if err := img.UnloadContainer(); err != nil {
-		return err
-	}
-	if st, err = f.Stat(); err != nil {
-		return err
-	}
-	_, err = Open(f, st.Size()) // ids that the library chose may be taken
-	return err
+		return nil
+	})
 }
 
 // attachments describes objects that belong to the object with the id.

@@ -81,7 +81,7 @@ func TestAttach(t *testing.T) {
 	part, err := reopen(t, f).Primary()
 	must(t, err)
 	o, _ := reopen(t, f).Object(part.ID)
-	must(t, Attach(f, o, contents().Time, []Attachment{attached("first", "fir"), attached("second", "sec")}))
+	must(t, Attach(t.Context(), f, o, contents().Time, []Attachment{attached("first", "fir"), attached("second", "sec")}))
 	checkAttached(t, f)
 }
 
@@ -93,31 +93,31 @@ func TestAttachFails(t *testing.T) {
 	for i := range many {
 		many[i] = attached("x", "x")
 	}
-	err := Attach(f, o, time.Unix(1, 0), many)
+	err := Attach(t.Context(), f, o, time.Unix(1, 0), many)
 	if err == nil || !strings.Contains(err.Error(), "42 more objects; 43") || hint.Of(err) != "build the image again" {
 		t.Errorf("too many: %v (%s)", err, hint.Of(err))
 	}
 	broken := errors.New("broken")
 	bad := []Attachment{{"x", func() ([]byte, error) { return nil, broken }}}
-	if err := Attach(f, o, time.Unix(1, 0), bad); !errors.Is(err, broken) {
+	if err := Attach(t.Context(), f, o, time.Unix(1, 0), bad); !errors.Is(err, broken) {
 		t.Errorf("data that cannot be made: %v", err)
 	}
-	if err := Attach(f, o, time.Unix(1, 0), []Attachment{attached(strings.Repeat("x", 129), "x")}); err == nil {
+	if err := Attach(t.Context(), f, o, time.Unix(1, 0), []Attachment{attached(strings.Repeat("x", 129), "x")}); err == nil {
 		t.Error("a name of 129 bytes fits")
 	}
 	alone := o
 	alone.Group = 0
-	if err := Attach(f, alone, time.Unix(1, 0), many[:1]); err == nil || !strings.Contains(err.Error(), "no group") {
+	if err := Attach(t.Context(), f, alone, time.Unix(1, 0), many[:1]); err == nil || !strings.Contains(err.Error(), "no group") {
 		t.Errorf("no group: %v", err)
 	}
 	_, err = f.WriteAt([]byte{7}, 4096+5) // the id of the first object, where the library numbers by place
 	must(t, err)
-	err = Attach(f, o, time.Unix(1, 0), many[:1])
+	err = Attach(t.Context(), f, o, time.Unix(1, 0), many[:1])
 	if err == nil || !strings.Contains(err.Error(), "a second object has the id 7") {
 		t.Errorf("an id that is taken: %v", err)
 	}
 	must(t, os.WriteFile(f.Name(), []byte("no image"), 0o600))
-	if err := Attach(f, o, time.Unix(1, 0), many[:1]); err == nil {
+	if err := Attach(t.Context(), f, o, time.Unix(1, 0), many[:1]); err == nil {
 		t.Error("something that is no image is changed")
 	}
 }

@@ -42,12 +42,29 @@ type File struct {
 	validator, contentType string
 }
 
-// Find asks for what is known of the file at an address.
-func Find(ctx context.Context, via *registry.Client, address string) (*File, error) {
+// Name returns the address of a file without what may be a secret.
+func Name(address string) (string, error) {
+	u, err := parse(address)
+	if err != nil {
+		return "", err
+	}
+	return told(u), nil
+}
+
+func parse(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		// What url says of it holds the password.
 		return nil, hint.New("this is no address of a file", "write https://HOST/PATH")
+	}
+	return u, nil
+}
+
+// Find asks for what is known of the file at an address.
+func Find(ctx context.Context, via *registry.Client, address string) (*File, error) {
+	u, err := parse(address)
+	if err != nil {
+		return nil, err
 	}
 	user := u.User
 	u.User, u.Fragment = nil, ""

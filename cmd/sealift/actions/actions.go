@@ -15,7 +15,6 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"
 )
@@ -72,7 +71,9 @@ type actionFlags struct {
 	pulls      pulls.Flags
 	keys       cryptkeys.Flags
 	found      *cryptkeys.Keys
-	name       string // of an image that was got from elsewhere
+	// name and source are of an image that was got from elsewhere.
+	name, source string
+	hold         image.Hold
 }
 
 // imageOptions returns how to open the image where control groups allow so
@@ -82,9 +83,7 @@ func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = imagefs.CacheBytes(memoryLimit)
 	}
-	if a.verify {
-		o.Tree = merkle.FromImage
-	}
+	o.Hold = a.hold
 	return o
 }
 

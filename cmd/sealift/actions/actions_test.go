@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -9,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
@@ -73,18 +71,5 @@ func TestImageCache(t *testing.T) {
 	small, free := none.imageOptions(64<<20).CacheBytes, none.imageOptions(0).CacheBytes
 	if small <= 0 || small >= free {
 		t.Errorf("%d bytes with a limit, %d without", small, free)
-	}
-}
-
-func TestVerifyIsAboutTheTree(t *testing.T) {
-	if o := (&actionFlags{}).imageOptions(0); o.Tree != nil {
-		t.Error("a tree is asked for without --verify")
-	}
-	o := (&actionFlags{verify: true}).imageOptions(0)
-	if o.Tree == nil {
-		t.Fatal("no tree is asked for")
-	}
-	if _, err := o.Tree(nil); !errors.Is(err, merkle.ErrNoTree) {
-		t.Errorf("an image without a tree: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/pull"
@@ -37,7 +38,7 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 		return err
 	}
 	defer img.Close()
-	a.name = pull.Title(name)
+	a.name, a.source = pull.Title(name), img.Name
 	return act(ctx, p, r, img.Path(), a)
 }
 
@@ -47,6 +48,9 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
 	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot})
 	if err != nil {
+		return err
+	}
+	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
 	if a.dryRun {

@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/targets"
+	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/runtime/identity"
@@ -33,6 +34,7 @@ type buildFlags struct {
 	docker         dockerFlags
 	remotes        remotes.Flags
 	keys           cryptkeys.Flags
+	sign           trusts.Flag
 	encrypt        bool
 	found          *cryptkeys.Keys // that the flags and variables name
 	library        endpoints.Library
@@ -48,6 +50,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.remotes.Add(flags)
 	b.library.Add(flags)
 	b.keys.Add(flags)
+	b.sign.Add(flags)
 	flags.BoolVarP(&b.encrypt, "encrypt", "e", false, "encrypt the image, for the passphrase or key of one of the flags or variables")
 	refuse(flags)
 }

@@ -34,6 +34,12 @@ func (r *Rings) Add(flags *pflag.FlagSet) {
 	ui.Bind(flags, "keysdir", "KEYSDIR")
 }
 
+// Usual returns where the keyrings of a command without the flag are.
+func Usual(p *ui.Process) Rings {
+	_, dir := p.Setting("KEYSDIR")
+	return Rings{dir}
+}
+
 // userDir returns the directory of the user's keyrings, Apptainer's.
 func (r *Rings) userDir(p *ui.Process) (string, error) {
 	if r.dir != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/targets"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -109,6 +110,9 @@ func (f *Flags) environment(p *ui.Process) (e pull.Environment, err error) {
 		Registry: client, Daemon: f.remotes.Daemon(p), Get: remotes.Get,
 		Libraries: f.library.Libraries(p, client, f.remotes.Plain),
 		Note:      func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
+	}
+	if e.Gate, err = policies.Open(p); err != nil {
+		return e, err
 	}
 	if err := f.target.Set(&e.Host, e.Host.Files); err != nil || f.disableCache {
 		return e, err

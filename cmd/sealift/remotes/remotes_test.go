@@ -113,7 +113,7 @@ func TestRulesFiles(t *testing.T) {
 		"/s/registries.conf": {"HOME=/h", "XDG_CONFIG_HOME=/x", "SEALIFT_CONFIGDIR=/s"}, "/x/sealift/registries.conf": {"HOME=/h", "XDG_CONFIG_HOME=/x"},
 		"/h/.config/sealift/registries.conf": {"HOME=/h", "XDG_CONFIG_HOME=relative"}, "": nil,
 	} {
-		if got := userRules(&ui.Process{Environ: environ}); got != want {
+		if got := (&ui.Process{Environ: environ}).UserConfig(rulesFile); got != want {
 			t.Errorf("%q: %s", environ, got)
 		}
 	}

@@ -21,7 +21,7 @@ const rulesFile = "registries.conf"
 // rules returns what reads the rules of where images are asked for, once.
 func rules(p *ui.Process) func() (*mirrors.Rules, error) {
 	return sync.OnceValues(func() (*mirrors.Rules, error) {
-		return merged(filepath.Join(buildcfg.SysconfDir, rulesFile), userRules(p))
+		return merged(filepath.Join(buildcfg.SysconfDir, rulesFile), p.UserConfig(rulesFile))
 	})
 }
 
@@ -45,20 +45,6 @@ func readRules(path string) (*mirrors.File, error) {
 		return nil, err
 	}
 	return mirrors.Parse(path, text)
-}
-
-// userRules is the path of the user's rules, empty without a home.
-func userRules(p *ui.Process) string {
-	if dir := p.Variable("SEALIFT_CONFIGDIR"); dir != "" {
-		return filepath.Join(dir, rulesFile)
-	}
-	if dir := p.Variable("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "sealift", rulesFile)
-	}
-	if dir := p.Variable("HOME"); dir != "" {
-		return filepath.Join(dir, ".config/sealift", rulesFile)
-	}
-	return ""
 }
 
 // trust is whom connections trust: what the rules say, and the directories of

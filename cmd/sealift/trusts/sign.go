@@ -12,10 +12,15 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/keyring"
+	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/image/trust/pem"
 )
+
+// treeObjects is how many objects a hash tree and a signature are.
+const treeObjects = 3
 
 // signing is the request of sign.
 type signing struct {
@@ -68,15 +73,7 @@ func (s *signing) run(ctx context.Context, paths []string) error {
 	if o.Groups, o.Objects, err = s.part.chosen(); err != nil {
 		return err
 	}
-	if s.file != "" && !s.byIndex && s.fingerprint == "" {
-		s.p.Info("signing with the key in %s", s.file)
-		o.Plain, err = readPEM(s.file, func(text []byte) (*pem.PrivateKey, error) {
-			return pem.ParsePrivate(text, func() ([]byte, error) { return s.ask(ctx, 1) })
-		})
-	} else {
-		o.Key, err = s.key(ctx)
-	}
-	if err != nil {
+	if err := s.unlock(ctx, &o); err != nil {
 		return err
 	}
 	for _, path := range paths {
@@ -87,6 +84,19 @@ func (s *signing) run(ctx context.Context, paths []string) error {
 		s.p.Info("signature created and applied to image '%s'", path)
 	}
 	return nil
+}
+
+// unlock finds the key to sign with.
+func (s *signing) unlock(ctx context.Context, o *trust.SignOptions) (err error) {
+	if s.file != "" && !s.byIndex && s.fingerprint == "" {
+		s.p.Info("signing with the key in %s", s.file)
+		o.Plain, err = readPEM(s.file, func(text []byte) (*pem.PrivateKey, error) {
+			return pem.ParsePrivate(text, func() ([]byte, error) { return s.ask(ctx, 1) })
+		})
+		return err
+	}
+	o.Key, err = s.key(ctx)
+	return err
 }
 
 func (s *signing) ask(ctx context.Context, try int) ([]byte, error) {
@@ -124,12 +134,32 @@ func (s *signing) choose(ctx context.Context, ring *keyring.Ring) (*keyring.Key,
 }
 
 func (s *signing) sign(ctx context.Context, path string, o trust.SignOptions) error {
-	f, _, err := openImage(path, os.O_RDWR)
+	f, img, err := openImage(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(trust.Sign(ctx, f, o), f.Close()); err != nil {
+	err = signed(ctx, f, img, o)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("sign %s: %w", path, err)
 	}
 	return nil
+}
+
+// signed signs an image that is open.
+func signed(ctx context.Context, f *os.File, img *sif.Image, o trust.SignOptions) error {
+	if err := planted(ctx, f, img, o.Now); err != nil {
+		return err
+	}
+	return trust.Sign(ctx, f, o)
+}
+
+// planted makes sure that a container's hash tree is that of its file system, and
+// that it has one if that can be.
+func planted(ctx context.Context, f *os.File, img *sif.Image, now time.Time) error {
+	part, err := img.Primary()
+	if o, ok := img.Object(part.ID); err != nil || !ok || o.Group == 0 || img.Free() < treeObjects {
+		return nil // it is signed as it is
+	}
+	_, err = merkle.Add(ctx, f, img, now, 0)
+	return err
 }

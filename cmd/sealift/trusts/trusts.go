@@ -21,6 +21,7 @@ import (
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/pem"
+	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // Exit codes of verify.
@@ -28,6 +29,7 @@ const (
 	exitUnsigned = 3 // something has no signature
 	exitUnknown  = 4 // no signature is by a key that is known
 	exitTampered = 5 // the image is not what was signed, or a signature is in a form that is not taken
+	exitRefused  = 7 // the rules for images do not allow it
 	exitOutdated = 6 // the key was revoked or is weak, or it or the signature has expired
 )
 
@@ -53,6 +55,7 @@ func (u untrusted) Unwrap() error { return u.error }
 func coded(err error) error {
 	var f *trust.Failure
 	var c *pem.CertificateError
+	var refused *policy.Refusal
 	switch {
 	case errors.As(err, &f):
 		code, ok := map[trust.State]int{
@@ -62,6 +65,8 @@ func coded(err error) error {
 		if ok {
 			return untrusted{err, code}
 		}
+	case errors.As(err, &refused):
+		return untrusted{err, exitRefused}
 	case errors.As(err, &c) && c.Problem == pem.Untrusted:
 		return untrusted{err, exitUnknown}
 	case errors.As(err, &c):

@@ -149,7 +149,7 @@ func TestOpenPGP(t *testing.T) {
 	if text := s.log.String(); !strings.Contains(text, "the OpenPGP key "+ada.Fingerprint()+" of ada <ada@example.org>") || strings.Contains(text, "secret") {
 		t.Errorf("it says %q", text)
 	}
-	s.wants(4, "[UNKNOWN] Signature 3: the key "+ada.Fingerprint(), verifyCommand, "-l", s.image)
+	s.wants(4, "[UNKNOWN] Signature 5: the key "+ada.Fingerprint(), verifyCommand, "-l", s.image)
 	s.know(ada)
 	s.wants(0, "[LOCAL]   Signing entity: ada <ada@example.org>\n[LOCAL]   Fingerprint: "+ada.Fingerprint()+
 		"\nObjects verified:\nID  |GROUP   |LINK    |TYPE\n"+strings.Repeat("-", 48)+
@@ -164,7 +164,7 @@ func TestOpenPGP(t *testing.T) {
 	s.wants(125, "ids count from 1", verifyCommand, "-i", "0", s.image)
 	bob := s.pair("bob", "", time.Now())
 	s.wants(0, bob.Fingerprint(), signCommand, "-a", "-k", "1", s.image)
-	s.wants(0, "[UNKNOWN] Signature 4: the key "+bob.Fingerprint(), verifyCommand, "-l", s.image)
+	s.wants(0, "[UNKNOWN] Signature 6: the key "+bob.Fingerprint(), verifyCommand, "-l", s.image)
 	s.wants(0, bob.Fingerprint(), signCommand, "--fingerprint", bob.Fingerprint(), s.image)
 }
 
@@ -197,7 +197,7 @@ func TestPlain(t *testing.T) {
 	s.plain("eve")
 	s.wants(0, "signing with the key in", signCommand, "--key", s.path("ada.key"), s.image)
 	s.wants(0, "[KEY]     Signing entity: "+s.path("ada.pub"), verifyCommand, "--key", s.path("ada.pub"), s.image)
-	s.wants(4, "[UNKNOWN] Signature 3: it is by a public key that was not given", verifyCommand, "--key", s.path("eve.pub"), s.image)
+	s.wants(4, "[UNKNOWN] Signature 5: it is by a public key that was not given", verifyCommand, "--key", s.path("eve.pub"), s.image)
 	roots := []string{"--certificate-roots", s.path("ada.crt"), s.image}
 	s.wants(0, "[KEY]     Signing entity: ada", verifyCommand, append([]string{"--certificate", s.path("ada.crt")}, roots...)...)
 	s.wants(4, "certificate of eve", verifyCommand, append([]string{"--certificate", s.path("eve.crt")}, roots...)...)
@@ -221,8 +221,8 @@ func TestJSON(t *testing.T) {
 	}
 	r := read(0)
 	want := signer{"FS", "ada <ada@example.org>", strings.ToLower(ada.Fingerprint()), true, true, true}
-	if r.Signatures != 1 || len(r.SignerKeys) != 2 || r.SignerKeys[1].Signer != want || r.Verdict != "verified" ||
-		len(r.States) != 1 || r.States[0].State != trust.Good || r.States[0].Group != 1 || r.States[0].Signature != 3 {
+	if r.Signatures != 1 || len(r.SignerKeys) != 4 || r.SignerKeys[1].Signer != want || r.Verdict != "verified" ||
+		len(r.States) != 1 || r.States[0].State != trust.Good || r.States[0].Group != 1 || r.States[0].Signature != 5 {
 		t.Errorf("report %+v", r)
 	}
 	b, err := os.ReadFile(s.image)

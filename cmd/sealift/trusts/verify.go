@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/keys"
+	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/oci/conn"
@@ -59,7 +60,8 @@ somebody has signed. Other signatures need --key or --certificate.
 
 Exit status: 0 verified, 3 something is not signed, 4 no key of a signer is
 known, 5 the image was changed or a signature is not to be taken, 6 the key was
-revoked or is weak, or it or the signature has expired, 125 another failure.`,
+revoked or is weak, or it or the signature has expired, 7 the rules for images
+('sealift help trust') do not allow it, 125 another failure.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
@@ -220,7 +222,22 @@ func (v *verifying) verify(ctx context.Context, path string, o trust.Options) (e
 		return err
 	}
 	v.notes(r, verdict)
+	if verdict == nil && len(o.Groups)+len(o.Objects) == 0 {
+		return v.allowed(ctx, f, img)
+	}
 	return verdict
+}
+
+// allowed says whether the rules that there are let the image be used.
+func (v *verifying) allowed(ctx context.Context, f *os.File, img *sif.Image) error {
+	g, err := policies.Open(v.p)
+	if err != nil {
+		return err
+	}
+	if hold := g.Hold(ctx, ""); hold != nil {
+		_, err = hold(f, img)
+	}
+	return err
 }
 
 // fetch asks the key servers for the keys that signatures name and no ring has.

@@ -57,6 +57,21 @@ func (p *Process) TempDir(flag string) string {
 	return "/tmp"
 }
 
+// UserConfig returns the path of a configuration file of the user, empty without a
+// home.
+func (p *Process) UserConfig(name string) string {
+	if dir := p.Variable("SEALIFT_CONFIGDIR"); dir != "" {
+		return filepath.Join(dir, name)
+	}
+	if dir := p.Variable("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "sealift", name)
+	}
+	if dir := p.Variable("HOME"); dir != "" {
+		return filepath.Join(dir, ".config/sealift", name)
+	}
+	return ""
+}
+
 // ConfigDir returns the directory of a user's files that Apptainer has too, empty
 // where no variable names one.
 func (p *Process) ConfigDir() string {

@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // The agents that a stage can start from, and those that other builders have.
@@ -192,17 +193,52 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 	case s.Agent == "scratch":
 		return &opened{source: stage.Scratch{}, identify: func(*key.Key) error { return nil }}, nil
 	case s.Agent == "localimage":
-		return s.openLocal(ctx, b, s.path, s.path)
+		return s.openLocal(ctx, b, s.path, s.path, "")
 	case elsewhere.Holds(s.Agent):
 		return s.openFile(ctx, b)
 	}
 	return s.openOCI(ctx, b)
 }
 
+// Allowed returns an error if an OCI image, which has no signature, is not to be
+// used.
+func Allowed(e *build.Environment, ref oci.Reference) error {
+	if e.Gate == nil {
+		return nil
+	}
+	path, source := e.Host.Absolute(ref.Path), ""
+	if ref.Transport == oci.Docker || ref.Transport == oci.DockerDaemon {
+		path, source = "", policy.Source(ref.String())
+	}
+	if err := e.Gate.Unsigned(path, source); err != nil {
+		return fmt.Errorf("%s: %w", ref, err)
+	}
+	return nil
+}
+
+// Denied returns an error if a file of a transport, of what is behind its colon, is
+// not to be used, whoever has signed it. Nobody is asked for it.
+func Denied(e *build.Environment, transport, rest string) error {
+	if e.Gate == nil {
+		return nil
+	}
+	name, err := elsewhere.Name(transport, rest)
+	if err != nil {
+		return err
+	}
+	if err := e.Gate.Denied(policy.Source(name)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 	img := s.Image
 	if img == nil {
-		var err error
+		err := Allowed(&b.Environment, s.ref)
+		if err != nil {
+			return nil, err
+		}
 		if img, err = oci.Open(ctx, s.ref, s.platform, oci.Options{
 			TempDir: b.WorkDir(), Daemon: b.Daemon, Registry: b.Registry, Documents: b.Documents(ctx),
 		}); err != nil {

@@ -13,11 +13,15 @@ import (
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/stage"
+	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // openFile opens an image file of elsewhere, which is fetched if it is not in the
 // cache.
 func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
+	if err := Denied(&b.Environment, s.Agent, s.From); err != nil {
+		return nil, err
+	}
 	found, err := b.Find(ctx, s.Agent, s.From, s.Headers["library"], s.platform.Arch)
 	if err != nil {
 		return nil, err
@@ -26,16 +30,17 @@ func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", found.Name, err)
 	}
-	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name)
+	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name, policy.Source(found.Name))
 	if err == nil && found.Digest != "" {
 		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
 	}
 	return o, err
 }
 
-// openLocal opens the image at a path, which errors call by its name.
-func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string) (*opened, error) {
-	f, err := image.Open(path, image.Options{Key: b.Key})
+// openLocal opens the image at a path, which errors call by its name, from a source
+// or, if that is empty, from where it is.
+func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name, source string) (*opened, error) {
+	f, err := image.Open(path, image.Options{Key: b.Key, Hold: b.Hold(ctx, source)})
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +51,8 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name string
 	if a := f.Arch(); a != "" && a != "unknown" && a != s.platform.Arch {
 		return nil, hint.Wrap(fmt.Errorf("%s is for %s, not %s", name, a, s.platform.Arch), "start from an image for %s", s.platform.Arch)
 	}
-	source := stage.Local{File: f, IDs: b.IDs}
-	o := &opened{created: created(f), source: source, identify: func(k *key.Key) error { return identify(ctx, b, k, f, source) }}
+	files := stage.Local{File: f, IDs: b.IDs}
+	o := &opened{created: created(f), source: files, identify: func(k *key.Key) error { return identify(ctx, b, k, f, files) }}
 	var c struct{ Env []string }
 	config, err := f.OCIConfig()
 	if errors.Is(err, fs.ErrNotExist) {

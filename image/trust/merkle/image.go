@@ -131,6 +131,16 @@ func (t *Tree) Reader() *Reader {
 	return NewReader(t.img.Section(t.Partition), t.img.Section(t.TreeObject), t.Root)
 }
 
+// Held returns a Reader of the primary partition of an image that has a tree; the
+// error is FromImage's.
+func Held(img *sif.Image) (*Reader, error) {
+	t, err := FromImage(img)
+	if err != nil {
+		return nil, err
+	}
+	return t.Reader(), nil
+}
+
 // Check reads the whole partition, by so many workers, 0 for one for each CPU the process may use.
 // The error wraps a *Mismatch where it does not match the tree, or the tree the Root.
 func (t *Tree) Check(ctx context.Context, workers int) error {
@@ -203,10 +213,9 @@ func (f *follower) Write(p []byte) (int, error) {
 }
 
 // Add makes sure, for who is to sign it, that the image in f, which was opened as img, has a tree and
-// that this is the partition's: it adds or checks it (Tree.Check). It changes f in place, so f must be
-// a copy that nothing uses yet; img does not know of a tree that was added. An image without
-// one whose partition is signed stays so: a group that has got another object no longer is what was
-// signed.
+// that this is the partition's: it adds it (sif.Add) or checks it (Tree.Check). What img is does not
+// change: it does not know of a tree that was added. An image without one whose partition is
+// signed stays so: a group that has got another object no longer is what was signed.
 func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers int) (added bool, err error) {
 	t, err := FromImage(img)
 	if err == nil {
@@ -227,7 +236,7 @@ func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers 
 	if err != nil {
 		return false, err
 	}
-	err = sif.Attach(f, o, at, []sif.Attachment{
+	err = sif.Attach(ctx, f, o, at, []sif.Attachment{
 		{Name: RootName, Data: func() ([]byte, error) { return root.Bytes(), nil }},
 		{Name: TreeName, Data: func() ([]byte, error) { return tree, nil }},
 	})

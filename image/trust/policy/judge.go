@@ -13,13 +13,16 @@ type Signature struct {
 	// Fingerprint is that of the OpenPGP key that it names, 40 upper-case digits;
 	// empty if it is by another kind of key.
 	Fingerprint string
-	// Names are those of signers with a key or a certificate that it is by.
-	Names []string
+	// Signers are those with a key or a certificate that it is by. Two files may give
+	// different ones the same name.
+	Signers []Signer
 	// Valid tells that it was made by its key, which is neither expired nor
 	// revoked, over what the image is. Who is named by an invalid one is a claim.
 	Valid bool
 	// Whole tells that it covers all that there is in the image.
 	Whole bool
+	// Problem says why it is not valid, if it is not.
+	Problem string
 }
 
 // String names the signature's key.
@@ -27,8 +30,8 @@ func (s Signature) String() string {
 	if s.Fingerprint != "" {
 		return s.Fingerprint
 	}
-	if len(s.Names) > 0 {
-		return strings.Join(s.Names, ", ")
+	if len(s.Signers) > 0 {
+		return names(s.Signers)
 	}
 	return "an unknown key"
 }
@@ -38,7 +41,7 @@ func (s Signature) by(who Signer) bool {
 	if who.Fingerprint != "" {
 		return s.Fingerprint == who.Fingerprint
 	}
-	return slices.Contains(s.Names, who.Name)
+	return slices.Contains(s.Signers, who)
 }
 
 // Refusal is why a policy does not let an image be used.
@@ -80,9 +83,20 @@ func (r *Rule) refuse(list []Signature) (reason, remedy string) {
 		}
 	}
 	if n := r.count(list); n < r.Need {
-		return fmt.Sprintf("%d of the %s that have to have signed the whole image did", n, r.demand()), sign
+		return fmt.Sprintf("%d of the %s that have to have signed the whole image did", n, r.demand()) + problems(list), sign
 	}
 	return "", ""
+}
+
+// problems says what is wrong with signatures.
+func problems(list []Signature) string {
+	text := ""
+	for _, s := range list {
+		if s.Problem != "" {
+			text += "; " + s.Problem
+		}
+	}
+	return text
 }
 
 // named tells whether a signature is by one of those that count.
@@ -113,11 +127,15 @@ func (r *Rule) demand() string {
 	if len(r.Signers) == 0 {
 		return fmt.Sprintf("%d known signers", r.Need)
 	}
+	return fmt.Sprintf("%d (of %s)", r.Need, names(r.Signers))
+}
+
+func names(list []Signer) string {
 	var names []string
-	for _, who := range r.Signers {
+	for _, who := range list {
 		names = append(names, who.String())
 	}
-	return fmt.Sprintf("%d (of %s)", r.Need, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 // String names a signer for messages.

@@ -15,6 +15,9 @@ type document struct {
 	Default *ruleTable    `toml:"default"`
 	Rule    []ruleTable   `toml:"rule"`
 	Signer  []signerTable `toml:"signer"`
+	Build   struct {
+		Sign string `toml:"sign"`
+	} `toml:"build"`
 }
 
 type ruleTable struct {
@@ -67,7 +70,7 @@ func parse(name string, text []byte) (*File, error) {
 		}
 		known[s.Name] = s
 	}
-	f := &File{fallback: &Rule{Origin: name, Action: Allow}}
+	f := &File{fallback: &Rule{Origin: name, Action: Allow}, Sign: d.Build.Sign}
 	lines = conffile.Tables(text, "rule")
 	seen := map[string]bool{}
 	for i, t := range d.Rule {

@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"net/url"
 	"path"
 	"strings"
 )
@@ -73,6 +74,9 @@ type Rule struct {
 
 // File is what a policy file says.
 type File struct {
+	// Sign names the key that builds sign their images with; empty for none.
+	Sign string
+
 	rules    []*Rule
 	fallback *Rule
 }
@@ -162,4 +166,39 @@ func covers(prefix, name string) int {
 		return -1
 	}
 	return len(prefix)
+}
+
+// Source returns where an image comes from by its name, such as
+// "docker://docker.io/library/debian:12": without its tag and its digest.
+func Source(name string) string {
+	transport, rest, ok := strings.Cut(name, "://")
+	switch {
+	case !ok:
+		return name
+	case transport == "http" || transport == "https":
+		return address(name)
+	}
+	rest, _, _ = strings.Cut(rest, "@")
+	if last := strings.LastIndexByte(rest, '/'); strings.Contains(rest[last+1:], ":") {
+		rest = rest[:last+1+strings.IndexByte(rest[last+1:], ':')]
+	}
+	return transport + "://" + rest
+}
+
+// address returns the address of a file in the one way to write it of those that
+// differ in the letters of the host, a port that is the usual one, dots in the
+// path, a user or a query.
+func address(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := u.Port(); p != "" && p != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host += ":" + p
+	}
+	return u.Scheme + "://" + host + path.Clean("/"+u.Path)
 }

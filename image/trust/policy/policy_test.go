@@ -105,6 +105,32 @@ func TestRules(t *testing.T) {
 	}
 }
 
+func TestSource(t *testing.T) {
+	for name, want := range map[string]string{
+		"":                                              "",
+		"docker://docker.io/library/debian:12":          "docker://docker.io/library/debian",
+		"docker://h:5000/debian@sha256:ab":              "docker://h:5000/debian",
+		"docker://h:5000/debian":                        "docker://h:5000/debian",
+		"library://team/tools/x:1,2":                    "library://team/tools/x",
+		"https://host.example/dir/x.sif?token=1#a":      "https://host.example/dir/x.sif",
+		"https://u:p@HOST.example.:443/a/../dir//x.sif": "https://host.example/dir/x.sif",
+		"https://host.example/%64ir/x.sif":              "https://host.example/dir/x.sif",
+		"http://[::1]:8080/x.sif":                       "http://[::1]:8080/x.sif",
+		"http://host.example:80":                        "http://host.example/",
+		"http://host.example:443/x":                     "http://host.example:443/x",
+	} {
+		if got := Source(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	p := New(parsed(t, "[[rule]]\nsource = \"https://host.example/dir\"\naction = \"deny\""))
+	for name, want := range map[string]int{"https://Host.example/dir/x": 1, "http://host.example/dir/x": 0, "https://host.example/dir2": 0} {
+		if n := len(p.Rules(Subject{Source: Source(name)})); n != want {
+			t.Errorf("%s: %d rules", name, n)
+		}
+	}
+}
+
 // All files have a say.
 func TestBoth(t *testing.T) {
 	site := parsed(t, "[default]\naction = \"deny\"")
@@ -119,10 +145,12 @@ func good(fingerprint string) Signature {
 }
 
 func TestJudge(t *testing.T) {
-	p := New(parsed(t, trust))
-	release := Signature{Names: []string{"release"}, Valid: true, Whole: true}
+	f := parsed(t, trust)
+	p := New(f)
+	release := Signature{Signers: f.Signers()[2:3], Valid: true, Whole: true}
 	bad := func(s Signature) Signature { s.Valid = false; return s }
 	part := func(s Signature) Signature { s.Whole = false; return s }
+	named := Signature{Signers: []Signer{{Name: "release", Key: "/of/another.pem"}}, Valid: true, Whole: true}
 	for name, c := range map[string]struct {
 		path string
 		list []Signature
@@ -137,6 +165,7 @@ func TestJudge(t *testing.T) {
 		"one twice":           {"/scratch/shared/a", []Signature{good(ada), good(ada)}, "1 of the 2"},
 		"two":                 {"/scratch/shared/a", []Signature{good(ada), good(eve), good(bob)}, ""},
 		"key and certificate": {"/scratch/shared/a", []Signature{good(bob), release}, ""},
+		"of the same name":    {"/scratch/shared/a", []Signature{good(bob), named}, "1 of the 2"},
 		"second invalid":      {"/scratch/shared/a", []Signature{good(ada), bad(good(bob))}, "1 of the 2"},
 		"second in part":      {"/scratch/shared/a", []Signature{good(ada), part(release)}, "1 of the 2"},
 		"strict":              {"/scratch/shared/one.sif", []Signature{good(ada)}, ""},

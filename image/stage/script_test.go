@@ -1,4 +1,4 @@
-package build
+package stage
 
 import (
 	"os"
@@ -8,18 +8,18 @@ import (
 
 func TestWriteScript(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeScript(dir, "x", "text"); err != nil {
+	if err := WriteScript(dir, "x", "text"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "x")); err != nil || string(got) != "text" {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, name := range []string{"x", "../y", "no/z"} {
-		if err := writeScript(dir, name, "other"); err == nil {
+		if err := WriteScript(dir, name, "other"); err == nil {
 			t.Errorf("%s is written", name)
 		}
 	}
-	if err := writeScript(dir+"/no", "x", ""); err == nil {
+	if err := WriteScript(dir+"/no", "x", ""); err == nil {
 		t.Error("a missing directory is no error")
 	}
 }

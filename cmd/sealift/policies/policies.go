@@ -1,0 +1,245 @@
+// Package policies finds the rules of which images may be used, and the keys that
+// they name.
+//
+// Input: the files trust.toml of the site and the user, and Apptainer's ecl.toml.
+// Output: the Gate that every command which uses images asks. A file that is
+// missing has no rules; one that cannot be read, that others may change, or that
+// says what is not understood lets no image be used.
+package policies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/keys"
+	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/gate"
+	"github.com/sealift/sealift/image/trust/keyring"
+	"github.com/sealift/sealift/image/trust/merkle"
+	"github.com/sealift/sealift/image/trust/pem"
+	"github.com/sealift/sealift/image/trust/policy"
+)
+
+// The names of the files.
+const (
+	trustFile = "trust.toml"
+	eclFile   = "ecl.toml"
+)
+
+// maxFile bounds a file in bytes.
+const maxFile = 4 << 20
+
+// paths are where the files are. An empty one is none.
+type paths struct {
+	site, user string
+	ecl        []string // the first that there is counts
+}
+
+// Open returns what the rules allow, nil where there are none.
+func Open(p *ui.Process) (*gate.Gate, error) {
+	return open(p, paths{
+		site: filepath.Join(buildcfg.SysconfDir, trustFile), user: p.UserConfig(trustFile),
+		ecl: []string{filepath.Join(buildcfg.SysconfDir, eclFile), filepath.Join("/etc/apptainer", eclFile)},
+	}, uint32(os.Getuid()))
+}
+
+// Hold returns what decides about an image by the rules, by the name that it has
+// elsewhere if that is not empty. With always, every image is held against its hash
+// tree, also where no rule demands it.
+func Hold(ctx context.Context, p *ui.Process, name string, always bool) (image.Hold, error) {
+	g, err := Open(p)
+	if err != nil {
+		return nil, err
+	}
+	byRules := g.Hold(ctx, policy.Source(name))
+	if !always {
+		return byRules, nil
+	}
+	return func(f *os.File, img *sif.Image) (r *merkle.Reader, err error) {
+		if byRules != nil {
+			r, err = byRules(f, img)
+		}
+		if r == nil && err == nil {
+			r, err = merkle.Held(img)
+		}
+		return r, err
+	}, nil
+}
+
+// Signing returns the key that builds sign with: what the user's file says, or else
+// the site's; empty where neither says so.
+func Signing(p *ui.Process) (key string, err error) {
+	user, err := parsed(p.UserConfig(trustFile), policy.Parse, 0, uint32(os.Getuid()))
+	if err != nil || user != nil && user.Sign != "" {
+		return signOf(user), err
+	}
+	site, err := parsed(filepath.Join(buildcfg.SysconfDir, trustFile), policy.Parse, 0)
+	return signOf(site), err
+}
+
+func signOf(f *policy.File) string {
+	if f == nil {
+		return ""
+	}
+	return f.Sign
+}
+
+// open reads the files. The site's have to be root's, the user's theirs or root's.
+func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
+	site, err := parsed(at.site, policy.Parse, 0)
+	if err != nil {
+		return nil, err
+	}
+	user, err := parsed(at.user, policy.Parse, 0, uid)
+	if err != nil {
+		return nil, err
+	}
+	var ecl *policy.File
+	for _, path := range at.ecl {
+		if _, err := os.Lstat(path); err == nil {
+			if ecl, err = parsed(path, policy.ParseECL, 0); err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	if site == nil && user == nil && ecl == nil {
+		return nil, nil
+	}
+	g := &gate.Gate{
+		Policy: policy.New(site, user, ecl), Plain: map[policy.Signer]*pem.PublicKey{}, Now: time.Now(), Locate: locate,
+		Keys:  func() (keyring.Rings, error) { return rings(p) },
+		Whole: func(size int64) { p.Info("reading %s to verify it, as it has no hash tree", ui.Bytes(size)) },
+	}
+	for _, f := range []*policy.File{site, user, ecl} {
+		if f == nil {
+			continue
+		}
+		f.Resolve(resolve)
+		for _, s := range f.Signers() {
+			if s.Fingerprint != "" {
+				continue
+			}
+			if g.Plain[s], err = plain(s, g.Now); err != nil {
+				return nil, hint.Wrap(fmt.Errorf("signer %q: %w", s.Name, err), "no image is used until the file with the rules names keys that are there")
+			}
+		}
+	}
+	return g, nil
+}
+
+// parsed reads a file that one of owners has to own.
+func parsed(path string, parse func(name string, text []byte) (*policy.File, error), owners ...uint32) (*policy.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := read(path, owners)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("rules for images: %w", err),
+			"let it be a file of its owner that nobody else may write to; no image is used until then")
+	}
+	return parse(path, text)
+}
+
+// read reads a file that nobody but its owner may write to.
+func read(path string, owners []uint32) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner, mode := st.Sys().(*syscall.Stat_t).Uid, st.Mode()
+	trusted := false
+	for _, uid := range owners {
+		trusted = trusted || owner == uid
+	}
+	switch {
+	case !mode.IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	case !trusted:
+		return nil, fmt.Errorf("%s belongs to the user %d", path, owner)
+	case mode.Perm()&0o022 != 0:
+		return nil, fmt.Errorf("%s may be changed by others: its mode is %04o", path, mode.Perm())
+	case st.Size() > maxFile:
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", path, st.Size(), maxFile)
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// plain returns the key that a signer's files hold.
+func plain(s policy.Signer, now time.Time) (*pem.PublicKey, error) {
+	if s.Key != "" {
+		text, err := os.ReadFile(s.Key)
+		if err != nil {
+			return nil, err
+		}
+		return pem.ParsePublic(s.Name, text)
+	}
+	var c pem.Chain
+	leaf, err := certificates(s.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	c.Leaf = leaf[0]
+	if s.Intermediates != "" {
+		if c.Intermediates, err = certificates(s.Intermediates); err != nil {
+			return nil, err
+		}
+	}
+	if s.Roots != "" {
+		if c.Roots, err = certificates(s.Roots); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := c.Verify(now); err != nil {
+		return nil, err
+	}
+	return c.Public()
+}
+
+// rings returns the keys that the user and the site trust.
+func rings(p *ui.Process) (list keyring.Rings, err error) {
+	r := keys.Usual(p)
+	own, err := r.Public(p)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range []keyring.File{own, keys.Site()} {
+		ring, err := keys.Read(p, f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ring)
+	}
+	return list, nil
+}
+
+// locate returns where an open file is: proc_pid_fd(5).
+func locate(f *os.File) (string, error) { return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) }
+
+// resolve returns a path without symbolic links, or nothing if it is not there.
+func resolve(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ""
+	}
+	return real
+}

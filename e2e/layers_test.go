@@ -50,8 +50,11 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/meta", "image/squashfs/table",
 		"image/tree",
 	},
-	"image/sif":          {},
+	"image/sif":          {"image/sif/overlay"},
+	"image/sif/overlay":  {},
 	"image/trust/merkle": {"image/sif", "image/squashfs/lru"},
+	"image/sif/edit":     {"image/output", "image/sif"},
+	"image/sif/layout":   {},
 	"image/sandbox":      {"image/tree", "starter/owner"},
 	"image/output":       {},
 	"image/conffile":     {},
@@ -128,6 +131,9 @@ var layers = map[string][]string{
 		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
 		"image/oci", "image/output", "image/squashfs/codec",
 	},
+	"image/sbom":         {"image"},
+	"image/provenance":   {},
+	"image/build/attach": {"image/build", "image/provenance", "image/sbom", "image/sif", "image/squashfs"},
 	"image/build/bootstrap": {
 		"image/trust/policy",
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",
@@ -163,7 +169,7 @@ var layers = map[string][]string{
 	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
 	"cmd/sealift/images": {
 		"cmd/sealift/cryptkeys", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
-		"image/oci/export", "image/output", "image/sandbox", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
+		"image/oci/export", "image/output", "image/provenance", "image/sandbox", "image/sbom", "image/scif", "image/sif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/policies",
@@ -191,21 +197,23 @@ var layers = map[string][]string{
 		"buildcfg", "cmd/sealift/endpoints", "cmd/sealift/remotes", "cmd/sealift/ui", "image/output", "image/trust/hkp", "image/trust/keyring",
 	},
 	"cmd/sealift/trusts": {
+		"image",
 		"cmd/sealift/policies", "image/trust/merkle", "image/trust/policy",
 		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/trust",
 		"image/trust/keyring", "image/trust/pem",
 	},
+	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout"},
 	"cmd/sealift/builds": {
 		"cmd/sealift/trusts",
-		"cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
-		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
+		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/attach", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host", "runtime/identity",
 	},
 	"cmd/sealift": {
 		"cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/trusts", "cmd/sealift/ui",
+		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs",
+		"cmd/sealift/trusts", "cmd/sealift/ui",
 	},
 	"e2e/apart":             {},
 	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
@@ -218,8 +226,8 @@ var layers = map[string][]string{
 // commands are the packages of the command line.
 var commands = []string{
 	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/remotes",
-	"cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
+	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.

@@ -66,7 +66,7 @@ func TestMistakes(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for _, args := range []string{"exec", "exec x", "run", "build x", "inspect", "run-help", "run-help a b", "nonsense", "exec --nonsense x y",
-		"image nonsense", "image ls", "image cat x", "image pack x", "image pack x y z", "image unpack x", "image pack --block-size 5Q x y"} {
+		"image nonsense", "sif nonsense", "sif list", "sif info 1", "image ls", "image cat x", "image pack x", "image pack x y z", "image unpack x", "image pack --block-size 5Q x y"} {
 		p, _, msg := fake()
 		p.Args = strings.Fields(args)
 		if code := run(p); code != 125 || !strings.HasPrefix(msg.String(), "sealift: error: ") || strings.Count(msg.String(), "error:") != 1 {

@@ -32,6 +32,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/pushes"
 	"github.com/sealift/sealift/cmd/sealift/registries"
+	"github.com/sealift/sealift/cmd/sealift/sifs"
 	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 )
@@ -103,8 +104,8 @@ one that was not found.`,
 	root.AddCommand(trusts.Commands(p)...)
 	root.AddCommand(
 		builds.Command(p), pulls.Command(p), registries.Command(p), endpoints.Command(p), keys.Command(p), endpoints.KeyserverCommand(p),
-		caches.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), versionCommand(p),
-		policies.Topic(),
+		caches.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), sifs.Command(p),
+		versionCommand(p), policies.Topic(),
 	)
 	return root
 }

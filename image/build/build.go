@@ -33,6 +33,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/crypt"
+	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/squashfs/codec"
 )
@@ -143,6 +144,8 @@ type Step interface {
 type Build struct {
 	Environment
 	Options Options
+	// Sources are what the build has read from elsewhere so far.
+	Sources []metadata.Source
 	// file or dir is the output, the other one nil.
 	file *output.File
 	dir  *output.NewDir
@@ -205,8 +208,8 @@ func (b *Build) progress(s State) {
 	}
 }
 
-// image is the file that gets the image.
-func (b *Build) image() *os.File {
+// Image is the file that gets the image, if that is no directory.
+func (b *Build) Image() *os.File {
 	if b.Into != nil {
 		return b.Into
 	}

@@ -100,7 +100,7 @@ func (s commit) String() string { return "commit " + s.path }
 
 func (s commit) Run(ctx context.Context, b *Build) error {
 	if b.Sign != nil && b.dir == nil {
-		if err := b.Sign(ctx, b.image()); err != nil {
+		if err := b.Sign(ctx, b.Image()); err != nil {
 			return fmt.Errorf("sign %s: %w", s.path, err)
 		}
 	}

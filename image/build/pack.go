@@ -73,7 +73,7 @@ func (s *pack) sif(ctx context.Context, b *Build) error {
 		if err == nil || !errors.Is(err, errGuess) && !errors.Is(err, metadata.ErrUnreadable) {
 			return err
 		}
-		if err := errors.Join(b.image().Truncate(0), rewind(b.image())); err != nil {
+		if err := errors.Join(b.Image().Truncate(0), rewind(b.Image())); err != nil {
 			return err
 		}
 	}
@@ -134,8 +134,8 @@ func (s *pack) write(ctx context.Context, b *Build, st *Stage, files metadata.Fi
 			return err
 		}
 	}
-	b.writing.Store(b.image())
-	return merkle.Create(ctx, b.image(), c, partition)
+	b.writing.Store(b.Image())
+	return merkle.Create(ctx, b.Image(), c, partition)
 }
 
 // encrypted returns what writes a partition encrypted, with new keys, and has the

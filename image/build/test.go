@@ -45,7 +45,7 @@ func (s *test) Run(ctx context.Context, b *Build) (err error) {
 	case b.dir != nil:
 		x.Base = b.dir.Path()
 	default:
-		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.image().Fd())
+		x.Base = fmt.Sprintf("/proc/self/fd/%d", b.Image().Fd())
 		x.Key = b.ownKey
 	}
 	if err := b.Exec(ctx, x); err != nil {

@@ -47,7 +47,7 @@ func (b *Build) Own() []string {
 	if b.dir != nil {
 		own = append(own, filepath.Dir(b.dir.Path()))
 	} else {
-		own = append(own, fmt.Sprintf("/proc/self/fd/%d", b.image().Fd()))
+		own = append(own, fmt.Sprintf("/proc/self/fd/%d", b.Image().Fd()))
 	}
 	if b.kept != nil {
 		own = append(own, filepath.Dir(b.kept.Path()))

@@ -11,8 +11,8 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
-	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/bootstrap"
+	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
 	"github.com/sealift/sealift/image/oci"

@@ -164,11 +164,10 @@ func (i *Image) judge(ctx context.Context, e Environment) error {
 	if e.Gate == nil || !i.isFile {
 		return nil
 	}
-	f, err := image.Open(i.Path(), image.Options{Name: i.Name, Hold: e.Hold(ctx, policy.Source(i.Name))})
-	if err != nil {
-		return err
+	if err := image.Judge(i.Path(), e.Hold(ctx, policy.Source(i.Name))); err != nil {
+		return fmt.Errorf("%s: %w", i.Name, err)
 	}
-	return f.Close()
+	return nil
 }
 
 // release closes the cache's file, if it is that.

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
 
@@ -200,125 +200,107 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// The overlay reads as a file does that is written.
-func TestOverlay(t *testing.T) {
-	base := []byte("0123456789")
-	o := &overlay{base: bytes.NewReader(base), size: 10, ended: t.Context().Err}
-	peer := &sif.Buffer{}
-	_, err := peer.Write(base)
-	must(t, err)
-	for _, w := range []struct {
-		at   int64
-		data string
-	}{{2, "ab"}, {3, "cde"}, {12, "xy"}, {14, "z"}, {0, "-"}} {
-		for _, ws := range []io.WriteSeeker{o, peer} {
-			_, err := ws.Seek(w.at, io.SeekStart)
-			must(t, err)
-			_, err = io.WriteString(ws, w.data)
-			must(t, err)
-		}
-		for off := range int64(16) {
-			for n := range 17 {
-				a, b := make([]byte, n), make([]byte, n)
-				na, errA := o.ReadAt(a, off)
-				nb, errB := peer.ReadAt(b, off)
-				if n > 0 && (na != nb || (errA == nil) != (errB == nil) || string(a[:na]) != string(b[:nb])) {
-					t.Fatalf("%d bytes at %d: %q (%v), want %q (%v)", n, off, a[:na], errA, b[:nb], errB)
-				}
-			}
-		}
-	}
-	_, err = o.Seek(11, io.SeekStart)
-	must(t, err)
-	if _, err := io.WriteString(o, "..."); err == nil {
-		t.Error("an extent over another is taken")
-	}
-	if _, err := o.Seek(-1, io.SeekStart); err == nil {
-		t.Error("a negative offset is taken")
-	}
-	if _, err := o.ReadAt(nil, -1); err == nil {
-		t.Error("a negative offset is read")
-	}
-}
+// What the child changes, and how.
+const (
+	faultVar   = "SEALIFT_TEST_CHANGE"
+	faultImage = "SEALIFT_TEST_IMAGE"
+)
 
-const faultVar = "SEALIFT_TEST_ADD" // the image that the child adds to
-
-// TestAddFaultChild is the process that strace disturbs.
-func TestAddFaultChild(t *testing.T) {
-	path := os.Getenv(faultVar)
-	if path == "" {
-		t.Skip("run by TestAddFaults")
+// TestFaultChild is the process that strace disturbs.
+func TestFaultChild(t *testing.T) {
+	what := os.Getenv(faultVar)
+	if what == "" {
+		t.Skip("run by TestAddFaults and TestDeleteFaults")
 	}
 	runtime.LockOSThread() // strace counts the calls of each thread
 	defer runtime.UnlockOSThread()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(os.Getenv(faultImage), os.O_RDWR, 0)
 	must(t, err)
-	must(t, Add(t.Context(), f, func(c *Container) error { return errors.Join(addOne(c, "first"), addOne(c, "second")) }))
+	switch what {
+	case "add":
+		err = Add(t.Context(), f, func(c *Container) error { return errors.Join(addOne(c, "first"), addOne(c, "second")) })
+	case "delete middle":
+		err = Delete(f, 2, time.Unix(2000, 0), nil)
+	case "delete last":
+		err = Delete(f, 4, time.Unix(2000, 0), nil)
+	}
+	must(t, err)
 	must(t, f.Close())
 }
 
-// Whatever call fails or is the last one, the image is the old one or has both
-// objects, whole.
-func TestAddFaults(t *testing.T) {
+// sweep has the n-th call of each kind fail, and the process end there, for each n
+// from 1 on, and looks at the image that is left.
+func sweep(t *testing.T, what string, calls map[string]int, look func(t *testing.T, f *os.File, call, fault string, n int)) {
+	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
 		apart.Skip(t, "strace is not installed")
 	}
 	if out, err := exec.Command("strace", "true").CombinedOutput(); err != nil {
 		apart.Skip(t, "strace cannot trace here: "+string(out))
 	}
-	for _, c := range []struct {
-		call  string
-		calls int
-	}{{"pwrite64", 5}, {"fsync", 4}} { // the data, 2 descriptors, what puts them in use, the header
+	for call, times := range calls {
 		for _, fault := range []string{"signal=KILL", "error=ENOSPC", "error=EIO"} {
-			for n := 1; n <= c.calls; n++ {
-				t.Run(fmt.Sprintf("%s/%s/%d", c.call, fault, n), func(t *testing.T) { testAddFault(t, c.call, fault, n) })
+			for n := 1; n <= times; n++ {
+				t.Run(fmt.Sprintf("%s/%s/%d", call, fault, n), func(t *testing.T) {
+					f := file(t, typical(t))
+					disturb(t, what, f.Name(), call, fault, n)
+					look(t, f, call, fault, n)
+				})
 			}
 		}
 	}
 }
 
-func testAddFault(t *testing.T, call, fault string, n int) {
-	b := typical(t)
-	f := file(t, b)
+// disturb runs the child with a fault in a call.
+func disturb(t *testing.T, what, image, call, fault string, n int) {
+	t.Helper()
 	exe, err := os.Executable()
 	must(t, err)
 	log := t.TempDir() + "/log"
-	cmd := exec.Command("strace", "-f", "-o", log, "-P", f.Name(), "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, n), exe, "-test.run=^TestAddFaultChild$")
-	cmd.Env = append(os.Environ(), faultVar+"="+f.Name())
+	cmd := exec.Command("strace", "-f", "-o", log, "-P", image, "-e", "trace="+call,
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, n), exe, "-test.run=^TestFaultChild$")
+	cmd.Env = append(os.Environ(), faultVar+"="+what, faultImage+"="+image)
 	out, childErr := cmd.CombinedOutput()
 	trace, err := os.ReadFile(log)
 	must(t, err)
 	if !strings.Contains(string(trace), "INJECTED") && !strings.Contains(string(trace), "killed by SIGKILL") {
 		t.Fatalf("nothing was injected:\n%s\n%s", trace, out)
 	}
-	if childErr == nil {
+	if childErr == nil && call != "fallocate" {
 		t.Errorf("the fault goes unnoticed: %s", out)
 	}
-	now := content(t, f)
-	img, err := open(now)
-	must(t, err)
-	objects := img.Objects()
-	switch len(objects) {
-	case 4:
-		undone := strings.Contains(fault, "error") && (call == "fsync" || n < 4)
-		if undone && len(now) != len(b) {
-			t.Errorf("the old image has %d bytes, not %d", len(now), len(b))
-		}
-	case 6:
-		for i, want := range []string{"first", "second"} {
-			if got, err := img.Read(objects[4+i], 10); err != nil || string(got) != want {
-				t.Errorf("object %v holds %q (%v)", objects[4+i], got, err)
+}
+
+// Whatever call fails or is the last one, the image is the old one or has both
+// objects, whole.
+func TestAddFaults(t *testing.T) {
+	b := typical(t)
+	calls := map[string]int{"pwrite64": 6, "fsync": 4} // 2 pieces of data, 2 descriptors, what puts them in use, the header
+	sweep(t, "add", calls, func(t *testing.T, f *os.File, call, fault string, n int) {
+		now := content(t, f)
+		img, err := open(now)
+		must(t, err)
+		objects := img.Objects()
+		switch len(objects) {
+		case 4:
+			undone := strings.Contains(fault, "error") && (call == "fsync" || n < 5)
+			if undone && len(now) != len(b) {
+				t.Errorf("the old image has %d bytes, not %d", len(now), len(b))
 			}
+		case 6:
+			for i, want := range []string{"first", "second"} {
+				if got, err := img.Read(objects[4+i], 10); err != nil || string(got) != want {
+					t.Errorf("object %v holds %q (%v)", objects[4+i], got, err)
+				}
+			}
+		default:
+			t.Errorf("%d objects", len(objects))
 		}
-	default:
-		t.Errorf("%d objects", len(objects))
-	}
-	must(t, Add(t.Context(), f, func(c *Container) error { return addOne(c, "after") })) // it can go on
-	img, err = open(content(t, f))
-	must(t, err)
-	if img.h.free != int64(img.Free()) {
-		t.Errorf("%d descriptors are free, the header says %d", img.Free(), img.h.free)
-	}
+		must(t, Add(t.Context(), f, func(c *Container) error { return addOne(c, "after") })) // it can go on
+		img, err = open(content(t, f))
+		must(t, err)
+		if img.h.free != int64(img.Free()) {
+			t.Errorf("%d descriptors are free, the header says %d", img.Free(), img.h.free)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
@@ -75,49 +76,38 @@ func TestCreateAttached(t *testing.T) {
 	checkAttached(t, f)
 }
 
-func TestAttach(t *testing.T) {
+func TestExtendWithLinks(t *testing.T) {
 	f := newFile(t)
 	must(t, Create(f, contents(), squash("body")))
 	part, err := reopen(t, f).Primary()
 	must(t, err)
-	o, _ := reopen(t, f).Object(part.ID)
-	must(t, Attach(t.Context(), f, o, contents().Time, []Attachment{attached("first", "fir"), attached("second", "sec")}))
+	linked := func(name string) NewObject {
+		return NewObject{Type: Generic, Name: name, Group: 1, Link: part.ID, Data: strings.NewReader(name[:3])}
+	}
+	must(t, Extend(t.Context(), f, contents().Time, linked("first"), linked("second")))
 	checkAttached(t, f)
 }
 
-func TestAttachFails(t *testing.T) {
+func TestExtendFails(t *testing.T) {
 	f := newFile(t)
 	must(t, Create(f, contents(), squash("body")))
-	o := reopen(t, f).Objects()[0]
-	many := make([]Attachment, 43)
-	for i := range many {
-		many[i] = attached("x", "x")
-	}
-	err := Attach(t.Context(), f, o, time.Unix(1, 0), many)
+	extend := func(objects ...NewObject) error { return Extend(t.Context(), f, time.Unix(1, 0), objects...) }
+	one := NewObject{Type: Generic, Data: strings.NewReader("x")}
+	err := extend(make([]NewObject, 43)...)
 	if err == nil || !strings.Contains(err.Error(), "42 more objects; 43") || hint.Of(err) != "build the image again" {
 		t.Errorf("too many: %v (%s)", err, hint.Of(err))
 	}
 	broken := errors.New("broken")
-	bad := []Attachment{{"x", func() ([]byte, error) { return nil, broken }}}
-	if err := Attach(t.Context(), f, o, time.Unix(1, 0), bad); !errors.Is(err, broken) {
+	if err := extend(NewObject{Type: Generic, Data: iotest.ErrReader(broken)}); !errors.Is(err, broken) {
 		t.Errorf("data that cannot be made: %v", err)
-	}
-	if err := Attach(t.Context(), f, o, time.Unix(1, 0), []Attachment{attached(strings.Repeat("x", 129), "x")}); err == nil {
-		t.Error("a name of 129 bytes fits")
-	}
-	alone := o
-	alone.Group = 0
-	if err := Attach(t.Context(), f, alone, time.Unix(1, 0), many[:1]); err == nil || !strings.Contains(err.Error(), "no group") {
-		t.Errorf("no group: %v", err)
 	}
 	_, err = f.WriteAt([]byte{7}, 4096+5) // the id of the first object, where the library numbers by place
 	must(t, err)
-	err = Attach(t.Context(), f, o, time.Unix(1, 0), many[:1])
-	if err == nil || !strings.Contains(err.Error(), "a second object has the id 7") {
+	if err := extend(one); err == nil || !strings.Contains(err.Error(), "a second object has the id 7") {
 		t.Errorf("an id that is taken: %v", err)
 	}
 	must(t, os.WriteFile(f.Name(), []byte("no image"), 0o600))
-	if err := Attach(t.Context(), f, o, time.Unix(1, 0), many[:1]); err == nil {
+	if err := extend(one); err == nil {
 		t.Error("something that is no image is changed")
 	}
 }

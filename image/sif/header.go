@@ -26,6 +26,15 @@ const (
 	version     = "01\x00"
 )
 
+// Where fields of the header are, in bytes from its start.
+const (
+	versionAt  = 42
+	archAt     = 45
+	modifiedAt = 72
+	freeAt     = 80
+	dataSizeAt = 120
+)
+
 // header is what the global header says about the rest of the file.
 type header struct {
 	raw                    [headerSize]byte
@@ -44,13 +53,13 @@ func parseHeader(b []byte, size int64) (*header, error) {
 	if string(b[MagicOffset:MagicOffset+len(Magic)]) != Magic {
 		return nil, errors.New("no SIF magic at byte 32")
 	}
-	if v := b[42:45]; string(v) != version {
+	if v := b[versionAt:archAt]; string(v) != version {
 		return nil, fmt.Errorf("SIF version %q is not 01", bytes.TrimRight(v, "\x00"))
 	}
 	n := func(off int) int64 { return int64(binary.LittleEndian.Uint64(b[off:])) }
 	h := &header{
-		raw: [headerSize]byte(b), id: [16]byte(b[48:64]), created: n(64), free: n(80), total: n(88),
-		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(120), fileEnd: size,
+		raw: [headerSize]byte(b), id: [16]byte(b[48:64]), created: n(64), free: n(freeAt), total: n(88),
+		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(dataSizeAt), fileEnd: size,
 	}
 	if h.total < 0 || h.total > maxDescriptors {
 		return nil, fmt.Errorf("%d descriptors are not from 0 to %d", h.total, maxDescriptors)

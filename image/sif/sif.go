@@ -37,6 +37,7 @@ const (
 	Signature    = sif.DataSignature
 	JSON         = sif.DataGenericJSON
 	Generic      = sif.DataGeneric
+	SBOM         = sif.DataSBOM
 	OCIRootIndex = sif.DataOCIRootIndex
 	Message      = sif.DataCryptoMessage
 )

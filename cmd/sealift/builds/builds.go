@@ -24,10 +24,10 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
-	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/build/attach"
 	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/definition"
 )
@@ -112,6 +112,7 @@ func run(p *ui.Process, c *cobra.Command, b *buildFlags, source string) error {
 	if err != nil {
 		return err
 	}
+	steps = attach.Before(steps, b.attached.what)
 	if b.dryRun {
 		for _, s := range steps {
 			if err := p.Print(s.String() + "\n"); err != nil {
@@ -149,16 +150,8 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	e.Host, e.Now, e.Fixed, e.Key = h, now, fixed, b.found.Base
 	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
 	e.Libraries = b.library.Libraries(p, e.Registry, b.remotes.Plain)
-	if e.Gate, err = policies.Open(p); err != nil {
+	if e.Gate, e.Sign, err = b.sign.Trust(ctx, p, !b.Sandbox); err != nil {
 		return err
-	}
-	if !b.Sandbox {
-		if err := ui.Interruptible(ctx, func(ctx context.Context) (err error) {
-			e.Sign, err = b.sign.Signer(ctx, p)
-			return err
-		}); err != nil {
-			return err
-		}
 	}
 	if !b.disableCache {
 		c, err := caches.Open(p)

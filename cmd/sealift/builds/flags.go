@@ -38,6 +38,7 @@ type buildFlags struct {
 	encrypt        bool
 	found          *cryptkeys.Keys // that the flags and variables name
 	library        endpoints.Library
+	attached       attachedFlags
 }
 
 // add adds all of them.
@@ -52,6 +53,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.keys.Add(flags)
 	b.sign.Add(flags)
 	flags.BoolVarP(&b.encrypt, "encrypt", "e", false, "encrypt the image, for the passphrase or key of one of the flags or variables")
+	b.attached.add(flags)
 	refuse(flags)
 }
 
@@ -70,6 +72,9 @@ func (b *buildFlags) settle() (err error) {
 		b.KeepOnError = strings.TrimRight(b.Output, "/") + ".failed"
 	}
 	b.Sandbox = b.Sandbox || b.Update
+	if err := b.attached.settle(b.Sandbox); err != nil {
+		return err
+	}
 	b.Arguments, err = buildArguments(b.argFiles, b.args)
 	return err
 }

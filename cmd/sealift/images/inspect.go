@@ -22,6 +22,9 @@ type aspects struct {
 	labels, deffile, runscript, startscript, test, environment, help, listApps, all, json bool
 
 	app string
+
+	// sbom and provenance are objects of a SIF file, printed as they are.
+	sbom, provenance bool
 }
 
 // InspectCommand returns inspect.
@@ -32,7 +35,8 @@ func InspectCommand(p *ui.Process) *cobra.Command {
 		Use: "inspect [flags] IMAGE", Short: "Print an image's labels, scripts and definition",
 		Long: `Print an image's labels (the default), definition file, scripts, environment
 and help, or those of one of its applications, as text or as JSON in Apptainer's
-shape.
+shape; or its SBOMs and its provenance, the JSON that is in it, which is worth
+as much as the image's signature.
 
 ` + cryptkeys.Help,
 		Example: `  sealift inspect --runscript tools.sif
@@ -52,6 +56,8 @@ shape.
 	flags.BoolVarP(&a.test, "test", "t", false, "test script")
 	flags.BoolVarP(&a.environment, "environment", "e", false, "environment scripts")
 	flags.BoolVarP(&a.help, "helpfile", "H", false, "help")
+	flags.BoolVar(&a.sbom, "sbom", false, "software bills of materials that are recorded in the image, and nothing else")
+	flags.BoolVar(&a.provenance, "provenance", false, "what is recorded of how the image was made, and nothing else")
 	flags.BoolVar(&a.listApps, "list-apps", false, "names of the applications; all about them as JSON")
 	flags.StringVar(&a.app, "app", "", "what is asked for of the application `NAME`")
 	flags.BoolVar(&a.all, "all", false, "everything, as JSON; --app has no effect")
@@ -92,6 +98,9 @@ func runHelp(p *ui.Process, path, app string, o image.Options) error {
 }
 
 func inspect(p *ui.Process, path string, a aspects, o image.Options) error {
+	if a.sbom || a.provenance {
+		return printAttached(p, path, a.sbom, a.provenance)
+	}
 	if a.all {
 		a.app, a.json = "", true
 	}

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -107,12 +108,13 @@ func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
 	}
 	var ecl *policy.File
 	for _, path := range at.ecl {
-		if _, err := os.Lstat(path); err == nil {
-			if ecl, err = parsed(path, policy.ParseECL, 0); err != nil {
-				return nil, err
-			}
-			break
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		if ecl, err = parsed(path, policy.ParseECL, 0); err != nil {
+			return nil, err
+		}
+		break
 	}
 	if site == nil && user == nil && ecl == nil {
 		return nil, nil
@@ -127,16 +129,32 @@ func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
 			continue
 		}
 		f.Resolve(resolve)
-		for _, s := range f.Signers() {
-			if s.Fingerprint != "" {
-				continue
-			}
-			if g.Plain[s], err = plain(s, g.Now); err != nil {
-				return nil, hint.Wrap(fmt.Errorf("signer %q: %w", s.Name, err), "no image is used until the file with the rules names keys that are there")
-			}
+		owners := []uint32{0}
+		if f == user {
+			owners = append(owners, uid)
+		}
+		if err := addPlain(g, f, owners); err != nil {
+			return nil, err
 		}
 	}
 	return g, nil
+}
+
+// addPlain reads the keys of the signers that a file names by files, which are to be
+// as it is itself.
+func addPlain(g *gate.Gate, f *policy.File, owners []uint32) error {
+	for _, s := range f.Signers() {
+		if s.Fingerprint != "" || g.Plain[s] != nil {
+			continue
+		}
+		key, err := plain(s, g.Now, func(path string) ([]byte, error) { return read(path, 0, owners) })
+		if err != nil {
+			return hint.Wrap(fmt.Errorf("signer %q: %w", s.Name, err),
+				"no image is used until the file with the rules names keys that are there and that nobody but its owner may change")
+		}
+		g.Plain[s] = key
+	}
+	return nil
 }
 
 // parsed reads a file that one of owners has to own.
@@ -144,7 +162,7 @@ func parsed(path string, parse func(name string, text []byte) (*policy.File, err
 	if path == "" {
 		return nil, nil
 	}
-	text, err := read(path, owners)
+	text, err := read(path, syscall.O_NOFOLLOW, owners)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -156,8 +174,8 @@ func parsed(path string, parse func(name string, text []byte) (*policy.File, err
 }
 
 // read reads a file that nobody but its owner may write to.
-func read(path string, owners []uint32) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+func read(path string, flags int, owners []uint32) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -184,37 +202,6 @@ func read(path string, owners []uint32) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
-// plain returns the key that a signer's files hold.
-func plain(s policy.Signer, now time.Time) (*pem.PublicKey, error) {
-	if s.Key != "" {
-		text, err := os.ReadFile(s.Key)
-		if err != nil {
-			return nil, err
-		}
-		return pem.ParsePublic(s.Name, text)
-	}
-	var c pem.Chain
-	leaf, err := certificates(s.Certificate)
-	if err != nil {
-		return nil, err
-	}
-	c.Leaf = leaf[0]
-	if s.Intermediates != "" {
-		if c.Intermediates, err = certificates(s.Intermediates); err != nil {
-			return nil, err
-		}
-	}
-	if s.Roots != "" {
-		if c.Roots, err = certificates(s.Roots); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := c.Verify(now); err != nil {
-		return nil, err
-	}
-	return c.Public()
-}
-
 // rings returns the keys that the user and the site trust.
 func rings(p *ui.Process) (list keyring.Rings, err error) {
 	r := keys.Usual(p)
@@ -232,8 +219,30 @@ func rings(p *ui.Process) (list keyring.Rings, err error) {
 	return list, nil
 }
 
-// locate returns where an open file is: proc_pid_fd(5).
-func locate(f *os.File) (string, error) { return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) }
+// locate returns where an open file is, or was before its name was taken from it:
+// proc_pid_fd(5).
+func locate(f *os.File) (string, error) {
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return "", err
+	}
+	if before, ok := strings.CutSuffix(path, " (deleted)"); ok && !isAt(f, path) {
+		path = before
+	}
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s is out of reach", path)
+	}
+	return path, nil
+}
+
+func isAt(f *os.File, path string) bool {
+	st, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(path)
+	return err == nil && os.SameFile(st, there)
+}
 
 // resolve returns a path without symbolic links, or nothing if it is not there.
 func resolve(path string) string {

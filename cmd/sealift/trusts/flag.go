@@ -10,6 +10,8 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/keyring"
 )
@@ -31,9 +33,22 @@ func (f *Flag) Add(flags *pflag.FlagSet) {
 	f.passphrase.Add(flags)
 }
 
-// Signer unlocks the key, and returns what signs a file with it; nil if neither the
-// flag nor a file with rules asks for that.
-func (f *Flag) Signer(ctx context.Context, p *ui.Process) (func(context.Context, *os.File) error, error) {
+// Trust returns what decides about the images that a build starts from, and what
+// signs the one that it makes if that is a file: nil if neither the flag nor a file
+// with rules asks for that.
+func (f *Flag) Trust(ctx context.Context, p *ui.Process, file bool) (g image.Gate, sign func(context.Context, *os.File) error, err error) {
+	if g, err = policies.Open(p); err != nil || !file {
+		return g, nil, err
+	}
+	err = ui.Interruptible(ctx, func(ctx context.Context) (err error) {
+		sign, err = f.signer(ctx, p)
+		return err
+	})
+	return g, sign, err
+}
+
+// signer unlocks the key.
+func (f *Flag) signer(ctx context.Context, p *ui.Process) (func(context.Context, *os.File) error, error) {
 	key := f.key
 	if key == "" {
 		var err error
@@ -55,7 +70,11 @@ func (f *Flag) Signer(ctx context.Context, p *ui.Process) (func(context.Context,
 	}
 	return func(ctx context.Context, file *os.File) error {
 		o.Now = time.Now()
-		img, err := readImage(file)
+		st, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		img, err := sif.Open(file, st.Size())
 		if err != nil {
 			return err
 		}

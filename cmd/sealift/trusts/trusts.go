@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -114,42 +113,21 @@ func (s *selection) chosen() (groups, objects []uint32, err error) {
 	return groups, objects, nil
 }
 
-// openImage opens a file as a SIF image. It never waits for a FIFO's writer.
+// openImage opens a file as a SIF image.
 func openImage(path string, mode int) (*os.File, *sif.Image, error) {
-	f, err := os.OpenFile(path, mode|syscall.O_NONBLOCK, 0)
+	f, err := sif.OpenFile(path, mode)
 	if err != nil {
-		return nil, nil, hint.Wrap(err, "check the path, and whether the image is yours")
+		return nil, nil, err
 	}
-	img, err := readImage(f)
+	var img *sif.Image
+	st, err := f.Stat()
+	if err == nil {
+		img, err = sif.Open(f, st.Size())
+	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return f, img, nil
-}
-
-func readImage(f *os.File) (*sif.Image, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	notSIF := func(what string) error {
-		return hint.New("it is "+what+", not a SIF image: nothing else has signatures",
-			"make one of it: sealift build image.sif %s", f.Name())
-	}
-	if st.IsDir() {
-		return nil, notSIF("a directory")
-	}
-	if !st.Mode().IsRegular() {
-		return nil, notSIF("no regular file")
-	}
-	magic := make([]byte, len(sif.Magic))
-	if _, err := f.ReadAt(magic, sif.MagicOffset); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if string(magic) != sif.Magic {
-		return nil, notSIF("a file of another kind")
-	}
-	return sif.Open(f, st.Size())
 }
 
 // readPEM reads a file of keys or certificates.

@@ -29,6 +29,7 @@ import (
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/hkp"
 	"github.com/sealift/sealift/image/trust/keyring"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 func must(t testing.TB, err error) {
@@ -153,7 +154,7 @@ func TestOpenPGP(t *testing.T) {
 	s.know(ada)
 	s.wants(0, "[LOCAL]   Signing entity: ada <ada@example.org>\n[LOCAL]   Fingerprint: "+ada.Fingerprint()+
 		"\nObjects verified:\nID  |GROUP   |LINK    |TYPE\n"+strings.Repeat("-", 48)+
-		"\n1   |1       |NONE    |Def.FILE\n2   |1       |NONE    |FS\n", verifyCommand, s.image)
+		"\n1   |1       |NONE    |Def.FILE\n2   |1       |NONE    |FS\n3   |1       |2       |Generic/Raw\n4   |1       |2       |Generic/Raw\n", verifyCommand, s.image)
 	s.wants(0, "verified in part only, without object 2 (FS)", verifyCommand, "-i", "1", s.image)
 	s.wants(0, "", verifyCommand, "-g", "1", s.image)
 
@@ -290,4 +291,50 @@ func address(t testing.TB, text string) *url.URL {
 	u, err := url.Parse(text)
 	must(t, err)
 	return u
+}
+
+// An image that is signed has a hash tree, which more signatures leave as it is, and
+// which has to be that of its file system.
+func TestTree(t *testing.T) {
+	s := newSession(t)
+	s.plain("ada")
+	s.plain("bob")
+	load := func() *sif.Image {
+		f, err := os.Open(s.image)
+		must(t, err)
+		t.Cleanup(func() { must(t, f.Close()) })
+		st, err := f.Stat()
+		must(t, err)
+		img, err := sif.Open(f, st.Size())
+		must(t, err)
+		return img
+	}
+	if _, err := merkle.FromImage(load()); !errors.Is(err, merkle.ErrNoTree) {
+		t.Fatal(err)
+	}
+	s.wants(0, "", signCommand, "--key", s.path("ada.key"), s.image)
+	first, err := merkle.FromImage(load())
+	must(t, err)
+	s.wants(0, "", signCommand, "--key", s.path("bob.key"), s.image)
+	second, err := merkle.FromImage(load())
+	must(t, err)
+	must(t, second.Check(t.Context(), 1))
+	if first.Root != second.Root || len(load().Objects()) != 6 {
+		t.Errorf("objects %v", load().Objects())
+	}
+	for _, name := range []string{"ada.pub", "bob.pub"} {
+		s.wants(0, "verified signature(s)", verifyCommand, "--key", s.path(name), s.image)
+	}
+
+	b, err := os.ReadFile(s.image)
+	must(t, err)
+	b[second.Partition.Offset+2000] ^= 1
+	must(t, os.WriteFile(s.image, b, 0o600))
+	s.wants(125, "does not match the image's hash tree", signCommand, "--key", s.path("bob.key"), s.image)
+	after, err := os.ReadFile(s.image)
+	must(t, err)
+	if !bytes.Equal(after, b) {
+		t.Error("an image that was refused is changed")
+	}
+	s.wants(5, "", verifyCommand, "--key", s.path("ada.pub"), s.image)
 }

@@ -51,6 +51,15 @@ func columns(f *os.File) int {
 	return int(size.Col)
 }
 
+// OnTerminal says that results go to a terminal.
+func (p *Process) OnTerminal() bool {
+	if p.Stdout == nil {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(p.Stdout.Fd()), unix.TCGETS)
+	return err == nil
+}
+
 // startLive draws the line at every tick, and calls stop in the end.
 func startLive(w io.Writer, width func() int, tick <-chan time.Time, stop func()) *Live {
 	l := &Live{w: w, width: width, quit: make(chan struct{}), ended: make(chan struct{})}

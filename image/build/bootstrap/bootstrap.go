@@ -136,6 +136,9 @@ func (s *fetch) Run(ctx context.Context, b *build.Build) error {
 	b.Date(o.created)
 	st := b.Start(s.at, o.source)
 	st.Arch = s.platform.Arch
+	if o.read.Name != "" {
+		b.Sources = append(b.Sources, o.read)
+	}
 	st.Layered, st.Config, st.Env, st.Base, st.Digest = s.Layered, o.raw, o.env, o.name, o.digest
 	if err := s.layer(ctx, b, o); err != nil {
 		return fmt.Errorf("%v: %w", s.at, err)
@@ -186,6 +189,8 @@ type opened struct {
 	// created is when the image was made, in seconds since the epoch, 0 where that
 	// is not known.
 	created int64
+	// read is what it is for the provenance.
+	read metadata.Source
 }
 
 func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
@@ -261,5 +266,6 @@ func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 		identify: func(k *key.Key) error { k.String("image", img.Digest()); return nil },
 		config:   &metadata.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Labels: c.Labels},
 		raw:      raw.Config, env: c.Env, name: s.image(), digest: img.Digest(),
+		read: metadata.Known(s.image(), img.Digest()),
 	}, nil
 }

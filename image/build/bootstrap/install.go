@@ -67,6 +67,9 @@ func (s *install) String() string {
 func (s *install) Run(ctx context.Context, b *build.Build) error {
 	st := b.Start(s.at, stage.Scratch{})
 	st.Arch, st.Layered = s.host.Arch, true
+	if mirror := s.Headers["mirrorurl"]; mirror != "" {
+		b.Sources = append(b.Sources, metadata.Source{Name: mirror})
+	}
 	err := b.Layer(ctx, s.at, build.Change{
 		Kind: "install", Identify: s.identify, Runs: true,
 		Do: func() error {

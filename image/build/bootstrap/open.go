@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/build/key"
+	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/trust/policy"
 )
@@ -31,10 +32,14 @@ func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
 		return nil, fmt.Errorf("%s: %w", found.Name, err)
 	}
 	o, err := s.openLocal(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name, policy.Source(found.Name))
-	if err == nil && found.Digest != "" {
+	if err != nil {
+		return nil, err
+	}
+	o.read = metadata.Known(found.Name, found.Digest)
+	if found.Digest != "" {
 		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
 	}
-	return o, err
+	return o, nil
 }
 
 // openLocal opens the image at a path, which errors call by its name, from a source
@@ -53,6 +58,13 @@ func (s *fetch) openLocal(ctx context.Context, b *build.Build, path, name, sourc
 	}
 	files := stage.Local{File: f, IDs: b.IDs}
 	o := &opened{created: created(f), source: files, identify: func(k *key.Key) error { return identify(ctx, b, k, f, files) }}
+	o.read = metadata.Source{Name: s.Agent + ":" + s.From}
+	if f.Squash() != nil {
+		o.read.Digest = func(ctx context.Context) (string, error) {
+			d, err := kept.FileDigest(ctx, b.Cache, f.File(), b.Warning)
+			return "sha256:" + d.String(), err
+		}
+	}
 	var c struct{ Env []string }
 	config, err := f.OCIConfig()
 	if errors.Is(err, fs.ErrNotExist) {

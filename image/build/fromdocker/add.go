@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/dockerfile/steps"
 	"github.com/sealift/sealift/image/files"
+	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/oci/compression"
 	"github.com/sealift/sealift/image/tree"
 )
@@ -52,6 +53,7 @@ func (w *walk) download(ctx context.Context, b *build.Build, s steps.Source, che
 		return w.unpackAny(ctx, b, c)
 	}
 	if wanted != "" {
+		b.Sources = append(b.Sources, metadata.Known(s.URL, "sha256:"+wanted))
 		i.identity = key.New("url").String("name", name).String("sha256", wanted).String("unpack", fmt.Sprint(s.Unpack)).Sum()
 		i.make = load
 		return i, nil
@@ -92,7 +94,10 @@ func (w *walk) fetch(ctx context.Context, b *build.Build, from, wanted string) (
 	if err = errors.Join(err, r.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); wanted != "" && got != wanted {
+	got := hex.EncodeToString(h.Sum(nil))
+	if wanted == "" {
+		b.Sources = append(b.Sources, metadata.Known(from, "sha256:"+got))
+	} else if got != wanted {
 		return nil, hint.New(fmt.Sprintf("%s has the checksum sha256:%s, not sha256:%s", from, got, wanted),
 			"find out which is right, and whether somebody changed the file")
 	}

@@ -210,10 +210,10 @@ func TestLegacyWithTree(t *testing.T) {
 	add := func(f *os.File, data []byte) {
 		root, tree, err := merkle.Build(t.Context(), bytes.NewReader(data), int64(len(data)), 1)
 		must(t, err)
-		attached := func(name string, b []byte) sif.Attachment {
-			return sif.Attachment{Name: name, Data: func() ([]byte, error) { return b, nil }}
+		object := func(name string, b []byte) sif.NewObject {
+			return sif.NewObject{Type: sif.Generic, Name: name, Group: o.Group, Link: o.ID, Data: bytes.NewReader(b)}
 		}
-		must(t, sif.Attach(t.Context(), f, o, time.Unix(1700000000, 0), []sif.Attachment{attached(merkle.RootName, root.Bytes()), attached(merkle.TreeName, tree)}))
+		must(t, sif.Extend(t.Context(), f, time.Unix(1700000000, 0), object(merkle.RootName, root.Bytes()), object(merkle.TreeName, tree)))
 	}
 	good, _ := corpus(t, "one-group-signed-legacy")
 	add(good, data)

@@ -1,6 +1,7 @@
 package merkle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -236,10 +237,13 @@ func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers 
 	if err != nil {
 		return false, err
 	}
-	err = sif.Attach(ctx, f, o, at, []sif.Attachment{
-		{Name: RootName, Data: func() ([]byte, error) { return root.Bytes(), nil }},
-		{Name: TreeName, Data: func() ([]byte, error) { return tree, nil }},
-	})
+	if o.Group == 0 {
+		return false, fmt.Errorf("%v is in no group", o)
+	}
+	object := func(name string, data []byte) sif.NewObject {
+		return sif.NewObject{Type: sif.Generic, Name: name, Group: o.Group, Link: o.ID, Data: bytes.NewReader(data)}
+	}
+	err = sif.Extend(ctx, f, at, object(RootName, root.Bytes()), object(TreeName, tree))
 	return err == nil, err
 }
 

@@ -153,7 +153,8 @@ func TestAddToASignedImage(t *testing.T) {
 		part, err := open(t, f).Primary()
 		must(t, err)
 		o, _ := open(t, f).Object(part.ID)
-		must(t, sif.Attach(t.Context(), f, o, time.Unix(5, 0), []sif.Attachment{attachment("signature", []byte("sig"))}))
+		must(t, sif.Extend(t.Context(), f, time.Unix(5, 0),
+			sif.NewObject{Type: sif.Generic, Name: "signature", Group: o.Group, Link: o.ID, Data: strings.NewReader("sig")}))
 		patch(t, f, 3, 0, uint32(sif.Signature))
 		patch(t, f, 3, 13, link)
 		before, err := os.ReadFile(f.Name())

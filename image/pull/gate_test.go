@@ -1,0 +1,157 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/merkle"
+)
+
+var errRefused = errors.New("refused")
+
+// guard refuses sources, and files by what is asked.
+type guard struct {
+	unsigned, denied, held error
+	asked                  []string
+}
+
+func (g *guard) note(text string, err error) error {
+	g.asked = append(g.asked, text)
+	return err
+}
+
+func (g *guard) Unsigned(path, source string) error {
+	return g.note("unsigned "+path+source, g.unsigned)
+}
+func (g *guard) Denied(source string) error { return g.note("denied "+source, g.denied) }
+func (g *guard) Hold(_ context.Context, source string) image.Hold {
+	return func(_ *os.File, img *sif.Image) (*merkle.Reader, error) {
+		if img == nil {
+			return nil, errors.New("it is not seen as a SIF file")
+		}
+		return nil, g.note("held "+source, g.held)
+	}
+}
+
+// serve has an image file in the registry and on a web server, and returns how it is
+// named at each and a function that tells how many requests came.
+func (s *site) serve(t *testing.T) (names []string, requests func() int) {
+	t.Helper()
+	s.push(t, "tool:1", "one")
+	if _, err := Save(t.Context(), "docker://"+s.host+"/tool:1", s.to("tool.sif"), s.process(t, false)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(s.dir + "/tool.sif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.sylabs.sif.config.v1+json")
+	if img, err = mutate.AppendLayers(img, static.NewLayer(b, "application/vnd.sylabs.sif.layer.v1.sif")); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "sif:1", img)
+	web := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		web++
+		http.ServeFile(w, q, s.dir+"/tool.sif")
+	}))
+	t.Cleanup(server.Close)
+	s.requests()
+	return []string{"oras://" + s.host + "/sif:1", "oras:" + s.host + "/sif:1", server.URL + "/tool.sif"}, func() int {
+		n := web + len(s.requests())
+		web = 0
+		return n
+	}
+}
+
+// left returns the files that a pull has left.
+func (s *site) left(t *testing.T) (names []string) {
+	t.Helper()
+	for _, dir := range []string{s.dir, s.opts.TmpDir} {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if n := e.Name(); n != "tmp" && n != "cache" && n != "tool.sif" {
+				names = append(names, n)
+			}
+		}
+	}
+	return names
+}
+
+// A file that is refused does not appear, and one of a denied source is not asked for.
+func TestGate(t *testing.T) {
+	s := newSite(t)
+	names, requests := s.serve(t)
+	for _, name := range names {
+		source := strings.TrimSuffix(strings.Replace(name, "oras:"+s.host, "oras://"+s.host, 1), ":1")
+		for _, cached := range []bool{false, true} {
+			for _, sandbox := range []bool{false, true} {
+				o, e := s.to("out"), s.process(t, cached)
+				o.Sandbox = sandbox
+				denied := &guard{denied: errRefused}
+				e.Gate = denied
+				_, err := Save(t.Context(), name, o, e)
+				if n := requests(); !errors.Is(err, errRefused) || n > 0 || len(s.left(t)) > 0 || strings.Join(denied.asked, " ") != "denied "+source {
+					t.Errorf("denied %s: %v, %d requests, left %q, asked %q", name, err, n, s.left(t), denied.asked)
+				}
+				held := &guard{held: errRefused}
+				e.Gate = held
+				if _, err := Save(t.Context(), name, o, e); !errors.Is(err, errRefused) || len(s.left(t)) > 0 {
+					t.Errorf("refused %s: %v, left %q", name, err, s.left(t))
+				}
+				if got := strings.Join(held.asked, ", "); got != "denied "+source+", held "+source {
+					t.Errorf("%s: asked %q", name, got)
+				}
+				// What may be used is not asked about by where it lies meanwhile.
+				allowed := &guard{unsigned: errRefused}
+				e.Gate = allowed
+				if _, err := Save(t.Context(), name, o, e); err != nil {
+					t.Errorf("allowed %s: %v", name, err)
+				}
+				if got := strings.Join(allowed.asked, ", "); got != "denied "+source+", held "+source {
+					t.Errorf("%s: asked %q", name, got)
+				}
+				if err := os.RemoveAll(s.dir + "/out"); err != nil {
+					t.Fatal(err)
+				}
+				requests()
+			}
+		}
+	}
+}
+
+// Images of layers have no signature; nobody is asked for one that is refused for it.
+func TestGateOfLayers(t *testing.T) {
+	s := newSite(t)
+	s.push(t, "tool:1", "one")
+	s.requests()
+	e := s.process(t, true)
+	g := &guard{unsigned: errRefused, held: errRefused}
+	e.Gate = g
+	name := "docker://" + s.host + "/tool:1"
+	if _, err := Save(t.Context(), name, s.to("out.sif"), e); !errors.Is(err, errRefused) || len(s.requests()) > 0 || len(s.left(t)) > 0 {
+		t.Errorf("%v, left %q", err, s.left(t))
+	}
+	if got := strings.Join(g.asked, ", "); got != "unsigned docker://"+s.host+"/tool" {
+		t.Errorf("asked %q", got)
+	}
+	g.unsigned = nil
+	if _, err := Save(t.Context(), name, s.to("out.sif"), e); err != nil {
+		t.Error(err)
+	}
+}

@@ -64,7 +64,7 @@ var layers = map[string][]string{
 		"image/sif", "image/trust", "image/trust/keyring", "image/trust/merkle", "image/trust/pem", "image/trust/policy",
 	},
 	"cmd/sealift/policies": {
-		"image", "image/sif", "image/trust/merkle",
+		"image", "image/oci", "image/sif", "image/trust/merkle",
 		"buildcfg", "cmd/sealift/keys", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
 	},
 	"image/oci/mirrors":  {"image/conffile"},
@@ -127,6 +127,7 @@ var layers = map[string][]string{
 		"image/build/kept", "image/cache", "image/library", "image/oci/registry", "image/oras", "image/web",
 	},
 	"image/pull": {
+		"image/sif", "image/trust/merkle",
 		"image", "image/build/bootstrap", "image/trust/policy",
 		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
 		"image/oci", "image/output", "image/squashfs/codec",

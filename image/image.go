@@ -64,6 +64,7 @@ type File struct {
 	f      *os.File
 	info   Info
 	sif    *sif.Image
+	pins   *pins // what sif is read through, or nil
 	squash *squashfs.Reader
 	held   *merkle.Reader // what the partition is held against its tree by, or nil
 	plain  *crypt.Image   // the SquashFS image of an encrypted partition, or nil
@@ -94,7 +95,8 @@ type Options struct {
 	// Hold, unless nil, decides about the open file, and returns what all that is
 	// read of the image's file system is held against a hash tree by, or nil to read
 	// it as it is. It is called before any of that is read, with the objects of a SIF
-	// file and with nil for the other formats. Its error says why the image is not to
+	// file and with nil for the other formats. What SIF reads of an image that is held
+	// is what Hold could read: other objects than those are not read. Its error says why the image is not to
 	// be opened.
 	Hold Hold
 	// Key returns the key of an encrypted image; it is called for no other. Nil
@@ -179,7 +181,7 @@ func (f *File) openFile(size int64, o Options) error {
 	switch {
 	case has(head, sif.MagicOffset, sif.Magic):
 		var err error
-		if part, err = f.openSIF(size); err != nil {
+		if part, err = f.openSIF(size, o); err != nil {
 			return err
 		}
 	case has(head, 0, "hsqs"):
@@ -214,6 +216,9 @@ func (f *File) source(o Options, length int64) (io.ReaderAt, error) {
 		if f.held, err = o.Hold(f.f, f.sif); err != nil {
 			return nil, err
 		}
+		if f.pins != nil {
+			f.pins.settle(f.sif, f.held != nil)
+		}
 		if f.held != nil {
 			return f.held, nil
 		}
@@ -221,9 +226,14 @@ func (f *File) source(o Options, length int64) (io.ReaderAt, error) {
 	return io.NewSectionReader(f.f, f.offset, length), nil
 }
 
-func (f *File) openSIF(size int64) (sif.Partition, error) {
+func (f *File) openSIF(size int64, o Options) (sif.Partition, error) {
 	var err error
-	if f.sif, err = sif.Open(f.f, size); err != nil {
+	if o.Hold == nil {
+		f.sif, err = sif.Open(f.f, size)
+	} else {
+		f.sif, f.pins, err = pin(f.f, size, maxPinned)
+	}
+	if err != nil {
 		return sif.Partition{}, err
 	}
 	f.info.Kind, f.info.Arch = SIF, f.sif.Arch()

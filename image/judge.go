@@ -22,7 +22,7 @@ func Judge(path string, hold Hold) error {
 	head := make([]byte, min(st.Size(), sniffSize))
 	if !st.IsDir() {
 		if _, err = io.ReadFull(io.NewSectionReader(f, 0, st.Size()), head); err == nil && has(head, sif.MagicOffset, sif.Magic) {
-			img, err = sif.Open(f, st.Size())
+			img, _, err = pin(f, st.Size(), maxPinned)
 		}
 	}
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // The definition file and OCI configuration of an image are kept in memory, so
@@ -46,6 +47,15 @@ func ReadFile(fsys FS, name string, max int64) ([]byte, error) {
 		return fail(fmt.Errorf("it grew beyond %d bytes", max))
 	}
 	return b, nil
+}
+
+// Root returns the hash that names all that is read of the image's file system, if
+// that is held against a hash tree (Options.Hold).
+func (f *File) Root() (digest merkle.Hash, ok bool) {
+	if f.held == nil {
+		return digest, false
+	}
+	return f.held.Root().Digest(), true
 }
 
 // Deffile returns the definition file that the image was built from: the SIF

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
@@ -62,17 +63,30 @@ type File struct {
 }
 
 // Name returns the name of the file of a transport and what is behind its colon,
-// with everything spelled out, and asks nobody.
-func Name(transport, rest string) (string, error) {
+// with everything spelled out, and asks nobody. Address, unless empty, is that of
+// the library that it is in, if the name of a library's file has no host.
+func Name(transport, rest, address string) (string, error) {
 	switch transport {
 	case "oras":
 		ref, err := registry.ParseReference(rest)
 		return "oras://" + ref.String(), err
 	case "library":
 		ref, err := library.ParseReference(rest)
-		return ref.String(), err
+		return inLibrary(ref, address), err
 	}
 	return web.Name(transport + ":" + rest)
+}
+
+// inLibrary names a file of the library at an address.
+func inLibrary(ref library.Reference, address string) string {
+	if ref.Host == "" && address != "" {
+		if _, rest, ok := strings.Cut(address, "://"); ok {
+			address = rest
+		}
+		address, _, _ = strings.Cut(address, "/")
+		ref.Host = address[strings.LastIndexByte(address, '@')+1:] // what is before it is a user
+	}
+	return ref.String()
 }
 
 // Find finds the file of a transport and what is behind its colon.
@@ -119,7 +133,7 @@ func (f Finder) inLibrary(ctx context.Context, rest string) (*File, error) {
 		}
 		return c.Find(ctx, ref, f.Arch)
 	}
-	file := &File{Name: ref.String(), Digest: ref.Digest()}
+	file := &File{Name: inLibrary(ref, f.Library), Digest: ref.Digest()}
 	if file.Digest != "" {
 		file.ID = kept.FileID(file.Digest)
 		file.Copy = func(ctx context.Context, w io.Writer) error {

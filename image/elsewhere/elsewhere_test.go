@@ -78,7 +78,7 @@ func TestFind(t *testing.T) {
 	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
 		asked++
 		if address != "" {
-			return nil, errors.New("not that of " + address)
+			t.Errorf("asked for the library %s", address)
 		}
 		return library.New(lib.URL, "", f.Registry)
 	}
@@ -115,6 +115,17 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", c.name, b.Len(), err)
 		}
 	}
+	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
+		return library.New(address, "", f.Registry)
+	}
+	f.Library = lib.URL
+	host = strings.TrimPrefix(lib.URL, "http://")
+	if found, err := f.Find(t.Context(), "library", "ann/tools/tool:1"); err != nil || found.Name != "library://"+host+"/ann/tools/tool:1" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
+		return nil, errors.New("not that of " + address)
+	}
 	f.Library = "elsewhere"
 	for _, c := range [][3]string{
 		{"library", "//ann/tools/tool:1", "not that of elsewhere"},
@@ -137,18 +148,22 @@ func TestFind(t *testing.T) {
 
 // What is elsewhere has one name, however it is written.
 func TestName(t *testing.T) {
-	for _, c := range [][3]string{
+	for _, c := range [][4]string{
 		{"oras", "h.example/x", "oras://h.example/x:latest"},
 		{"oras", "//h.example/x:1", "oras://h.example/x:1"},
 		{"library", "ann/tools/tool:1", "library://ann/tools/tool:1"},
+		{"library", "ann/tools/tool:1", "library://lib.example/ann/tools/tool:1", "https://lib.example"},
+		{"library", "tool", "library://lib.example:5000/tool:latest", "http://ann:secret@lib.example:5000/x"},
+		{"library", "tool", "library://lib.example/tool:latest", "lib.example/"},
+		{"library", "//own.example/ann/tools/tool:1", "library://own.example/ann/tools/tool:1", "https://lib.example"},
 		{"https", "//ann:secret@h.example/x.sif?token=secret", "https://h.example/x.sif"},
 	} {
-		if got, err := Name(c[0], c[1]); err != nil || got != c[2] {
+		if got, err := Name(c[0], c[1], c[3]); err != nil || got != c[2] {
 			t.Errorf("%s:%s: %q, %v; want %q", c[0], c[1], got, err, c[2])
 		}
 	}
 	for _, c := range [][2]string{{"oras", "//UPPER"}, {"library", "//ann:secret@h/a/b/c"}, {"http", "//"}, {"ftp", "//h/x"}} {
-		if got, err := Name(c[0], c[1]); err == nil || strings.Contains(err.Error(), "secret") {
+		if got, err := Name(c[0], c[1], ""); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s:%s: %q, %v", c[0], c[1], got, err)
 		}
 	}

@@ -28,7 +28,8 @@ func findImage(ctx context.Context, source string, o build.Options, e Environmen
 	if ref.Transport != oci.Docker && ref.Transport != oci.DockerDaemon {
 		ref.Path = e.Host.Absolute(ref.Path)
 	}
-	if err := bootstrap.Allowed(&e.Environment, ref); err != nil {
+	name := ref.String()
+	if ref, err = bootstrap.Allowed(&e.Environment, ref); err != nil {
 		return nil, err
 	}
 	opts := oci.Options{
@@ -40,7 +41,7 @@ func findImage(ctx context.Context, source string, o build.Options, e Environmen
 		return nil, err
 	}
 	return &found{
-		name: ref.String(), digest: img.Digest(), id: sifID(img.Digest(), o, e), size: img.Size(), close: img.Close,
+		name: name, digest: img.Digest(), id: sifID(img.Digest(), o, e), size: img.Size(), close: img.Close,
 		write: func(ctx context.Context, to *os.File) error { return convert(ctx, source, img, o, e, to) },
 	}, nil
 }

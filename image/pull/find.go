@@ -62,7 +62,7 @@ func known(scheme string) bool { return slices.Contains(Transports(), scheme) }
 
 // findFile finds an image file.
 func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {
-	if err := bootstrap.Denied(&e.Environment, scheme, rest); err != nil {
+	if err := bootstrap.Denied(&e.Environment, scheme, rest, ""); err != nil {
 		return nil, err
 	}
 	f, err := e.Find(ctx, scheme, rest, "", e.Host.Arch)

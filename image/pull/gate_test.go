@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -153,5 +154,34 @@ func TestGateOfLayers(t *testing.T) {
 	g.unsigned = nil
 	if _, err := Save(t.Context(), name, s.to("out.sif"), e); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is pulled is read whole, as it is not copied through its tree.
+func TestWhole(t *testing.T) {
+	data := bytes.Repeat([]byte("file system"), 9000)
+	root, tree, err := merkle.Build(t.Context(), bytes.NewReader(data), int64(len(data)), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evil := bytes.Clone(data)
+	evil[len(evil)/2] ^= 1
+	for name, c := range map[string]struct {
+		data []byte
+		bad  bool
+	}{"signed": {data, false}, "changed": {evil, true}} {
+		r := merkle.NewReader(bytes.NewReader(c.data), bytes.NewReader(tree), root)
+		hold := whole(t.Context(), func(*os.File, *sif.Image) (*merkle.Reader, error) { return r, nil })
+		_, err := hold(nil, nil)
+		if _, bad := errors.AsType[*merkle.Mismatch](err); bad != c.bad || (err != nil) != c.bad {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if whole(t.Context(), nil) != nil {
+		t.Error("an image is held that nobody has rules for")
+	}
+	g := &guard{held: errRefused}
+	if _, err := (origin{g, "oras://h/x"}).Hold(t.Context(), "")(nil, &sif.Image{}); !errors.Is(err, errRefused) || g.asked[0] != "held oras://h/x" {
+		t.Errorf("%v, asked %q", err, g.asked)
 	}
 }

@@ -23,6 +23,8 @@ import (
 	"github.com/sealift/sealift/image/build/fromdef"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/output"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/merkle"
 	"github.com/sealift/sealift/image/trust/policy"
 )
 
@@ -164,11 +166,35 @@ func (i *Image) judge(ctx context.Context, e Environment) error {
 	if e.Gate == nil || !i.isFile {
 		return nil
 	}
-	if err := image.Judge(i.Path(), e.Hold(ctx, policy.Source(i.Name))); err != nil {
+	if err := image.Judge(i.Path(), whole(ctx, e.Hold(ctx, policy.Source(i.Name)))); err != nil {
 		return fmt.Errorf("%s: %w", i.Name, err)
 	}
 	return nil
 }
+
+// whole has all of an image read that is to be held: what is copied is not read
+// through the tree.
+func whole(ctx context.Context, hold image.Hold) image.Hold {
+	if hold == nil {
+		return nil
+	}
+	return func(f *os.File, img *sif.Image) (*merkle.Reader, error) {
+		r, err := hold(f, img)
+		if err == nil && r != nil {
+			err = r.Check(ctx, 0)
+		}
+		return r, err
+	}
+}
+
+// origin is a Gate for a file that is from a source, wherever it is now.
+type origin struct {
+	image.Gate
+	source string
+}
+
+// Hold is Gate's.
+func (o origin) Hold(ctx context.Context, _ string) image.Hold { return o.Gate.Hold(ctx, o.source) }
 
 // release closes the cache's file, if it is that.
 func (i *Image) release() error {
@@ -184,12 +210,13 @@ func saveDirectory(ctx context.Context, source string, o build.Options, e Enviro
 	if err != nil {
 		return nil, err
 	}
-	err = i.judge(ctx, e)
-	e.Gate = nil // the file in the cache is not where the image is from
-	var steps []build.Step
-	if err == nil {
-		steps, err = fromdef.Convert(i.Path(), nil, e.Host, o)
+	switch {
+	case !i.isFile:
+		e.Gate = nil // it was judged before it was converted
+	case e.Gate != nil:
+		e.Gate = origin{e.Gate, policy.Source(i.Name)}
 	}
+	steps, err := fromdef.Convert(i.Path(), nil, e.Host, o)
 	if err == nil {
 		err = build.Run(ctx, steps, o, e.Environment)
 	}

@@ -219,6 +219,9 @@ func (i *Image) primary() (Partition, bool) {
 	return Partition{}, false
 }
 
+// File returns what the image is read from, and its size in bytes.
+func (i *Image) File() (io.ReaderAt, int64) { return i.r, i.h.fileEnd }
+
 // Primary returns the partition to run: the primary system partition, which
 // must be SquashFS, or the encrypted form of it that package crypt opens.
 func (i *Image) Primary() (Partition, error) {

@@ -36,9 +36,10 @@ func (v *verifier) judge(s *Signature, m message, results []integrity.VerifyResu
 		}
 	}
 	s.State = Good
-	for _, o := range v.img.Objects() {
-		if slices.Contains(verified, o.ID) {
-			s.Objects = append(s.Objects, o)
+	list := v.img.Objects()
+	for i := range list {
+		if _, ok := slices.BinarySearch(verified, list[i].ID); ok {
+			s.Objects = append(s.Objects, list[i])
 		}
 	}
 }

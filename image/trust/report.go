@@ -71,7 +71,8 @@ type Signature struct {
 	Claimed string
 	// Whole is that it is about all objects of its group, and them only.
 	Whole bool
-	// Objects are those that were found to be as signed.
+	// Objects are those that were found to be as signed. There are none where it is
+	// about such alone that Options.Vouched names: Good then says whose it is, and no more.
 	Objects []sif.Object
 	// Text is what it signs, JSON that says of the header and of each object what
 	// it was. It is the signer's where the State is Good.

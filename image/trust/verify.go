@@ -11,17 +11,19 @@ import (
 
 	"github.com/sylabs/sif/v2/pkg/integrity"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/keyring"
 	"github.com/sealift/sealift/image/trust/pem"
 )
 
 // Limits on what an image may make this package do: bytes of a signature, which
-// names each object of a group in some 200, and signatures, over each of which
-// all of the data is hashed.
+// names each object of a group in some 200; signatures, over each of which all of the
+// data is hashed; and objects, all of which are looked at for each signature.
 const (
 	maxSignature  = 16 << 20
 	maxSignatures = 256
+	maxObjects    = 4096
 )
 
 // Options say what Verify is about.
@@ -48,10 +50,15 @@ type Options struct {
 // the objects by the reader that img was opened with. An error is one of asking:
 // what signatures are worth is in the Report.
 func Verify(ctx context.Context, img *sif.Image, o Options) (*Report, error) {
+	if n := len(img.Objects()); n > maxObjects {
+		return nil, hint.New(fmt.Sprintf("the image has %d objects; the limit for verifying is %d", n, maxObjects),
+			"remove objects that nobody needs, and sign it again: sealift sif del")
+	}
 	v := &verifier{ctx: ctx, img: img, o: o, r: &Report{}}
 	if err := v.choose(); err != nil {
 		return nil, err
 	}
+	v.index()
 	var signatures []sif.Object
 	for _, s := range img.Objects() {
 		if s.Type == sif.Signature && v.concerns(s) {
@@ -62,6 +69,9 @@ func Verify(ctx context.Context, img *sif.Image, o Options) (*Report, error) {
 		return nil, fmt.Errorf("the image has %d signatures; the limit is %d", len(signatures), maxSignatures)
 	}
 	for _, s := range signatures {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if sig, ok := v.signature(s); ok {
 			v.r.Signatures = append(v.r.Signatures, sig)
 		}
@@ -78,6 +88,10 @@ type verifier struct {
 	img *sif.Image
 	o   Options
 	r   *Report
+	// objects are those of each group, by ids, which rise; wanted and vouched those of the
+	// Report's Objects and Vouched.
+	objects         map[uint32][]uint32
+	wanted, vouched map[uint32]bool
 	// unread is why the file cannot be read.
 	unread error
 }
@@ -134,18 +148,6 @@ func (v *verifier) choose() error {
 	return nil
 }
 
-// concerns says whether a signature is said to be about what is asked for.
-func (v *verifier) concerns(s sif.Object) bool {
-	return slices.ContainsFunc(v.r.Objects, func(o sif.Object) bool { return linked(s, o) })
-}
-
-func linked(s, o sif.Object) bool {
-	if s.LinksGroup {
-		return s.Link != 0 && s.Link == o.Group
-	}
-	return s.Link == o.ID
-}
-
 // signature verifies one, unless it is not about what is asked for.
 func (v *verifier) signature(object sif.Object) (Signature, bool) {
 	s := Signature{Object: object, Claimed: object.Fingerprint(), State: Refused}
@@ -171,73 +173,34 @@ func (v *verifier) signature(object sif.Object) (Signature, bool) {
 		return s, true
 	}
 	t := v.tasks(&s, m)
-	if len(t.opts) == 0 {
+	switch {
+	case len(t.opts) > 0:
+		v.run(&s, m, t)
+	case t.vouched:
+		v.runUnread(&s, m)
+	default:
 		return s, false
 	}
-	v.run(&s, m, t)
 	return s, true
 }
 
-// task is what the library is to verify of one signature, and the objects that
-// it then must have found to be as signed.
-type task struct {
-	opts []integrity.VerifierOpt
-	want []uint32
-}
-
-// tasks finds what of a signature is verified: the group if it is all about it,
-// otherwise those objects of what is asked for that it names. A signature that
-// names what is not there is verified too, so that the key is looked at first.
-func (v *verifier) tasks(s *Signature, m message) task {
-	var group, wanted []uint32
-	for _, o := range v.img.Objects() {
-		if o.Type != sif.Signature && linked(s.Object, o) {
-			group = append(group, o.ID)
-			if slices.ContainsFunc(v.r.Objects, func(w sif.Object) bool { return w.ID == o.ID }) {
-				wanted = append(wanted, o.ID)
-			}
-		}
-	}
-	slices.Sort(group)
-	slices.Sort(wanted)
+// runUnread finds whose a signature is that is about nothing but what something else
+// vouches for, so that it is not hidden. The library is asked about the whole group: it
+// looks at the key first, and then at which objects are named, before it reads any.
+func (v *verifier) runUnread(s *Signature, m message) {
+	s.Whole = false
 	if m.legacy {
-		return legacyTask(s.Object, group)
+		s.Err = errors.New("it is about nothing but what a hash tree vouches for")
+		return
 	}
-	named := m.named(group[0])
-	s.Whole = slices.Equal(named, group)
-	complete := len(wanted) == len(group)
-	if slices.ContainsFunc(named, func(id uint32) bool { return !slices.Contains(group, id) }) || s.Whole && complete {
-		return task{[]integrity.VerifierOpt{integrity.OptVerifyGroup(s.Object.Link)}, group}
+	v.run(s, m, task{opts: []integrity.VerifierOpt{integrity.OptVerifyGroup(s.Object.Link)}, want: v.linked(s.Object)})
+	if s.State != Tampered || len(s.Signers) == 0 || s.Format == PGP && s.Claimed != s.Signers[0].Fingerprint {
+		return
 	}
-	var t task
-	for _, id := range wanted {
-		if slices.Contains(named, id) {
-			t.opts = append(t.opts, integrity.OptVerifyObject(id))
-			t.want = append(t.want, id)
-		}
+	s.State, s.Err = Good, nil
+	if s.Format == PGP {
+		s.State, s.Err = v.keyState(s.Signers[0])
 	}
-	return t
-}
-
-func legacyTask(s sif.Object, objects []uint32) task {
-	verify := integrity.OptVerifyObject(s.Link)
-	if s.LinksGroup {
-		verify = integrity.OptVerifyGroup(s.Link)
-	}
-	return task{[]integrity.VerifierOpt{integrity.OptVerifyLegacy(), verify}, objects}
-}
-
-// named returns the ids of the objects that a message names in a group whose
-// least is first. What is no id becomes one that no object has.
-func (m message) named(first uint32) (ids []uint32) {
-	for _, relative := range m.ids {
-		if id := first + relative; id >= first {
-			ids = append(ids, id)
-		} else {
-			ids = append(ids, 0)
-		}
-	}
-	return ids
 }
 
 // run has the library verify, and fills in s.

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/gate"
 	"github.com/sealift/sealift/image/trust/keyring"
@@ -37,6 +39,9 @@ const (
 	trustFile = "trust.toml"
 	eclFile   = "ecl.toml"
 )
+
+// worthTelling is from how many bytes on reading an image is said to take a while.
+const worthTelling = 256 << 20
 
 // maxFile bounds a file in bytes.
 const maxFile = 4 << 20
@@ -57,13 +62,17 @@ func Open(p *ui.Process) (*gate.Gate, error) {
 
 // Hold returns what decides about an image by the rules, by the name that it has
 // elsewhere if that is not empty. With always, every image is held against its hash
-// tree, also where no rule demands it.
+// tree, also where no rule demands it. One that was made of an OCI image was judged
+// by that image when it was got, and is not again.
 func Hold(ctx context.Context, p *ui.Process, name string, always bool) (image.Hold, error) {
 	g, err := Open(p)
 	if err != nil {
 		return nil, err
 	}
-	byRules := g.Hold(ctx, policy.Source(name))
+	var byRules image.Hold
+	if transport, _, ok := strings.Cut(name, ":"); !ok || !slices.Contains(oci.Transports(), transport) {
+		byRules = g.Hold(ctx, policy.Source(name))
+	}
 	if !always {
 		return byRules, nil
 	}
@@ -121,8 +130,12 @@ func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
 	}
 	g := &gate.Gate{
 		Policy: policy.New(site, user, ecl), Plain: map[policy.Signer]*pem.PublicKey{}, Now: time.Now(), Locate: locate,
-		Keys:  func() (keyring.Rings, error) { return rings(p) },
-		Whole: func(size int64) { p.Info("reading %s to verify it, as it has no hash tree", ui.Bytes(size)) },
+		Keys: func() (keyring.Rings, error) { return rings(p) },
+		Whole: func(size int64) {
+			if size >= worthTelling {
+				p.Info("reading %s to verify it", ui.Bytes(size))
+			}
+		},
 	}
 	for _, f := range []*policy.File{site, user, ecl} {
 		if f == nil {
@@ -220,19 +233,24 @@ func rings(p *ui.Process) (list keyring.Rings, err error) {
 }
 
 // locate returns where an open file is, or was before its name was taken from it:
-// proc_pid_fd(5).
+// proc_pid_fd(5). What is at that path for others, such as in another mount
+// namespace, may be another file here, which the rules for the path do not mean.
 func locate(f *os.File) (string, error) {
-	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	if err != nil {
-		return "", err
+	for range 3 { // it may be renamed meanwhile
+		path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		switch before, gone := strings.CutSuffix(path, " (deleted)"); {
+		case err != nil:
+			return "", err
+		case !filepath.IsAbs(path):
+			return "", fmt.Errorf("%s is out of reach", path)
+		case isAt(f, path):
+			return path, nil
+		case gone:
+			return before, nil
+		}
 	}
-	if before, ok := strings.CutSuffix(path, " (deleted)"); ok && !isAt(f, path) {
-		path = before
-	}
-	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("%s is out of reach", path)
-	}
-	return path, nil
+	return "", hint.New(fmt.Sprintf("%s is not at the path that it was opened by", filepath.Base(f.Name())),
+		"copy it to a place that can be seen from here; rules for paths cannot be applied to it")
 }
 
 func isAt(f *os.File, path string) bool {

@@ -157,8 +157,12 @@ func signed(ctx context.Context, f *os.File, img *sif.Image, o trust.SignOptions
 // that it has one if that can be.
 func planted(ctx context.Context, f *os.File, img *sif.Image, now time.Time) error {
 	part, err := img.Primary()
-	if o, ok := img.Object(part.ID); err != nil || !ok || o.Group == 0 || img.Free() < treeObjects {
-		return nil // it is signed as it is
+	if err != nil {
+		return nil // it is no container
+	}
+	_, err = merkle.FromImage(img)
+	if o, _ := img.Object(part.ID); errors.Is(err, merkle.ErrNoTree) && (o.Group == 0 || img.Free() < treeObjects) {
+		return nil // it cannot have one
 	}
 	_, err = merkle.Add(ctx, f, img, now, 0)
 	return err

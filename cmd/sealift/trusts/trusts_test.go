@@ -337,4 +337,14 @@ func TestTree(t *testing.T) {
 		t.Error("an image that was refused is changed")
 	}
 	s.wants(5, "", verifyCommand, "--key", s.path("ada.pub"), s.image)
+
+	// Also where there is hardly room for the signature.
+	f, err := os.OpenFile(s.image, os.O_RDWR, 0)
+	must(t, err)
+	for n := load().Free() - 1; n > 0; n-- {
+		more := sif.NewObject{Type: sif.Generic, Name: "more", Group: 1, Data: strings.NewReader("x")}
+		must(t, sif.Extend(t.Context(), f, time.Unix(1700000000, 0), more))
+	}
+	must(t, f.Close())
+	s.wants(125, "does not match the image's hash tree", signCommand, "--key", s.path("bob.key"), s.image)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -205,29 +206,43 @@ func (s *fetch) open(ctx context.Context, b *build.Build) (*opened, error) {
 	return s.openOCI(ctx, b)
 }
 
-// Allowed returns an error if an OCI image, which has no signature, is not to be
-// used.
-func Allowed(e *build.Environment, ref oci.Reference) error {
+// Allowed returns the image to open, or an error if it, which has no signature, is
+// not to be used. An image that is here is judged by where it really is, and is to
+// be opened there: its path is absolute then, without symbolic links.
+func Allowed(e *build.Environment, ref oci.Reference) (oci.Reference, error) {
 	if e.Gate == nil {
-		return nil
+		return ref, nil
 	}
-	path, source := e.Host.Absolute(ref.Path), ""
+	path, source := "", ""
 	if ref.Transport == oci.Docker || ref.Transport == oci.DockerDaemon {
-		path, source = "", policy.Source(ref.String())
+		source = policy.Source(ref.String())
+	} else {
+		ref.Path = real(e.Host.Absolute(ref.Path))
+		path = ref.Path
 	}
 	if err := e.Gate.Unsigned(path, source); err != nil {
-		return fmt.Errorf("%s: %w", ref, err)
+		return ref, fmt.Errorf("%s: %w", ref, err)
 	}
-	return nil
+	return ref, nil
+}
+
+// real returns an absolute path without symbolic links and dots, or only without
+// dots if it leads nowhere.
+func real(path string) string {
+	if is, err := filepath.EvalSymlinks(path); err == nil {
+		return is
+	}
+	return filepath.Clean(path)
 }
 
 // Denied returns an error if a file of a transport, of what is behind its colon, is
-// not to be used, whoever has signed it. Nobody is asked for it.
-func Denied(e *build.Environment, transport, rest string) error {
+// not to be used, whoever has signed it. Library, unless empty, is the address of
+// its library. Nobody is asked for it.
+func Denied(e *build.Environment, transport, rest, library string) error {
 	if e.Gate == nil {
 		return nil
 	}
-	name, err := elsewhere.Name(transport, rest)
+	name, err := elsewhere.Name(transport, rest, library)
 	if err != nil {
 		return err
 	}
@@ -240,11 +255,11 @@ func Denied(e *build.Environment, transport, rest string) error {
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {
 	img := s.Image
 	if img == nil {
-		err := Allowed(&b.Environment, s.ref)
+		ref, err := Allowed(&b.Environment, s.ref)
 		if err != nil {
 			return nil, err
 		}
-		if img, err = oci.Open(ctx, s.ref, s.platform, oci.Options{
+		if img, err = oci.Open(ctx, ref, s.platform, oci.Options{
 			TempDir: b.WorkDir(), Daemon: b.Daemon, Registry: b.Registry, Documents: b.Documents(ctx),
 		}); err != nil {
 			return nil, err

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
 )
@@ -39,6 +41,10 @@ func TestGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := filepath.Join(p.dir, "one.sif")
+	if err := os.Symlink(dir, filepath.Join(p.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	up := "../" + filepath.Base(p.dir)
 	for _, c := range []struct{ agent, from, asked string }{
 		{"localimage", one, "held " + one},
 		{"localimage", dir, "held " + dir},
@@ -48,6 +54,11 @@ func TestGate(t *testing.T) {
 		{"https", "//H.invalid/x.sif", "denied https://h.invalid/x.sif"},
 		{"docker", "h.invalid/x:1", "unsigned docker://h.invalid/x"},
 		{"oci", "dir", "unsigned " + p.dir + "/dir"},
+		{"oci", up + "/./none/../dir", "unsigned " + p.dir + "/dir"},
+		{"oci", p.dir + "/" + up + "/dir", "unsigned " + p.dir + "/dir"},
+		{"oci", "link:1", "unsigned " + dir},
+		{"oci-archive", "link/../one.sif", "unsigned " + one},
+		{"docker-archive", "link/../one.sif:x:1", "unsigned " + one},
 	} {
 		g := &guard{}
 		p.env.Gate = g
@@ -55,8 +66,48 @@ func TestGate(t *testing.T) {
 		if got := strings.Join(g.asked, ", "); !errors.Is(err, errRefused) || got != c.asked {
 			t.Errorf("%s %s: %v, asked %q, want %q", c.agent, c.from, err, got, c.asked)
 		}
-		if list, err := os.ReadDir(p.dir); err != nil || len(list) != 2 {
+		if list, err := os.ReadDir(p.dir); err != nil || len(list) != 3 {
 			t.Errorf("left %v, %v", list, err)
 		}
 	}
 }
+
+// A file of the library that a definition names is denied by that library's host.
+func TestGateOfLibrary(t *testing.T) {
+	p, g := newPlace(t), &guard{}
+	p.env.Gate = g
+	headers := map[string]string{"library": "https://lib.invalid:443/"}
+	err := p.convert(t, "out.sif", Source{Agent: "library", From: "ann/tools/x:1", Headers: headers})
+	if got := strings.Join(g.asked, ", "); !errors.Is(err, errRefused) || got != "denied library://lib.invalid/ann/tools/x" {
+		t.Errorf("%v, asked %q", err, got)
+	}
+}
+
+// What was judged is what is opened.
+func TestAllowed(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{os.MkdirAll(dir+"/a/b", 0o755), os.Symlink("a/b", dir+"/link")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := &build.Environment{Host: build.Host{Dir: dir}, Gate: &allowing{}}
+	for from, want := range map[string]string{"link": dir + "/a/b", dir + "/link/..": dir + "/a", "none/../x": dir + "/x"} {
+		ref, err := Allowed(e, oci.Reference{Transport: oci.Layout, Path: from})
+		if err != nil || ref.Path != want {
+			t.Errorf("%s: %v, %v; want %s", from, ref, err, want)
+		}
+	}
+	daemon := oci.Reference{Transport: oci.DockerDaemon, Path: "debian:12"}
+	if ref, err := Allowed(e, daemon); err != nil || ref != daemon {
+		t.Errorf("%v, %v", ref, err)
+	}
+}
+
+// allowing allows everything.
+type allowing struct{ guard }
+
+func (*allowing) Unsigned(path, source string) error { return nil }

@@ -123,7 +123,7 @@ func rules(t testing.TB, known []*keyring.Key, texts ...string) *Gate {
 }
 
 // verify is the rule that all images are signed.
-const verify = "[default]\naction = \"verify\"\n"
+const verify = "[default]\naction = \"verify\"\ntree = true\n"
 
 // load opens an image again, as one would who uses it.
 func load(t testing.TB, f *os.File) *sif.Image {

@@ -108,13 +108,17 @@ func (g *Gate) Hold(ctx context.Context, source string) image.Hold {
 		if err := denied(rules); err != nil {
 			return nil, err
 		}
-		return g.hold(ctx, f, img, rules)
+		return g.hold(ctx, img, rules)
 	}
 }
 
 // hold verifies a SIF file, and judges it by the rules.
-func (g *Gate) hold(ctx context.Context, f *os.File, img *sif.Image, rules []*policy.Rule) (*merkle.Reader, error) {
-	held, err := g.open(ctx, f, img)
+func (g *Gate) hold(ctx context.Context, img *sif.Image, rules []*policy.Rule) (*merkle.Reader, error) {
+	tree := true
+	for _, r := range rules {
+		tree = tree && r.Tree && !r.Legacy
+	}
+	held, err := g.open(ctx, img, tree)
 	if err != nil {
 		return nil, err
 	}
@@ -145,49 +149,52 @@ type held struct {
 	tree   *merkle.Tree // that the image has, or nil
 }
 
-// open finds the tree of an image or, where it has none, makes one of what it reads
-// of the partition now; the signatures are over that, then.
-func (g *Gate) open(ctx context.Context, f *os.File, img *sif.Image) (*held, error) {
+// open finds the tree of an image if that is to be used. Else, or where it has none,
+// it makes one of what it reads of the partition now; the signatures are over that,
+// then. A signature by itself does not vouch for a tree: whoever signed may never
+// have held it against the partition.
+func (g *Gate) open(ctx context.Context, img *sif.Image, use bool) (*held, error) {
 	part, err := img.Primary()
 	if err != nil {
 		return nil, err
 	}
-	t, err := merkle.FromImage(img)
-	if err == nil {
-		r := t.Reader()
-		again, err := through(f, r, part)
-		return &held{img, again, r, t}, err
-	}
-	if !errors.Is(err, merkle.ErrNoTree) {
-		return nil, err
+	if use {
+		t, err := merkle.FromImage(img)
+		if err == nil {
+			r := t.Reader()
+			again, err := through(img, r, part)
+			return &held{img, again, r, t}, err
+		}
+		if !errors.Is(err, merkle.ErrNoTree) {
+			return nil, err
+		}
 	}
 	if g.Whole != nil {
 		g.Whole(part.Size)
 	}
-	data := io.NewSectionReader(f, part.Offset, part.Size)
+	file, _ := img.File()
+	data := io.NewSectionReader(file, part.Offset, part.Size)
 	root, tree, err := merkle.Build(ctx, data, part.Size, 0)
 	if err != nil {
 		return nil, err
 	}
 	r := merkle.NewReader(data, bytes.NewReader(tree), root)
-	again, err := through(f, r, part)
+	again, err := through(img, r, part)
 	return &held{again, again, r, nil}, err
 }
 
-// through opens an image again, so that its partition is read through r.
-func through(f *os.File, r *merkle.Reader, part sif.Partition) (*sif.Image, error) {
-	st, err := f.Stat()
+// through opens an image again, so that its partition is read through r, and all
+// else as before.
+func through(img *sif.Image, r *merkle.Reader, part sif.Partition) (*sif.Image, error) {
+	file, size := img.File()
+	again, err := sif.Open(&patched{file, r, part.Offset, part.Size}, size)
 	if err != nil {
 		return nil, err
 	}
-	img, err := sif.Open(&patched{f, r, part.Offset, part.Size}, st.Size())
-	if err != nil {
-		return nil, err
-	}
-	if now, err := img.Primary(); err != nil || now != part {
+	if now, err := again.Primary(); err != nil || now != part {
 		return nil, hint.New("it was changed while it was opened", "try again")
 	}
-	return img, nil
+	return again, nil
 }
 
 // patched reads a part of a file through another reader.

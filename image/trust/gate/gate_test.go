@@ -167,11 +167,9 @@ func TestInPart(t *testing.T) {
 		for _, id := range []uint32{1, 2} {
 			f := newImage(t, tree)
 			must(t, trust.Sign(t.Context(), f, trust.SignOptions{Key: ada, Objects: []uint32{id}, Now: time.Now()}))
-			want := "0 of the 1 known signers"
-			if tree && id == 2 {
-				want = "it is not signed" // nor is it but for what the tree speaks for
-			}
-			refused(t, g, f, want)
+			refused(t, g, f, "0 of the 1 known signers")
+			forbid := fmt.Sprintf(verify+"forbidden = [%q]", ada.Fingerprint())
+			refused(t, rules(t, []*keyring.Key{ada}, forbid), f, "which the rule forbids")
 		}
 		for name, opt := range map[string]library.DescriptorInputOpt{
 			"its group": library.OptGroupID(1), "another group": library.OptGroupID(2), "no group": library.OptNoGroup(),

@@ -197,8 +197,8 @@ func TestLegacy(t *testing.T) {
 	}
 }
 
-// An old signature says nothing of a tree: one of other data is found out before
-// that is there.
+// An old signature says nothing of a tree, which is not used then: what was signed
+// is used, whatever the tree in the image is of.
 func TestLegacyWithTree(t *testing.T) {
 	f, k := corpus(t, "one-group-signed-legacy")
 	img := load(t, f)
@@ -223,7 +223,43 @@ func TestLegacyWithTree(t *testing.T) {
 	evil := bytes.Clone(data)
 	evil[len(evil)-1] ^= 1
 	add(f, evil)
-	refused(t, ecl(t, k, true), f, "0 of the 1")
+	r, err := hold(t, ecl(t, k, true), f)
+	must(t, err)
+	overwrite(t, f, part.Offset+part.Size-1)
+	if _, err := r.ReadAt(make([]byte, part.Size), 0); err == nil {
+		t.Error("other data than what was signed is read")
+	}
+}
+
+// Others than Sealift sign whatever tree there is: unless the rule says that the
+// signers do not, what was signed is used and not what the tree is of.
+func TestForeignTree(t *testing.T) {
+	ada, _, _ := people(t)
+	f := newImage(t, false)
+	part, err := load(t, f).Primary()
+	must(t, err)
+	o, _ := load(t, f).Object(part.ID)
+	evil := bytes.ToUpper(body)
+	root, tree, err := merkle.Build(t.Context(), bytes.NewReader(evil), int64(len(evil)), 1)
+	must(t, err)
+	object := func(name string, b []byte) sif.NewObject {
+		return sif.NewObject{Type: sif.Generic, Name: name, Group: o.Group, Link: o.ID, Data: bytes.NewReader(b)}
+	}
+	must(t, sif.Extend(t.Context(), f, time.Unix(1700000000, 0), object(merkle.RootName, root.Bytes()), object(merkle.TreeName, tree)))
+	sign(t, f, ada)
+	g := rules(t, []*keyring.Key{ada}, strings.ReplaceAll(verify, "tree = true\n", ""))
+	r, err := hold(t, g, f)
+	must(t, err)
+	got := make([]byte, part.Size)
+	if _, err := r.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, body) {
+		t.Errorf("what was signed is not read: %v", err)
+	}
+	_, err = f.WriteAt(evil, part.Offset)
+	must(t, err)
+	if _, err := r.ReadAt(got, 0); err == nil {
+		t.Error("what the tree is of is read")
+	}
+	refused(t, g, f, "0 of the 1")
 }
 
 // patched has no border that shows.

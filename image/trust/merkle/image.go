@@ -144,13 +144,15 @@ func Held(img *sif.Image) (*Reader, error) {
 
 // Check reads the whole partition, by so many workers, 0 for one for each CPU the process may use.
 // The error wraps a *Mismatch where it does not match the tree, or the tree the Root.
-func (t *Tree) Check(ctx context.Context, workers int) error {
+func (t *Tree) Check(ctx context.Context, workers int) error { return t.Reader().Check(ctx, workers) }
+
+// Check reads all of the data, as Tree's Check does.
+func (r *Reader) Check(ctx context.Context, workers int) error {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r := t.Reader()
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range workers {
@@ -158,7 +160,7 @@ func (t *Tree) Check(ctx context.Context, workers int) error {
 			room := make([]byte, checkSize)
 			for ctx.Err() == nil {
 				off := next.Add(checkSize) - checkSize
-				if off >= t.Root.Size {
+				if off >= r.root.Size {
 					return
 				}
 				if _, err := r.ReadAt(room, off); err != nil && err != io.EOF {
@@ -243,7 +245,7 @@ func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers 
 	object := func(name string, data []byte) sif.NewObject {
 		return sif.NewObject{Type: sif.Generic, Name: name, Group: o.Group, Link: o.ID, Data: bytes.NewReader(data)}
 	}
-	err = sif.Extend(ctx, f, at, object(RootName, root.Bytes()), object(TreeName, tree))
+	err = sif.AddObjects(ctx, f, at, nil, object(RootName, root.Bytes()), object(TreeName, tree))
 	return err == nil, err
 }
 

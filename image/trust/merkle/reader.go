@@ -77,6 +77,9 @@ func NewReader(data, tree io.ReaderAt, root Root) *Reader {
 	return r
 }
 
+// Root returns what the data is checked against.
+func (r *Reader) Root() Root { return r.root }
+
 func (r *Reader) getFree() []byte {
 	if b, ok := r.free.Get().(*[]byte); ok {
 		return *b

@@ -28,6 +28,7 @@ type ruleTable struct {
 	Need      *int     `toml:"need"`
 	Strict    bool     `toml:"strict"`
 	Forbidden []string `toml:"forbidden"`
+	Tree      bool     `toml:"tree"`
 }
 
 type signerTable struct {
@@ -75,13 +76,18 @@ func parse(name string, text []byte) (*File, error) {
 	seen := map[string]bool{}
 	for i, t := range d.Rule {
 		r, err := t.rule(known)
-		place := t.Path + t.Source
+		place := t.Path
+		if err == nil && len(r.source) > 0 {
+			place += r.source[0]
+		}
 		switch {
 		case err != nil:
 		case (t.Path == "") == (t.Source == ""):
 			err = errors.New("a rule has either a path or a source; one for all other images is [default]")
 		case t.Path != "" && (!path.IsAbs(t.Path) || path.Clean(t.Path) != t.Path):
 			err = fmt.Errorf("path %q is not absolute and plain", t.Path)
+		case place == "":
+			err = fmt.Errorf("source %q names no place", t.Source)
 		case seen[place]:
 			err = fmt.Errorf("another rule is for %s", place)
 		}
@@ -109,10 +115,13 @@ func parse(name string, text []byte) (*File, error) {
 
 // rule checks what a table says as a whole.
 func (t ruleTable) rule(known map[string]Signer) (*Rule, error) {
-	r := &Rule{Action: t.Action, Strict: t.Strict, Need: 1, source: strings.TrimSuffix(t.Source, "/"), Reason: "images of there are not to be used"}
-	if t.Path != "" {
+	r := &Rule{Action: t.Action, Strict: t.Strict, Tree: t.Tree, Need: 1, Reason: "images of there are not to be used"}
+	switch {
+	case t.Path != "":
 		r.path = []string{t.Path}
-	} else if t.Source == "" {
+	case t.Source != "":
+		r.source = sources(t.Source)
+	default:
 		r.Reason = "no rule allows it"
 	}
 	var err error
@@ -128,8 +137,8 @@ func (t ruleTable) rule(known map[string]Signer) (*Rule, error) {
 	switch {
 	case t.Action != Verify && t.Action != Allow && t.Action != Deny:
 		return nil, fmt.Errorf("action is %q, not %q, %q or %q", t.Action, Verify, Allow, Deny)
-	case t.Action != Verify && (len(t.Signers)+len(t.Forbidden) > 0 || t.Need != nil || t.Strict):
-		return nil, fmt.Errorf("signers, need, strict and forbidden are for action %q, not %q", Verify, t.Action)
+	case t.Action != Verify && (len(t.Signers)+len(t.Forbidden) > 0 || t.Need != nil || t.Strict || t.Tree):
+		return nil, fmt.Errorf("signers, need, strict, forbidden and tree are for action %q, not %q", Verify, t.Action)
 	case r.Need < 1:
 		return nil, fmt.Errorf("need is %d, less than 1", r.Need)
 	case len(r.Signers) > 0 && r.Need > len(r.Signers):

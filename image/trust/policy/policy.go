@@ -6,13 +6,14 @@
 // names the rule. All of it is pure: the package opens no file, verifies no
 // signature and knows no key but by its fingerprint or name.
 //
-// Every file that there is has a say: an image is refused if one refuses it, so
-// that a user cannot loosen what the site demands. In a file one rule holds: that
-// of the longest path or source, or else the default.
+// Every file that there is has a say: an image is refused if one refuses it. The
+// rules protect users from the images of others. They do not bind users, who can
+// copy a file to where no rule is for it, or run another program. In a file one
+// rule holds: that whose path or source has the most components, or else the
+// default.
 package policy
 
 import (
-	"net/url"
 	"path"
 	"strings"
 )
@@ -61,6 +62,10 @@ type Rule struct {
 	Strict bool
 	// Forbidden are those whose signature refuses an image.
 	Forbidden []Signer
+	// Tree takes the signers' word that a hash tree in an image is that of its file
+	// system, as Sealift makes sure when it signs: no other program does. The file
+	// system of an image is read whole before it is used, if this is not said.
+	Tree bool
 	// Legacy accepts signatures of the format before SIF 1.0's, of the primary
 	// partition only.
 	Legacy bool
@@ -69,7 +74,7 @@ type Rule struct {
 
 	path   []string // real ones, of which any; of the image or a directory above
 	dir    bool     // the path is that of the image's directory
-	source string
+	source []string // in the form of Source, of which any
 }
 
 // File is what a policy file says.
@@ -138,67 +143,54 @@ func (f *File) rule(s Subject) *Rule {
 	return best
 }
 
-// matches returns how much of the image's place the rule names, -1 if it is for
-// others.
+// matches returns how closely the rule names the image's place, -1 if it is for
+// others: the components count, then whether it names the transport, and then
+// whether it is written so.
 func (r *Rule) matches(s Subject) int {
-	if r.source != "" {
-		return covers(r.source, s.Source)
+	closest := -1
+	for i, source := range r.source {
+		n := covers(source, s.Source)
+		if n < 0 {
+			continue
+		}
+		n *= 4
+		if strings.Contains(source, "://") {
+			n += 2
+		}
+		if i == 0 {
+			n++
+		}
+		closest = max(closest, n)
 	}
-	longest := -1
 	for _, p := range r.path {
 		if s.Path == "" || r.dir && path.Dir(s.Path) != p {
 			continue
 		}
-		longest = max(longest, covers(p, s.Path))
+		closest = max(closest, covers(p, s.Path))
 	}
-	return longest
+	return closest
 }
 
-// covers returns how many components prefix has if name begins with all of them,
-// else -1. A prefix without a transport is for each.
+// covers returns how many components prefix has after its transport if name begins
+// with all of them, else -1. A prefix without a transport is for each.
 func covers(prefix, name string) int {
-	if !strings.Contains(prefix, "://") {
-		if _, rest, ok := strings.Cut(name, "://"); ok {
-			name = rest
-		}
+	transport, components, ok := strings.Cut(prefix, "://")
+	if !ok {
+		transport, components = "", prefix
 	}
-	if name == "" || name != prefix && !strings.HasPrefix(name, strings.TrimSuffix(prefix, "/")+"/") {
+	in, rest, elsewhere := strings.Cut(name, "://")
+	if !elsewhere {
+		rest = name
+	}
+	if rest == "" || ok && (!elsewhere || in != transport) {
 		return -1
 	}
-	return len(prefix)
-}
-
-// Source returns where an image comes from by its name, such as
-// "docker://docker.io/library/debian:12": without its tag and its digest.
-func Source(name string) string {
-	transport, rest, ok := strings.Cut(name, "://")
+	components = strings.TrimSuffix(components, "/")
 	switch {
-	case !ok:
-		return name
-	case transport == "http" || transport == "https":
-		return address(name)
+	case components == "":
+		return 0
+	case rest != components && !strings.HasPrefix(rest, components+"/"):
+		return -1
 	}
-	rest, _, _ = strings.Cut(rest, "@")
-	if last := strings.LastIndexByte(rest, '/'); strings.Contains(rest[last+1:], ":") {
-		rest = rest[:last+1+strings.IndexByte(rest[last+1:], ':')]
-	}
-	return transport + "://" + rest
-}
-
-// address returns the address of a file in the one way to write it of those that
-// differ in the letters of the host, a port that is the usual one, dots in the
-// path, a user or a query.
-func address(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return text
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if p := u.Port(); p != "" && p != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
-		host += ":" + p
-	}
-	return u.Scheme + "://" + host + path.Clean("/"+u.Path)
+	return strings.Count(strings.TrimPrefix(components, "/"), "/") + 1
 }

@@ -107,10 +107,23 @@ func TestRules(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	for name, want := range map[string]string{
-		"":                                              "",
-		"docker://docker.io/library/debian:12":          "docker://docker.io/library/debian",
-		"docker://h:5000/debian@sha256:ab":              "docker://h:5000/debian",
-		"docker://h:5000/debian":                        "docker://h:5000/debian",
+		"":                                     "",
+		"docker://docker.io/library/debian:12": "docker://docker.io/library/debian",
+		"docker://h:5000/debian@sha256:ab":     "docker://h:5000/debian",
+		"docker://h:5000/debian":               "docker://h:5000/debian",
+		"docker://index.docker.io/library/debian:12":    "docker://docker.io/library/debian",
+		"oras://registry-1.docker.io/ann/x":             "oras://docker.io/ann/x",
+		"docker://Registry.hub.docker.com./debian:12":   "docker://docker.io/library/debian",
+		"docker://INDEX.docker.io:443/a/b":              "docker://docker.io/a/b",
+		"docker://H.Example.:0443/X:1":                  "docker://h.example/X",
+		"docker://h.example.:5000/x":                    "docker://h.example:5000/x",
+		"docker://[::1]:443/x":                          "docker://[::1]/x",
+		"oras://HOST/x:1":                               "oras://host/x",
+		"library://H.example:443/a/b/c:1":               "library://h.example/a/b/c",
+		"library://Team/Tools/x:1":                      "library://Team/Tools/x",
+		"https://host.example/a%2F..%2Fb/x":             "https://host.example/a%2F..%2Fb/x",
+		"https://host.example/a/%2e%2E/b":               "https://host.example/b",
+		"https://host.example/a%252Fb":                  "https://host.example/a%252Fb",
 		"library://team/tools/x:1,2":                    "library://team/tools/x",
 		"https://host.example/dir/x.sif?token=1#a":      "https://host.example/dir/x.sif",
 		"https://u:p@HOST.example.:443/a/../dir//x.sif": "https://host.example/dir/x.sif",
@@ -127,6 +140,62 @@ func TestSource(t *testing.T) {
 	for name, want := range map[string]int{"https://Host.example/dir/x": 1, "http://host.example/dir/x": 0, "https://host.example/dir2": 0} {
 		if n := len(p.Rules(Subject{Source: Source(name)})); n != want {
 			t.Errorf("%s: %d rules", name, n)
+		}
+	}
+}
+
+// A rule is for a place however its source, or the image's name, is written.
+func TestSources(t *testing.T) {
+	for _, c := range []struct {
+		rule, name string
+		want       int
+	}{
+		{"docker.io/library", "docker://index.docker.io/library/debian:12", 1},
+		{"index.docker.io/library/", "docker://docker.io/library/debian:12", 1},
+		{"docker://Registry-1.docker.io.:443/ann", "docker://index.docker.io/ann/x:1", 1},
+		{"docker://docker.io/ann", "oras://docker.io/ann/x:1", 0},
+		{"docker.io/debian", "docker://index.docker.io/library/debian:12", 1},
+		{"docker.io/debian", "docker://docker.io/debian/x", 1},
+		{"docker.io/debian", "docker://docker.io/ann/debian", 0},
+		{"docker.io/library", "docker://index.docker.io/ann/library:12", 0},
+		{"H.example", "docker://h.EXAMPLE.:443/x:1", 1},
+		{"h.example", "docker://h.example:5000/x:1", 0},
+		{"docker://", "docker://h.example/x:1", 1},
+		{"docker://", "oras://h.example/x:1", 0},
+		{"https://Host.example:443/dir/../a/", "https://host.example/a/x", 1},
+		{"https://host.example/", "https://host.example/x", 1},
+		{"host.example/dir", "http://HOST.example.:80/dir/x", 1},
+		{"Team", "library://Team/x/y", 1},
+		{"Team", "library://team/x/y", 0},
+	} {
+		f := parsed(t, fmt.Sprintf("[[rule]]\nsource = %q\naction = \"deny\"", c.rule))
+		if n := len(New(f).Rules(Subject{Source: Source(c.name)})); n != c.want {
+			t.Errorf("%s for %s: %d rules, want %d", c.rule, c.name, n, c.want)
+		}
+	}
+}
+
+// The most components count, then the transport, then what is written.
+func TestClosest(t *testing.T) {
+	for _, c := range []struct{ loose, close, name string }{
+		{"docker://docker.io/a", "docker.io/a/bb", "docker://docker.io/a/bb"},
+		{"library://a", "a/b", "library://a/b/c"},
+		{"docker.io/a", "docker://docker.io/a", "docker://docker.io/a/b"},
+		{"docker://", "docker.io", "docker://docker.io/a/b"},
+		{"docker.io/debian", "docker.io/library/debian", "docker://docker.io/debian:12"},
+	} {
+		for _, order := range [][2]string{{c.loose, c.close}, {c.close, c.loose}} {
+			text := ""
+			for _, source := range order {
+				action := Allow
+				if source == c.close {
+					action = Deny
+				}
+				text += fmt.Sprintf("[[rule]]\nsource = %q\naction = %q\n", source, action)
+			}
+			if n := len(New(parsed(t, text)).Rules(Subject{Source: Source(c.name)})); n != 1 {
+				t.Errorf("%v: the rule for %s does not count for %s", order, c.close, c.name)
+			}
 		}
 	}
 }
@@ -205,28 +274,31 @@ func TestParseErrors(t *testing.T) {
 		"x = 1":                         "trust.toml:1:1: x is not a setting",
 		"[default]\naction = 1":         "trust.toml:2:",
 		"[default]\naction = \"maybe\"": `trust.toml:1:1: [default]: action is "maybe"`,
-		"[default]\npath = \"/\"\naction = \"deny\"":                                   "has no path",
-		"[[rule]]\naction = \"deny\"":                                                  "trust.toml:1:1: a rule has either",
-		"[[rule]]\npath = \"/a\"\nsource = \"b\"\naction = \"deny\"":                   "either a path or a source",
-		"[[rule]]\npath = \"a\"\naction = \"deny\"":                                    "not absolute",
-		"[[rule]]\npath = \"/a/../b\"\naction = \"deny\"":                              "not absolute and plain",
-		"\n[[rule]]\npath = \"/a\"":                                                    `trust.toml:2:1: action is ""`,
-		"[[rule]]\npath = \"/a\"\naction = \"allow\"\nstrict = true":                   `are for action "verify"`,
-		"[[rule]]\npath = \"/a\"\naction = \"deny\"\nneed = 1":                         `are for action "verify"`,
-		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nneed = 0":                       "need is 0",
-		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nsigners=[\"AAAAAAAA\"]":         `"AAAAAAAA" is neither`,
-		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nforbidden=[\"ada\"]":            `"ada" is neither`,
-		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q]\nneed = 2", ada):     "need is 2 of 1",
-		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q,%[1]q]", ada):         "named before",
-		"[[signer]]\nfingerprint = \"a\"":                                              "trust.toml:1:1: a signer has no name",
-		"[[signer]]\nname = \"a\"":                                                     "has not one of",
-		"[[signer]]\nname = \"a\"\nkey=\"/k\"\ncertificate=\"/c\"":                     "has not one of",
-		"[[signer]]\nname = \"a\"\nkey=\"k\"":                                          "not an absolute path",
-		"[[signer]]\nname = \"a\"\nkey=\"/k\"\nroots=\"/r\"":                           "without a certificate",
-		"[[signer]]\nname = \"a\"\nfingerprint=\"abc\"":                                "not a fingerprint",
-		"[[signer]]\nname = \"a\"\nkey=\"/k\"\n[[signer]]\nname = \"a\"\nkey=\"/k\"":   "trust.toml:4:1: another signer",
-		"[[rule]]\npath=\"/\"\naction=\"deny\"\n[[rule]]\npath=\"/\"\naction=\"deny\"": "another rule is for /",
-		"rule = [{action = \"deny\"}]":                                                 "trust.toml:1:1: a rule has",
+		"[default]\npath = \"/\"\naction = \"deny\"":                                                             "has no path",
+		"[[rule]]\naction = \"deny\"":                                                                            "trust.toml:1:1: a rule has either",
+		"[[rule]]\npath = \"/a\"\nsource = \"b\"\naction = \"deny\"":                                             "either a path or a source",
+		"[[rule]]\npath = \"a\"\naction = \"deny\"":                                                              "not absolute",
+		"[[rule]]\npath = \"/a/../b\"\naction = \"deny\"":                                                        "not absolute and plain",
+		"\n[[rule]]\npath = \"/a\"":                                                                              `trust.toml:2:1: action is ""`,
+		"[[rule]]\npath = \"/a\"\naction = \"allow\"\nstrict = true":                                             `are for action "verify"`,
+		"[[rule]]\npath = \"/a\"\naction = \"deny\"\nneed = 1":                                                   `are for action "verify"`,
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nneed = 0":                                                 "need is 0",
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nsigners=[\"AAAAAAAA\"]":                                   `"AAAAAAAA" is neither`,
+		"[[rule]]\npath = \"/a\"\naction = \"verify\"\nforbidden=[\"ada\"]":                                      `"ada" is neither`,
+		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q]\nneed = 2", ada):                               "need is 2 of 1",
+		fmt.Sprintf("[default]\naction = \"verify\"\nsigners=[%q,%[1]q]", ada):                                   "named before",
+		"[[signer]]\nfingerprint = \"a\"":                                                                        "trust.toml:1:1: a signer has no name",
+		"[[signer]]\nname = \"a\"":                                                                               "has not one of",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\ncertificate=\"/c\"":                                               "has not one of",
+		"[[signer]]\nname = \"a\"\nkey=\"k\"":                                                                    "not an absolute path",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\nroots=\"/r\"":                                                     "without a certificate",
+		"[[signer]]\nname = \"a\"\nfingerprint=\"abc\"":                                                          "not a fingerprint",
+		"[[signer]]\nname = \"a\"\nkey=\"/k\"\n[[signer]]\nname = \"a\"\nkey=\"/k\"":                             "trust.toml:4:1: another signer",
+		"[[rule]]\npath=\"/\"\naction=\"deny\"\n[[rule]]\npath=\"/\"\naction=\"deny\"":                           "another rule is for /",
+		"[[rule]]\nsource=\"h\"\naction=\"deny\"\n[[rule]]\nsource=\"h/\"\naction=\"deny\"":                      "another rule is for h",
+		"[[rule]]\nsource=\"index.docker.io\"\naction=\"deny\"\n[[rule]]\nsource=\"docker.io\"\naction=\"deny\"": "another rule is for docker.io",
+		"[[rule]]\nsource=\"/\"\naction=\"deny\"":                                                                `source "/" names no place`,
+		"rule = [{action = \"deny\"}]":                                                                           "trust.toml:1:1: a rule has",
 	} {
 		f, err := Parse("trust.toml", []byte(text))
 		if f != nil || err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(hint.Of(err), "sealift help trust") {

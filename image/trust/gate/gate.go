@@ -262,6 +262,7 @@ func (g *Gate) describe(r *trust.Report, tree *merkle.Tree) (list []policy.Signa
 			p.Problem = err.Error()
 		}
 		for _, k := range s.Signers {
+			p.Key = k.Fingerprint
 			if s.Format == trust.PGP {
 				p.Fingerprint = k.Fingerprint
 				continue

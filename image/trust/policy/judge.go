@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,9 @@ type Signature struct {
 	// Fingerprint is that of the OpenPGP key that it names, 40 upper-case digits;
 	// empty if it is by another kind of key.
 	Fingerprint string
+	// Key tells the key that made it from others: its fingerprint, of either kind. It
+	// is empty if no known key did.
+	Key string
 	// Signers are those with a key or a certificate that it is by. Two files may give
 	// different ones the same name.
 	Signers []Signer
@@ -107,19 +111,21 @@ func (r *Rule) named(s Signature) bool {
 // count returns how many of those that count have signed the whole image.
 func (r *Rule) count(list []Signature) (n int) {
 	good := slices.DeleteFunc(slices.Clone(list), func(s Signature) bool { return !s.Valid || !s.Whole })
+	keys := map[string]bool{} // a key counts once, by however many names
+	for _, s := range good {
+		if r.named(s) {
+			keys[cmp.Or(s.Key, s.String())] = true
+		}
+	}
+	if len(r.Signers) == 0 {
+		return len(keys)
+	}
 	for _, who := range r.Signers {
 		if slices.ContainsFunc(good, func(s Signature) bool { return s.by(who) }) {
 			n++
 		}
 	}
-	if len(r.Signers) > 0 {
-		return n
-	}
-	keys := map[string]bool{}
-	for _, s := range good {
-		keys[s.String()] = true
-	}
-	return len(keys)
+	return min(n, len(keys))
 }
 
 // demand says who has to have signed.

@@ -255,6 +255,18 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A key that two signers are known by counts once.
+func TestOneKeyTwoNames(t *testing.T) {
+	f := parsed(t, "[[signer]]\nname = \"a\"\nkey = \"/a.pem\"\n[[signer]]\nname = \"b\"\ncertificate = \"/b.pem\"\n"+
+		"[default]\naction = \"verify\"\nsigners = [\"a\", \"b\"]\nneed = 2\n")
+	both := Signature{Key: "1", Signers: f.Signers(), Valid: true, Whole: true}
+	r := New(f).Rules(Subject{Path: "/x"})[0]
+	check(t, r.Judge([]Signature{both, both}), "1 of the 2")
+	other := both
+	other.Key = "2"
+	check(t, r.Judge([]Signature{both, other}), "")
+}
+
 func check(t *testing.T, err error, want string) {
 	t.Helper()
 	if want == "" {

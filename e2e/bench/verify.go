@@ -118,11 +118,7 @@ func check(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := sif.Open(f, info.Size())
+	img, err := sif.Load(f)
 	if err != nil {
 		return err
 	}

@@ -6,15 +6,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // template is a reference to a build argument: {{ name }}.
-var template = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
+var template = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`) })
 
 // argumentName is the name of a build argument.
-var argumentName = regexp.MustCompile(`^\w+$`)
+var argumentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\w+$`) })
 
 // Expand returns the recipe with every {{ name }} replaced, outside comment
 // lines, by args or else by the default in the same stage's %arguments. A
@@ -117,7 +118,7 @@ func (x *expander) stage(s *Stage, lines []string, first int) error {
 // define notes the default of one %arguments line.
 func (x *expander) define(line textLine) error {
 	name, text, ok := strings.Cut(line.text, "=")
-	if name = strings.TrimSpace(name); !ok || !argumentName.MatchString(name) {
+	if name = strings.TrimSpace(name); !ok || !argumentName().MatchString(name) {
 		return x.recipe.ErrorAt(line.number, line.column, "%q; expected \"name=default\" with letters, digits and _ in the name", brief(line.text))
 	}
 	text = strings.TrimSpace(text)
@@ -131,7 +132,7 @@ func (x *expander) define(line textLine) error {
 func (x *expander) fill(line textLine) (string, error) {
 	var out strings.Builder
 	at, comment := 0, commentStart(line.text)
-	for _, m := range template.FindAllStringSubmatchIndex(line.text, -1) {
+	for _, m := range template().FindAllStringSubmatchIndex(line.text, -1) {
 		name := line.text[m[2]:m[3]]
 		fail := func(format string, args ...any) error {
 			return x.recipe.ErrorAt(line.number, line.column+columnAt(line.text, m[0])-1, format, args...)

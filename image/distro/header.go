@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 )
@@ -23,19 +24,19 @@ func (p *planner) optional(name string) string {
 }
 
 // osVersion stands for the value of OSVersion in a URL, in any case.
-var osVersion = regexp.MustCompile(`(?i)%\{OSVERSION\}`)
+var osVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)%\{OSVERSION\}`) })
 
 // withVersion returns the value of a keyword, or nothing, with %{OSVERSION}
 // replaced by version.
 func (p *planner) withVersion(name, version string) (string, error) {
 	value := p.optional(name)
-	if !osVersion.MatchString(value) {
+	if !osVersion().MatchString(value) {
 		return value, nil
 	}
 	if version == "" {
 		return "", hint.New(fmt.Sprintf("%s has %%{OSVERSION}, and there is no header OSVersion", name), "add a line %q to the definition", "OSVersion: …")
 	}
-	return osVersion.ReplaceAllLiteralString(value, version), nil
+	return osVersion().ReplaceAllLiteralString(value, version), nil
 }
 
 // url is withVersion for the address of a mirror.

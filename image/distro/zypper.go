@@ -259,7 +259,7 @@ func (p *planner) product() (*suseProduct, error) {
 
 // setName completes NAME, NAME/VERSION or NAME/VERSION/MACHINE.
 func (s *suseProduct) setName(product, version, machine string) error {
-	parts := strings.Split(osVersion.ReplaceAllLiteralString(product, s.urlVersion), "/")
+	parts := strings.Split(osVersion().ReplaceAllLiteralString(product, s.urlVersion), "/")
 	switch len(parts) {
 	case 1:
 		parts = append(parts, version, machine)

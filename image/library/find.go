@@ -64,7 +64,7 @@ func (c *Client) Find(ctx context.Context, ref Reference, arch string) (*File, e
 	if err != nil {
 		return nil, err
 	}
-	if !digest.MatchString(found.Hash) || found.Size < 0 {
+	if !digest().MatchString(found.Hash) || found.Size < 0 {
 		return nil, hint.New(fmt.Sprintf("the library knows %s by %.100q and %d bytes, not by a digest", ref, found.Hash, found.Size),
 			"push the image again")
 	}

@@ -130,22 +130,7 @@ func (c *Client) fetch(ctx context.Context, method, path string, query url.Value
 	if send != nil {
 		q.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.server.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		return nil, c.explain(resp)
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	if err == nil && len(text) > maxDocument {
-		err = fmt.Errorf("it sends a document of more than %d bytes", maxDocument)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the library %s: %w", c.base.Host, err)
-	}
-	return text, nil
+	return c.server.Fetch(q, maxDocument, c.explain)
 }
 
 func (c *Client) decode(text []byte, to any) error {

@@ -27,7 +27,7 @@ func (c *Client) Tag(ctx context.Context, ref Reference, arch string, tags ...st
 		return err
 	}
 	for _, tag := range tags {
-		if !namePart.MatchString(tag) {
+		if !namePart().MatchString(tag) {
 			return hint.New(fmt.Sprintf("%.80q is not a tag", tag), "use letters and digits, with '.', '_' or '-' between")
 		}
 	}

@@ -45,7 +45,7 @@ func (c *Client) Push(ctx context.Context, ref Reference, u Upload) (string, err
 		return "", badReference(ref.Path, errors.New("a push takes a path of three parts"))
 	}
 	for _, tag := range ref.Tags {
-		if digest.MatchString(tag) {
+		if digest().MatchString(tag) {
 			return "", badReference(ref.String(), errors.New("an image gets its digest by itself"))
 		}
 	}

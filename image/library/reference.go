@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 )
@@ -24,9 +25,11 @@ type Reference struct {
 
 // What the library's own clients accept in a name.
 var (
-	namePart = regexp.MustCompile(`^[a-zA-Z0-9]+([._-]+[a-zA-Z0-9]+)*$`)
-	hostPart = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
-	digest   = regexp.MustCompile(`^sha256\.[0-9a-f]{64}$`)
+	namePart = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9]+([._-]+[a-zA-Z0-9]+)*$`) })
+	hostPart = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
+	})
+	digest = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256\.[0-9a-f]{64}$`) })
 )
 
 // ParseReference reads "[library://][HOST[:PORT]/]PATH[:TAG[,TAG...]]". As
@@ -38,7 +41,7 @@ func ParseReference(s string) (Reference, error) {
 	var r Reference
 	if !relative && strings.Count(text, "/") > 2 {
 		r.Host, text, _ = strings.Cut(text, "/")
-		if !hostPart.MatchString(r.Host) {
+		if !hostPart().MatchString(r.Host) {
 			return Reference{}, badReference(text, errors.New("what is before it is not a host"))
 		}
 	}
@@ -52,7 +55,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, badReference(text, errors.New("its path has more than three parts"))
 	}
 	for _, part := range slices.Concat(parts, r.Tags) {
-		if !namePart.MatchString(part) {
+		if !namePart().MatchString(part) {
 			return Reference{}, badReference(text, fmt.Errorf("%.80q is not a name", part))
 		}
 	}
@@ -67,7 +70,7 @@ func badReference(s string, err error) error {
 // Digest returns the digest of the image as "sha256:" and 64 hexadecimal
 // digits, or nothing where only the library knows it.
 func (r Reference) Digest() string {
-	if len(r.Tags) == 1 && digest.MatchString(r.Tags[0]) {
+	if len(r.Tags) == 1 && digest().MatchString(r.Tags[0]) {
 		return strings.Replace(r.Tags[0], ".", ":", 1)
 	}
 	return ""

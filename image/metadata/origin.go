@@ -3,6 +3,7 @@ package metadata
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func (o Origin) Labels() map[string]string {
 }
 
 // userInfo is the user and password in a URL, RFC 3986 section 3.2.1.
-var userInfo = regexp.MustCompile(`//[^/@\s]*@`)
+var userInfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`//[^/@\s]*@`) })
 
 // WithoutUser removes credentials from text that may be a URL.
-func WithoutUser(s string) string { return userInfo.ReplaceAllString(s, "//") }
+func WithoutUser(s string) string { return userInfo().ReplaceAllString(s, "//") }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -127,11 +128,11 @@ func (p *Packages) sorted() []Package {
 }
 
 // unfit is what an SPDX identifier must not have.
-var unfit = regexp.MustCompile(`[^a-zA-Z0-9.-]+`)
+var unfit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-zA-Z0-9.-]+`) })
 
 // identifier returns the identifier of a package, which no other one has.
 func identifier(x Package, used map[string]int) string {
-	id := "SPDXRef-Package-" + unfit.ReplaceAllString(strings.Join([]string{x.Manager, x.Name, x.Arch}, "-"), "-")
+	id := "SPDXRef-Package-" + unfit().ReplaceAllString(strings.Join([]string{x.Manager, x.Name, x.Arch}, "-"), "-")
 	used[id]++
 	if n := used[id]; n > 1 {
 		id = fmt.Sprintf("%s..%d", id, n)

@@ -143,11 +143,7 @@ func SetPrimary(f *os.File, id uint32, at time.Time) error {
 }
 
 func setPrimary(f *os.File, id uint32, at time.Time) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := load(f, st.Size())
+	img, err := Load(f)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/payload"
 )
 
 // FuzzMessage holds the reader of signature objects to what the rest relies on: of
@@ -36,7 +37,7 @@ func FuzzMessage(f *testing.F) {
 		if err != nil || m.legacy {
 			return
 		}
-		var p payload
+		var p payload.Payload
 		if err := json.Unmarshal(m.text, &p); err != nil || len(p.Objects) != len(m.ids) || len(m.ids) == 0 {
 			t.Fatalf("%q is taken: %v", m.text, err)
 		}

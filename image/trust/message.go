@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sealift/sealift/image/trust/payload"
 )
 
 // Format is the form of a signature object.
@@ -68,22 +69,20 @@ type envelopeSignature struct {
 func parseEnvelope(b []byte) (message, error) {
 	m := message{format: DSSE}
 	var e envelope
-	if err := exactly(bytes.TrimSuffix(b, []byte("\n")), &e); err != nil {
+	if err := payload.Exactly(bytes.TrimSuffix(b, []byte("\n")), &e); err != nil {
 		return m, fmt.Errorf("envelope: %w", err)
 	}
 	if e.PayloadType != payloadType {
 		return m, fmt.Errorf("envelope: its payload is of type %q", e.PayloadType)
 	}
-	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
+	text, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
 	if err != nil {
 		return m, fmt.Errorf("envelope: %w", err)
 	}
 	for _, s := range e.Signatures {
 		m.keyIDs = append(m.keyIDs, s.KeyID)
 	}
-	m.text = payload
-	m.ids, err = parsePayload(payload)
-	return m, err
+	return m, m.says(text)
 }
 
 func parseClear(text string) (message, error) {
@@ -118,81 +117,18 @@ func parseClear(text string) (message, error) {
 		}
 		return m, nil
 	}
-	var err error
-	m.text = []byte(content)
-	m.ids, err = parsePayload(m.text)
-	return m, err
+	return m, m.says([]byte(content))
 }
 
-// payload is what is signed, with the fields in the library's order.
-type payload struct {
-	Version int `json:"version"`
-	Header  struct {
-		Digest digest `json:"digest"`
-	} `json:"header"`
-	Objects []struct {
-		RelativeID       uint32 `json:"relativeId"`
-		DescriptorDigest digest `json:"descriptorDigest"`
-		ObjectDigest     digest `json:"objectDigest"`
-	} `json:"objects"`
-}
-
-// digest is ALGORITHM:HEX.
-type digest string
-
-func (d digest) check() error {
-	algorithm, value, _ := strings.Cut(string(d), ":")
-	size, ok := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128, "sha512_256": 64}[algorithm]
-	if !ok {
-		return fmt.Errorf("the hash %q is not taken; SHA-2 of 256 bits or more is", algorithm)
-	}
-	if _, err := hex.DecodeString(value); err != nil || len(value) != size {
-		return fmt.Errorf("%q is no digest", string(d))
-	}
-	return nil
-}
-
-// parsePayload returns the ids of the objects that are signed.
-func parsePayload(b []byte) (ids []uint32, err error) {
-	var p payload
-	if err := exactly(b, &p); err != nil {
-		return nil, fmt.Errorf("what is signed: %w", err)
-	}
-	if p.Version != 1 {
-		return nil, fmt.Errorf("what is signed has version %d, not 1", p.Version)
-	}
-	if len(p.Objects) == 0 {
-		return nil, errors.New("no object is signed")
-	}
-	digests := []digest{p.Header.Digest}
-	for i, o := range p.Objects {
-		if i > 0 && o.RelativeID <= ids[i-1] {
-			return nil, fmt.Errorf("what is signed names the object %d twice, or not in order", o.RelativeID)
-		}
-		ids = append(ids, o.RelativeID)
-		digests = append(digests, o.DescriptorDigest, o.ObjectDigest)
-	}
-	for _, d := range digests {
-		if err := d.check(); err != nil {
-			return nil, fmt.Errorf("what is signed: %w", err)
-		}
-	}
-	return ids, nil
-}
-
-// exactly decodes JSON that is written as v would be: no key twice, none that v
-// lacks, no other spelling, no space, nothing after.
-func exactly(b []byte, v any) error {
-	if err := json.Unmarshal(b, v); err != nil {
-		return err
-	}
-	again, err := json.Marshal(v)
+// says notes what is signed.
+func (m *message) says(text []byte) error {
+	p, err := payload.Parse(text)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(again, b) {
-		return errors.New("the JSON is not in the one form that is taken: " +
-			"keys are repeated, unknown or in another order, or spaces are in it")
+	m.text = text
+	for _, o := range p.Objects {
+		m.ids = append(m.ids, o.RelativeID)
 	}
 	return nil
 }

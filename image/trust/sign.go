@@ -33,11 +33,7 @@ type SignOptions struct {
 // writing, durably; sif.Add says how a crash leaves it. Signatures that are there
 // stay.
 func Sign(ctx context.Context, f *os.File, o SignOptions) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := sif.Open(f, st.Size())
+	img, err := sif.Load(f)
 	if err != nil {
 		return err
 	}

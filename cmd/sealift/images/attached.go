@@ -28,11 +28,7 @@ func printAttached(p *ui.Process, path string, wantSBOM, wantProvenance bool) er
 
 // attached returns the documents, one after the other.
 func attached(f *os.File, wantSBOM, wantProvenance bool) (string, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	img, err := sif.Open(f, st.Size())
+	img, err := sif.Load(f)
 	if err != nil {
 		return "", err
 	}

@@ -48,12 +48,9 @@ func withImage(path string, f func(*sif.Image) error) error {
 	if err != nil {
 		return err
 	}
-	st, err := file.Stat()
+	img, err := sif.Load(file)
 	if err == nil {
-		var img *sif.Image
-		if img, err = sif.Open(file, st.Size()); err == nil {
-			err = f(img)
-		}
+		err = f(img)
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("%s: %w", path, err)

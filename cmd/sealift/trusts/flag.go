@@ -11,7 +11,6 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/keyring"
 )
@@ -70,14 +69,7 @@ func (f *Flag) signer(ctx context.Context, p *ui.Process) (func(context.Context,
 	}
 	return func(ctx context.Context, file *os.File) error {
 		o.Now = time.Now()
-		st, err := file.Stat()
-		if err != nil {
-			return err
-		}
-		img, err := sif.Open(file, st.Size())
-		if err != nil {
-			return err
-		}
-		return signed(ctx, file, img, o)
+		// The hash tree was made just now of what was written.
+		return trust.Sign(ctx, file, o)
 	}, nil
 }

@@ -138,19 +138,13 @@ func (s *signing) sign(ctx context.Context, path string, o trust.SignOptions) er
 	if err != nil {
 		return err
 	}
-	err = signed(ctx, f, img, o)
+	if err = planted(ctx, f, img, o.Now); err == nil {
+		err = trust.Sign(ctx, f, o)
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("sign %s: %w", path, err)
 	}
 	return nil
-}
-
-// signed signs an image that is open.
-func signed(ctx context.Context, f *os.File, img *sif.Image, o trust.SignOptions) error {
-	if err := planted(ctx, f, img, o.Now); err != nil {
-		return err
-	}
-	return trust.Sign(ctx, f, o)
 }
 
 // planted makes sure that a container's hash tree is that of its file system, and

@@ -119,11 +119,7 @@ func openImage(path string, mode int) (*os.File, *sif.Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var img *sif.Image
-	st, err := f.Stat()
-	if err == nil {
-		img, err = sif.Open(f, st.Size())
-	}
+	img, err := sif.Load(f)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}

@@ -100,11 +100,7 @@ func (s step) Run(ctx context.Context, b *build.Build) error {
 
 func (s step) record(ctx context.Context, b *build.Build) error {
 	f := b.Image()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := sif.Open(f, st.Size())
+	img, err := sif.Load(f)
 	if err != nil {
 		return err
 	}

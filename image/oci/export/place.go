@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci"
@@ -66,10 +67,12 @@ func Create(ref oci.Reference, force bool) (Place, error) {
 }
 
 // tagGrammar is that of org.opencontainers.image.ref.name in annotations.md.
-var tagGrammar = regexp.MustCompile(`^[A-Za-z0-9]+((--|[-._:@+/])[A-Za-z0-9]+)*$`)
+var tagGrammar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9]+((--|[-._:@+/])[A-Za-z0-9]+)*$`)
+})
 
 func checkTag(tag string) error {
-	if tag == "" || tagGrammar.MatchString(tag) {
+	if tag == "" || tagGrammar().MatchString(tag) {
 		return nil
 	}
 	return hint.New(fmt.Sprintf("%q is not a tag of an image in a layout", tag),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // hub is Docker Hub in the rules; hubHost is the host that serves it.
@@ -18,8 +19,12 @@ const (
 type place struct{ host, path string }
 
 var (
-	hostSyntax = regexp.MustCompile(`^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
-	pathSyntax = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	hostSyntax = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+	})
+	pathSyntax = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	})
 )
 
 // UnmarshalText is encoding.TextUnmarshaler's.
@@ -35,13 +40,13 @@ func (p *place) UnmarshalText(text []byte) error {
 	host = canonical(host)
 	wild := strings.HasPrefix(host, "*.")
 	switch {
-	case !hostSyntax.MatchString(host):
+	case !hostSyntax().MatchString(host):
 		return fmt.Errorf("%q does not begin with HOST[:PORT] or *.DOMAIN", s)
 	case wild && (slash || strings.Contains(host, ":")):
 		return fmt.Errorf("%q: *.DOMAIN is without port and path", s)
 	case strings.ContainsAny(path, ":@"):
 		return fmt.Errorf("%q has a tag or a digest; rules are for repositories", s)
-	case slash && !pathSyntax.MatchString(path):
+	case slash && !pathSyntax().MatchString(path):
 		return fmt.Errorf("%q has a path that no repository has", s)
 	}
 	*p = place{host, path}

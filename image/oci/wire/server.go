@@ -60,6 +60,27 @@ func (s *Server) Do(q *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// Fetch is Do of a request whose answer is a document of at most limit bytes. One
+// that is none, by its status, is made an error by explain.
+func (s *Server) Fetch(q *http.Request, limit int64, explain func(*http.Response) error) ([]byte, error) {
+	resp, err := s.Do(q)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return nil, explain(resp)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = hint.New(fmt.Sprintf("it sends a document of more than %d bytes", limit), "check the address of the server, or ask for less")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", q.URL.Host, err)
+	}
+	return text, nil
+}
+
 // Send is Do of a request whose body is a file.
 func (s *Server) Send(q *http.Request, f *Outgoing) (*http.Response, error) {
 	return s.o.Send(q, f, 0, s.Do)

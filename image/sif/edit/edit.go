@@ -51,11 +51,7 @@ func DefaultGroup(img *sif.Image) uint32 {
 // Add adds an object to the image in f, which must be open for reading and writing.
 // Group is the object's unless nil: DefaultGroup then, and none for signatures.
 func Add(ctx context.Context, f *os.File, o sif.NewObject, group *uint32, opts Options) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := sif.Open(f, st.Size())
+	img, err := sif.Load(f)
 	if err != nil {
 		return err
 	}

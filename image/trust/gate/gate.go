@@ -129,12 +129,16 @@ func (g *Gate) hold(ctx context.Context, img *sif.Image, rules []*policy.Rule) (
 	for _, k := range g.Plain {
 		o.Plain = append(o.Plain, k)
 	}
+	found := map[bool][]policy.Signature{} // with those of before SIF 1.0, or without
 	for _, r := range rules {
-		list, err := g.signatures(ctx, held, o, r.Legacy)
-		if err == nil {
-			err = r.Judge(list)
+		list, ok := found[r.Legacy]
+		if !ok {
+			if list, err = g.signatures(ctx, held, o, r.Legacy); err != nil {
+				return nil, err
+			}
+			found[r.Legacy] = list
 		}
-		if err != nil {
+		if err := r.Judge(list); err != nil {
 			return nil, err
 		}
 	}

@@ -200,22 +200,7 @@ func (s *server) ask(ctx context.Context, method, path string, query, form url.V
 	if form != nil {
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	resp, err := s.wire.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		return nil, s.explain(resp)
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(text) > maxAnswer {
-		err = hint.New(fmt.Sprintf("it sends more than %d bytes", maxAnswer), "ask for less, or another server")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the key server %s: %w", s.URL.Host, err)
-	}
-	return text, nil
+	return s.wire.Fetch(q, maxAnswer, s.explain)
 }
 
 // explain makes an error of an answer.

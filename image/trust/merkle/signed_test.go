@@ -15,28 +15,29 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/payload"
 )
 
 // sign returns what a signature of the image's first group says.
-func sign(t testing.TB, f *os.File) message {
+func sign(t testing.TB, f *os.File) payload.Payload {
 	t.Helper()
 	img := open(t, f)
-	m := message{Version: 1}
-	m.Header.Digest = fmt.Sprintf("sha512:%x", sha512.Sum512(img.SignableHeader()))
+	m := payload.Payload{Version: 1}
+	m.Header.Digest = payload.Digest(fmt.Sprintf("sha512:%x", sha512.Sum512(img.SignableHeader())))
 	objects, first := img.Group(1)
 	for _, o := range objects {
 		h := sha256.New()
 		_, err := io.Copy(h, img.Section(o))
 		must(t, err)
-		m.Objects = append(m.Objects, signedObject{
-			RelativeID: o.ID - first, Data: fmt.Sprintf("sha256:%x", h.Sum(nil)),
-			Descriptor: fmt.Sprintf("sha384:%x", sha512.Sum384(o.SignableDescriptor(first))),
+		m.Objects = append(m.Objects, payload.Object{
+			RelativeID: o.ID - first, Data: payload.Digest(fmt.Sprintf("sha256:%x", h.Sum(nil))),
+			Descriptor: payload.Digest(fmt.Sprintf("sha384:%x", sha512.Sum384(o.SignableDescriptor(first)))),
 		})
 	}
 	return m
 }
 
-func text(t testing.TB, m message) []byte {
+func text(t testing.TB, m payload.Payload) []byte {
 	t.Helper()
 	b, err := json.Marshal(m)
 	must(t, err)
@@ -119,24 +120,24 @@ func TestSignedByOthers(t *testing.T) {
 	tree, err := FromImage(open(t, f))
 	must(t, err)
 	for name, c := range map[string]struct {
-		change func(m *message)
+		change func(m *payload.Payload)
 		want   string
 	}{
-		"version":         {func(m *message) { m.Version = 2 }, "version 2"},
-		"header":          {func(m *message) { m.Header.Digest = m.Objects[0].Data }, "header: the image is not what was signed"},
-		"an object less":  {func(m *message) { m.Objects = m.Objects[1:] }, "3 objects were, and the group has 4"},
-		"an object more":  {func(m *message) { m.Objects = append(m.Objects, m.Objects[0]) }, "5 objects were"},
-		"one twice":       {func(m *message) { m.Objects[0] = m.Objects[1] }, "4 objects were"},
-		"another object":  {func(m *message) { m.Objects[0].RelativeID = 9 }, "was not"},
-		"descriptor":      {func(m *message) { m.Objects[1].Descriptor = m.Objects[0].Descriptor }, "2 (FS): descriptor: the image"},
-		"root":            {func(m *message) { m.Objects[2].Data = m.Objects[0].Data }, "object 3 (Generic/Raw): the image is"},
-		"definition":      {func(m *message) { m.Objects[0].Data = m.Objects[1].Data }, "object 1 (Def.FILE): the image is"},
-		"weak digest":     {func(m *message) { m.Header.Digest = "md5:00" }, `"md5:00" is of a kind`},
-		"no digest":       {func(m *message) { m.Header.Digest = "" }, "is of a kind"},
-		"cut digest":      {func(m *message) { m.Header.Digest = "sha256:00" }, "not what was signed"},
-		"no number":       {func(m *message) { m.Header.Digest = "sha256:xy" }, "malformed"},
-		"vouched for (1)": {func(m *message) { m.Objects[1].Data = "sha256:00" }, ""},
-		"vouched for (2)": {func(m *message) { m.Objects[3].Data = "sha256:00" }, ""},
+		"version":         {func(m *payload.Payload) { m.Version = 2 }, "version 2"},
+		"header":          {func(m *payload.Payload) { m.Header.Digest = m.Objects[0].Data }, "header: the image is not what was signed"},
+		"an object less":  {func(m *payload.Payload) { m.Objects = m.Objects[1:] }, "3 objects were, and the group has 4"},
+		"an object more":  {func(m *payload.Payload) { last := m.Objects[3]; last.RelativeID++; m.Objects = append(m.Objects, last) }, "5 objects were"},
+		"one twice":       {func(m *payload.Payload) { m.Objects[0] = m.Objects[1] }, "twice, or not in order"},
+		"another object":  {func(m *payload.Payload) { m.Objects[3].RelativeID = 9 }, "was not"},
+		"descriptor":      {func(m *payload.Payload) { m.Objects[1].Descriptor = m.Objects[0].Descriptor }, "2 (FS): descriptor: the image"},
+		"root":            {func(m *payload.Payload) { m.Objects[2].Data = m.Objects[0].Data }, "object 3 (Generic/Raw): the image is"},
+		"definition":      {func(m *payload.Payload) { m.Objects[0].Data = m.Objects[1].Data }, "object 1 (Def.FILE): the image is"},
+		"weak digest":     {func(m *payload.Payload) { m.Header.Digest = "md5:00" }, `the hash "md5" is not taken`},
+		"no digest":       {func(m *payload.Payload) { m.Header.Digest = "" }, `the hash "" is not taken`},
+		"cut digest":      {func(m *payload.Payload) { m.Header.Digest = "sha256:00" }, "is no digest"},
+		"no number":       {func(m *payload.Payload) { m.Header.Digest = "sha256:xy" }, "is no digest"},
+		"vouched for (1)": {func(m *payload.Payload) { m.Objects[1].Data = m.Objects[0].Data }, ""},
+		"vouched for (2)": {func(m *payload.Payload) { m.Objects[3].Data = m.Objects[0].Data }, ""},
 	} {
 		m := sign(t, f)
 		c.change(&m)

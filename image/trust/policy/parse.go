@@ -53,64 +53,96 @@ func parse(name string, text []byte) (*File, error) {
 	if err := conffile.Decode(name, text, &d); err != nil {
 		return nil, err
 	}
-	at := func(lines []int, i int) string {
-		if i < len(lines) {
-			return fmt.Sprintf("%s:%d", name, lines[i])
-		}
-		return name + ":1" // an array of inline tables
+	known, err := d.signers(name, conffile.Tables(text, "signer"))
+	if err != nil {
+		return nil, err
 	}
+	f := &File{Sign: d.Build.Sign}
+	if f.rules, err = d.rules(name, conffile.Tables(text, "rule"), known); err != nil {
+		return nil, err
+	}
+	if f.fallback, err = d.fallback(name, known); err != nil {
+		return nil, fmt.Errorf("%s:1:1: [default]: %w", name, err)
+	}
+	return f, nil
+}
+
+// origin is where the table number i is, file:line; one of an array of inline tables
+// has no line.
+func origin(name string, lines []int, i int) string {
+	if i < len(lines) {
+		return fmt.Sprintf("%s:%d", name, lines[i])
+	}
+	return name + ":1"
+}
+
+// signers returns those that the file names, by name.
+func (d *document) signers(name string, lines []int) (map[string]Signer, error) {
 	known := map[string]Signer{}
-	lines := conffile.Tables(text, "signer")
 	for i, t := range d.Signer {
 		s, err := t.signer()
 		if _, twice := known[s.Name]; err == nil && twice {
 			err = fmt.Errorf("another signer has the name %q", s.Name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:1: %w", at(lines, i), err)
+			return nil, fmt.Errorf("%s:1: %w", origin(name, lines, i), err)
 		}
 		known[s.Name] = s
 	}
-	f := &File{fallback: &Rule{Origin: name, Action: Allow}, Sign: d.Build.Sign}
-	lines = conffile.Tables(text, "rule")
+	return known, nil
+}
+
+// rules returns those for places, of which there is one for each.
+func (d *document) rules(name string, lines []int, known map[string]Signer) (list []*Rule, err error) {
 	seen := map[string]bool{}
 	for i, t := range d.Rule {
 		r, err := t.rule(known)
-		place := t.Path
-		if err == nil && len(r.source) > 0 {
-			place += r.source[0]
+		where := ""
+		if err == nil {
+			where, err = t.where(r)
 		}
-		switch {
-		case err != nil:
-		case (t.Path == "") == (t.Source == ""):
-			err = errors.New("a rule has either a path or a source; one for all other images is [default]")
-		case t.Path != "" && (!path.IsAbs(t.Path) || path.Clean(t.Path) != t.Path):
-			err = fmt.Errorf("path %q is not absolute and plain", t.Path)
-		case place == "":
-			err = fmt.Errorf("source %q names no place", t.Source)
-		case seen[place]:
-			err = fmt.Errorf("another rule is for %s", place)
+		if err == nil && seen[where] {
+			err = fmt.Errorf("another rule is for %s", where)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:1: %w", at(lines, i), err)
+			return nil, fmt.Errorf("%s:1: %w", origin(name, lines, i), err)
 		}
-		seen[place] = true
-		r.Origin = at(lines, i)
-		f.rules = append(f.rules, r)
+		seen[where] = true
+		r.Origin = origin(name, lines, i)
+		list = append(list, r)
 	}
+	return list, nil
+}
+
+// where returns the place that a rule is for, in the one form.
+func (t ruleTable) where(r *Rule) (string, error) {
+	switch {
+	case (t.Path == "") == (t.Source == ""):
+		return "", errors.New("a rule has either a path or a source; one for all other images is [default]")
+	case t.Path != "" && (!path.IsAbs(t.Path) || path.Clean(t.Path) != t.Path):
+		return "", fmt.Errorf("path %q is not absolute and plain", t.Path)
+	case t.Path != "":
+		return t.Path, nil
+	case len(r.source) == 0 || r.source[0] == "":
+		return "", fmt.Errorf("source %q names no place", t.Source)
+	}
+	return r.source[0], nil
+}
+
+// fallback returns the rule for images that no other is for.
+func (d *document) fallback(name string, known map[string]Signer) (*Rule, error) {
 	if d.Default == nil {
-		return f, nil
+		return &Rule{Origin: name, Action: Allow}, nil
+	}
+	if d.Default.Path+d.Default.Source != "" {
+		return nil, errors.New("it has no path and no source")
 	}
 	r, err := d.Default.rule(known)
-	if err == nil && d.Default.Path+d.Default.Source != "" {
-		err = errors.New("it has no path and no source")
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s:1:1: [default]: %w", name, err)
+		return nil, err
 	}
 	r.Origin = name
-	f.fallback = r
-	return f, nil
+	return r, nil
 }
 
 // rule checks what a table says as a whole.

@@ -162,9 +162,13 @@ var layers = map[string][]string{
 	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
 	"runtime/identity": {"runtime/host", "starter/plan"},
 	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
+	"runtime/layout":   {"image", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/mounts": {
+		"runtime/account", "runtime/bind", "runtime/identity", "runtime/layout", "runtime/view", "starter/plan",
+	},
 	"runtime/spec": {
-		"image", "runtime/account", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/payload",
-		"runtime/shell", "runtime/view", "starter/plan",
+		"image", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/layout", "runtime/mounts",
+		"runtime/payload", "runtime/shell", "runtime/view", "starter/plan",
 	},
 	"runtime/imagefs": {
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",

@@ -12,14 +12,14 @@ import (
 func (p *planner) actions() {
 	const dir = "/.singularity.d/actions"
 	for _, a := range environ.Actions {
-		at, err := p.tree.Resolve(dir + "/" + a.Name)
-		if err != nil || (at.Found && !p.served()) {
+		at, err := p.Tree.Resolve(dir + "/" + a.Name)
+		if err != nil || (at.Found && !p.Served()) {
 			continue
 		}
 		if at.Found && !at.Mode.IsRegular() {
 			continue
 		}
-		p.extras = append(p.extras, plan.Do(plan.Write, at.Path, "0755", a.Text))
-		p.tree.Make(at.Path, fs.FileMode(0o755))
+		p.Extras = append(p.Extras, plan.Do(plan.Write, at.Path, "0755", a.Text))
+		p.Tree.Make(at.Path, fs.FileMode(0o755))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/layout"
+	"github.com/sealift/sealift/runtime/mounts"
 	"github.com/sealift/sealift/runtime/shell"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -78,14 +80,13 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 	if b.Test {
 		r.Action = Test
 	}
-	p := newPlanner(r, &alone, b.Base)
-	p.layers = b.Layers
-	p.fileFlags = readOnly // real root's %post must not edit the host's
+	p := &planner{Layout: layout.New(b.Base, &alone), req: r}
+	p.Layers = b.Layers
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	w := writable{b.Upper, b.Work}
-	if (w.upper == "") != (w.work == "") || (w == writable{} && b.Base.FS == nil) {
+	w := layout.Writable{Upper: b.Upper, Work: b.Work}
+	if (w.Upper == "") != (w.Work == "") || (w == layout.Writable{} && b.Base.FS == nil) {
 		return nil, hint.New("a build needs a place for its changes", "give both the upper and the work directory")
 	}
 	var err error
@@ -111,8 +112,8 @@ func ComputeBuild(b BuildRequest, f *host.Facts) (*Container, error) {
 			return nil, err
 		}
 	}
-	if b.WritableTmpfs && w == (writable{}) {
-		w = writable{upperDir, workDir}
+	if b.WritableTmpfs && w == (layout.Writable{}) {
+		w = layout.InMemory()
 	}
 	c, err := p.container(w, b.process(args, env))
 	if err == nil {
@@ -132,15 +133,18 @@ func (p *planner) buildMounts(b *BuildRequest) error {
 		switch {
 		case b.Bare:
 		case b.Tmp == "":
-			err = p.tmpfs(target, guarded, "1777")
+			err = p.Tmpfs(target, layout.Guarded, "1777")
 		default:
-			err = p.bind(b.Tmp, target, guarded, true)
+			err = p.Bind(b.Tmp, target, layout.Guarded, true)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := p.mountAll(binds); err != nil {
+	wish := p.req.mounts(binds)
+	wish.Protected = true // real root's %post must not edit the host's
+	p.mounts = mounts.New(p.Layout, wish, &p.id)
+	if err := p.mounts.All(); err != nil {
 		return err
 	}
 	for _, m := range b.Attached {
@@ -163,25 +167,25 @@ func (p *planner) guardKernel() {
 		return
 	}
 	for _, name := range kernelFiles {
-		if p.wanted("", name) {
-			p.do(plan.Bind, name, name, "ro,nosuid,nodev,noexec,try")
+		if p.mounts.Wanted("", name) {
+			p.Do(plan.Bind, name, name, "ro,nosuid,nodev,noexec,try")
 		}
 	}
 }
 
 func (p *planner) buildMount(m bind.Attached) error {
-	flags := guarded
+	flags := layout.Guarded
 	if m.ReadOnly {
-		flags = readOnly
+		flags = layout.ReadOnly
 	}
 	if m.Source != "" {
-		return p.bind(m.Source, m.Target, flags, !m.ReadOnly)
+		return p.Bind(m.Source, m.Target, flags, !m.ReadOnly)
 	}
 	mode := "1777"
 	if m.Size > 0 {
 		mode += fmt.Sprintf(",size=%d", m.Size)
 	}
-	return p.tmpfs(m.Target, flags, mode)
+	return p.Tmpfs(m.Target, flags, mode)
 }
 
 // buildEnvironment applies the image's scripts to env, here or by wrapping the
@@ -192,7 +196,7 @@ func (p *planner) buildEnvironment(args, env []string) ([]string, []string, erro
 		return args, env, err
 	}
 	e := environ.Over(env, scripts)
-	evaluated, err := e.Evaluate(environ.Files(p.tree, p.img.FS))
+	evaluated, err := e.Evaluate(environ.Files(p.Tree, p.Image.FS))
 	if errors.Is(err, shell.ErrNeedsContainer) {
 		if err := p.needShell(err); err != nil {
 			return nil, nil, err

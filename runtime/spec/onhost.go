@@ -7,14 +7,15 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/starter/plan"
 )
 
 // onHost plans a container whose root is the host's own tree, with the image's
 // root on a directory of it. The session is not in the copy of the host's tree,
 // as the starter makes its mount unbindable.
-func (p *planner) onHost(b *BuildRequest, w writable) (*Container, error) {
-	if !path.IsAbs(b.Mount) || w == (writable{}) {
+func (p *planner) onHost(b *BuildRequest, w layout.Writable) (*Container, error) {
+	if !path.IsAbs(b.Mount) || w == (layout.Writable{}) {
 		return nil, hint.New(fmt.Sprintf("cannot mount the root on %q", b.Mount), "give absolute directories for the mount and the changes")
 	}
 	p.under = path.Clean(b.Mount)
@@ -22,8 +23,8 @@ func (p *planner) onHost(b *BuildRequest, w writable) (*Container, error) {
 		p.emulation = ""
 	}
 	// Programs look for themselves in /proc, and so does the emulation.
-	if !p.f.ProcMasked || !p.id.User {
-		p.do(plan.Mount, "proc", "/proc", noexec, "")
+	if !p.Facts.ProcMasked || !p.id.User {
+		p.Do(plan.Mount, "proc", "/proc", layout.Noexec, "")
 	}
 	c, err := p.container(w, b.process(b.Args, b.Env))
 	if err != nil {

@@ -26,14 +26,14 @@ func (p *planner) process() (plan.Process, error) {
 		proc.Umask = 0o022
 	}
 	if p.req.contain() {
-		proc.CloseFDs, proc.KeepFDs = true, environ.KeptFDs(p.f.Environ)
+		proc.CloseFDs, proc.KeepFDs = true, environ.KeptFDs(p.Facts.Environ)
 	}
 	e, err := p.environ()
 	if err != nil {
 		return plan.Process{}, err
 	}
-	p.notes = append(p.notes, e.Notes()...)
-	proc.Env, err = e.Evaluate(environ.Files(p.tree, p.img.FS))
+	p.Notes = append(p.Notes, e.Notes()...)
+	proc.Env, err = e.Evaluate(environ.Files(p.Tree, p.Image.FS))
 	if errors.Is(err, shell.ErrNeedsContainer) {
 		err = p.needShell(err)
 		proc.Args, proc.Env = e.Script(args)
@@ -44,7 +44,7 @@ func (p *planner) process() (plan.Process, error) {
 // needShell fails when the image lacks the shell that its scripts need because
 // of cause.
 func (p *planner) needShell(cause error) error {
-	if p.tree.IsFile("/bin/sh") {
+	if p.Tree.IsFile("/bin/sh") {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("the image's environment scripts cannot run without /bin/sh: %w", cause),
@@ -53,7 +53,7 @@ func (p *planner) needShell(cause error) error {
 
 // command returns the payload's command line.
 func (p *planner) command() ([]string, error) {
-	r, files := &p.req, payload.Files{Tree: p.tree, Image: p.img.FS}
+	r, files := &p.req, payload.Files{Tree: p.Tree, Image: p.Image.FS}
 	if err := files.CheckApp(r.App); err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func (p *planner) dirs() []string {
 		return []string{p.req.Pwd}
 	}
 	var dirs []string
-	if p.f.Cwd != "" && !p.req.contain() && p.shown(p.f.Cwd) {
-		dirs = append(dirs, p.f.Cwd)
+	if p.Facts.Cwd != "" && !p.req.contain() && p.shown(p.Facts.Cwd) {
+		dirs = append(dirs, p.Facts.Cwd)
 	}
 	if p.id.Home != "" && p.shown(p.id.Home) {
 		dirs = append(dirs, p.id.Home)
@@ -89,11 +89,11 @@ func (p *planner) dirs() []string {
 // shown says whether a directory exists in the container, or may exist where
 // the kernel decides.
 func (p *planner) shown(dir string) bool {
-	at, err := p.tree.Resolve(dir)
+	at, err := p.Tree.Resolve(dir)
 	if err != nil {
 		return false
 	}
-	return at.Found && at.Mode.IsDir() || p.tree.Governing(at.Path).From == view.Kernel
+	return at.Found && at.Mode.IsDir() || p.Tree.Governing(at.Path).From == view.Kernel
 }
 
 // checkPwd refuses a working directory that cannot be one.
@@ -115,15 +115,15 @@ func (p *planner) checkPwd() error {
 func (p *planner) environ() (*environ.Environment, error) {
 	r := &p.req
 	in := environ.Inputs{
-		Caller: p.f.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
+		Caller: p.Facts.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
-		Image: p.img.Title(p.absolute), App: r.App, Command: string(r.Action), Binds: p.bound[:len(p.bound)-len(r.Scratch)],
+		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Binds: p.mounts.Binds(),
 	}
 	if r.Action == Shell {
 		in.Prompt, in.Shell = prompt, r.Shell
 	}
 	for _, name := range r.EnvFiles {
-		text, err := p.f.ReadFile(p.absolute(name), shell.MaxScript)
+		text, err := p.Facts.ReadFile(p.Absolute(name), shell.MaxScript)
 		if err != nil {
 			return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "name a readable file of NAME=value lines")
 		}
@@ -142,14 +142,14 @@ const prompt = "Sealift> "
 // scripts lists the image's environment scripts in the order of their names.
 func (p *planner) scripts() ([]string, error) {
 	const dir = "/.singularity.d/env"
-	names, err := p.tree.Names(dir)
+	names, err := p.Tree.Names(dir)
 	if err != nil {
 		return nil, hint.Wrap(fmt.Errorf("list %s of the image: %w", dir, err), "the image is damaged: build or pull it again")
 	}
 	var scripts []string
 	for _, name := range names {
 		file := path.Join(dir, name)
-		if strings.HasSuffix(name, ".sh") && !strings.HasPrefix(name, ".") && p.tree.IsFile(file) {
+		if strings.HasSuffix(name, ".sh") && !strings.HasPrefix(name, ".") && p.Tree.IsFile(file) {
 			scripts = append(scripts, file)
 		}
 	}

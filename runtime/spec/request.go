@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/mounts"
 )
 
 // Action is what the user wants done with an image.
@@ -72,19 +74,15 @@ type Request struct {
 	Hostname string
 }
 
-// mountNames are what NoMount may hold besides paths. There is no hostfs mount
-// to leave out, but scripts name it.
-var mountNames = []string{"proc", "sys", "dev", "devpts", "home", "tmp", "cwd", "hostfs", "bind-paths"}
-
 // maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
 const maxHostname = 64
 
 // check refuses what can be seen to be wrong without a machine or an image.
 func (r *Request) check() error {
 	for _, name := range r.NoMount {
-		if !path.IsAbs(name) && !slices.Contains(mountNames, name) {
+		if !path.IsAbs(name) && !slices.Contains(mounts.Names(), name) {
 			return hint.New(fmt.Sprintf("--no-mount %q is not the name of a mount", name),
-				"use an absolute path, or one of %s", strings.Join(mountNames, ", "))
+				"use an absolute path, or one of %s", strings.Join(mounts.Names(), ", "))
 		}
 	}
 	if len(r.Hostname) > maxHostname {
@@ -98,3 +96,14 @@ func (r *Request) contain() bool { return r.Contain || r.ContainAll }
 
 // newPID says whether the container gets a PID namespace.
 func (r *Request) newPID() bool { return r.ContainAll || !r.NoPID }
+
+// newIPC says whether the container gets an IPC namespace.
+func (r *Request) newIPC() bool { return r.ContainAll || r.IPC }
+
+// mounts is what is to be mounted, with both kinds of binds.
+func (r *Request) mounts(binds []bind.Bind) mounts.Wish {
+	return mounts.Wish{
+		Binds: binds, Scratch: r.Scratch, Home: r.Home, NoHome: r.NoHome, NoMount: r.NoMount,
+		Contain: r.contain(), PID: r.newPID(), IPC: r.newIPC(), Hostname: r.Hostname,
+	}
+}

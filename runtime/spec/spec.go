@@ -17,6 +17,8 @@ import (
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/layout"
+	"github.com/sealift/sealift/runtime/mounts"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -52,7 +54,7 @@ func Namespaces(r Request, f *host.Facts) (plan.Clone, error) {
 
 // Compute plans the container that r asks for. Errors carry a hint.
 func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
-	p := newPlanner(r, f, img)
+	p := &planner{Layout: layout.New(img, f), req: r}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -66,9 +68,10 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	if err := p.checkRoot(); err != nil {
 		return nil, err
 	}
-	p.accounts()
+	p.mounts = mounts.New(p.Layout, r.mounts(binds), &p.id)
+	p.mounts.Accounts()
 	p.actions()
-	if err := p.mountAll(binds); err != nil {
+	if err := p.mounts.All(); err != nil {
 		return nil, err
 	}
 	if err := p.checkPwd(); err != nil {
@@ -78,20 +81,31 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	var w writable
+	var w layout.Writable
 	if r.WritableTmpfs {
-		w = writable{upperDir, workDir}
+		w = layout.InMemory()
 	}
 	return p.container(w, proc)
 }
 
+// planner collects what one plan is made of.
+type planner struct {
+	*layout.Layout
+	req    Request
+	id     identity.Identity
+	mounts *mounts.Planner
+
+	emulation string // of root, by the operation Emulate
+	under     string // where, or empty for everywhere
+}
+
 // check settles what the rest relies on: identity, home, architecture.
 func (p *planner) check() error {
-	if err := p.img.RunsOn(p.f.Arch); err != nil {
+	if err := p.Image.RunsOn(p.Facts.Arch); err != nil {
 		return err
 	}
 	var err error
-	if p.id, err = identity.Of(p.req.wish(), p.f); err != nil {
+	if p.id, err = identity.Of(p.req.wish(), p.Facts); err != nil {
 		return err
 	}
 	if p.req.Home != "" {
@@ -111,10 +125,10 @@ var rootEntries = []string{"bin", "usr", "sbin", "lib", "nix", ".singularity.d"}
 // checkRoot refuses a directory that was taken for a root file system. One that
 // holds the command itself will do.
 func (p *planner) checkRoot() error {
-	if p.img.Kind != image.Sandbox {
+	if p.Image.Kind != image.Sandbox {
 		return nil
 	}
-	if p.absolute(p.img.Path) == "/" {
+	if p.Absolute(p.Image.Path) == "/" {
 		return hint.New("the root directory of the machine cannot be an image", "name the directory that was built with sealift build --sandbox")
 	}
 	names := rootEntries
@@ -122,21 +136,21 @@ func (p *planner) checkRoot() error {
 		names = append([]string{view.Relative(path.Clean(p.req.Args[0]))}, names...)
 	}
 	for _, name := range names {
-		if _, err := p.img.FS.Lstat(name); err == nil {
+		if _, err := p.Image.FS.Lstat(name); err == nil {
 			return nil
 		}
 	}
-	return hint.New(fmt.Sprintf("image %s is a directory, but not a root file system: it has no bin and no usr", p.img.Path),
+	return hint.New(fmt.Sprintf("image %s is a directory, but not a root file system: it has no bin and no usr", p.Image.Path),
 		"name an image file, or the directory that was built with sealift build --sandbox")
 }
 
 // container puts the plan together.
-func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
-	ops, shown, err := p.rootfs(w)
+func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, error) {
+	ops, shown, err := p.Root(w, p.id.Ranged() || !p.id.User)
 	if err != nil {
 		return nil, err
 	}
-	ops = append(append(ops, p.ops...), plan.Do(plan.Pivot))
+	ops = append(append(ops, p.Ops...), plan.Do(plan.Pivot))
 	if p.req.Hostname != "" {
 		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
 	}
@@ -146,14 +160,14 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 	ops = append(ops, plan.Do(plan.Dropcaps, p.id.KeepCaps))
 	c := &Container{
 		Plan:  plan.Plan{Clone: clone(p.id, &p.req), Image: shown, Ops: ops, Process: proc},
-		Notes: p.notes,
+		Notes: p.Notes,
 	}
 	for _, op := range ops {
 		if op.Verb == plan.Fuse {
 			c.Served = append(c.Served, op.Args[0])
 		}
 	}
-	if (w != (writable{}) || p.emulation != "") && p.served() && p.id.User && !p.id.Ranged() {
+	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
 	return c, nil
@@ -162,7 +176,7 @@ func (p *planner) container(w writable, proc plan.Process) (*Container, error) {
 // clone returns the namespaces of a request.
 func clone(id identity.Identity, r *Request) plan.Clone {
 	return plan.Clone{
-		User: id.User, Mount: true, PID: r.newPID(), IPC: r.IPC || r.ContainAll,
+		User: id.User, Mount: true, PID: r.newPID(), IPC: r.newIPC(),
 		UTS: r.UTS || r.Hostname != "", UIDs: id.UIDs, GIDs: id.GIDs,
 	}
 }

@@ -1,4 +1,4 @@
-package spec
+package mounts
 
 import (
 	"io/fs"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -22,22 +23,22 @@ var sharedDevices = []string{"fuse", "infiniband", "xpmem", "knem"}
 var fabricPrefixes = []string{"hfi1_", "cxi"}
 
 // mountDev shows the host's /dev, or a minimal one under --contain.
-func (p *planner) mountDev() error {
+func (p *Planner) mountDev() error {
 	switch {
-	case !p.wanted("dev", "/dev"):
+	case !p.Wanted("dev", "/dev"):
 		return nil
-	case !p.req.contain():
-		return p.bindKernel("/dev", "nosuid")
+	case !p.wish.Contain:
+		return p.BindKernel("/dev", "nosuid")
 	}
-	if err := p.tmpfs("/dev", devices, "0755"); err != nil {
+	if err := p.Tmpfs("/dev", layout.Devices, "0755"); err != nil {
 		return err
 	}
 	for _, name := range append(slices.Clone(deviceNodes), p.sharedDevices()...) {
 		dev := "/dev/" + name
-		if !p.hostExists(dev) {
+		if !p.HostExists(dev) {
 			continue
 		}
-		if err := p.bind(dev, dev, devices, false); err != nil {
+		if err := p.Bind(dev, dev, layout.Devices, false); err != nil {
 			return err
 		}
 	}
@@ -47,35 +48,35 @@ func (p *planner) mountDev() error {
 // mountDevDirs adds the file systems and links of a minimal /dev. /dev/shm is
 // the host's: MPI ranks on one node meet there, and a private one per container
 // makes them fail or fall back to the network.
-func (p *planner) mountDevDirs() error {
-	if p.hostIsDir("/dev/shm") && p.wanted("shm", "/dev/shm") {
-		if err := p.bind("/dev/shm", "/dev/shm", guarded, false); err != nil {
+func (p *Planner) mountDevDirs() error {
+	if p.HostIsDir("/dev/shm") && p.Wanted("shm", "/dev/shm") {
+		if err := p.Bind("/dev/shm", "/dev/shm", layout.Guarded, false); err != nil {
 			return err
 		}
 	}
-	if p.wanted("devpts", "/dev/pts") {
+	if p.Wanted("devpts", "/dev/pts") {
 		// No gid=: the tty group is not mapped in a user namespace.
-		if err := p.kernel("devpts", "/dev/pts", devices, "newinstance,ptmxmode=0666,mode=0620"); err != nil {
+		if err := p.Kernel("devpts", "/dev/pts", layout.Devices, "newinstance,ptmxmode=0666,mode=0620"); err != nil {
 			return err
 		}
-		p.do(plan.Symlink, "/dev/ptmx", "pts/ptmx")
+		p.Do(plan.Symlink, "/dev/ptmx", "pts/ptmx")
 	}
-	if clone(p.id, &p.req).IPC {
-		if err := p.kernel("mqueue", "/dev/mqueue", noexec, ""); err != nil {
+	if p.wish.IPC {
+		if err := p.Kernel("mqueue", "/dev/mqueue", layout.Noexec, ""); err != nil {
 			return err
 		}
 	}
-	p.do(plan.Symlink, "/dev/fd", "/proc/self/fd")
-	p.do(plan.Symlink, "/dev/stdin", "/proc/self/fd/0")
-	p.do(plan.Symlink, "/dev/stdout", "/proc/self/fd/1")
-	p.do(plan.Symlink, "/dev/stderr", "/proc/self/fd/2")
+	p.Do(plan.Symlink, "/dev/fd", "/proc/self/fd")
+	p.Do(plan.Symlink, "/dev/stdin", "/proc/self/fd/0")
+	p.Do(plan.Symlink, "/dev/stdout", "/proc/self/fd/1")
+	p.Do(plan.Symlink, "/dev/stderr", "/proc/self/fd/2")
 	return nil
 }
 
 // sharedDevices lists the names that exist, fabric adapters included.
-func (p *planner) sharedDevices() []string {
+func (p *Planner) sharedDevices() []string {
 	names := slices.Clone(sharedDevices)
-	entries, err := fs.ReadDir(p.f.Root, view.Relative("/dev"))
+	entries, err := fs.ReadDir(p.Facts.Root, view.Relative("/dev"))
 	if err != nil {
 		return names // each is looked for anyway
 	}

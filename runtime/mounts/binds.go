@@ -1,4 +1,4 @@
-package spec
+package mounts
 
 import (
 	"errors"
@@ -6,24 +6,24 @@ import (
 	"io/fs"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/runtime/view"
 )
 
 // mountBinds plans the user's binds in their order.
-func (p *planner) mountBinds(binds []bind.Bind) error {
-	for _, b := range binds {
-		if _, err := p.hostStat(b.Source); err != nil {
+func (p *Planner) mountBinds() error {
+	for _, b := range p.wish.Binds {
+		if _, err := p.HostStat(b.Source); err != nil {
 			return missingSource("--bind", b.Source, err)
 		}
-		flags := guarded
+		flags := layout.Guarded
 		if view.Within(b.Source, "/dev") || b.Source == "/" {
 			flags = "nosuid" // device nodes are to work
 		}
 		if b.ReadOnly {
 			flags = "ro," + flags
 		}
-		if err := p.bind(b.Source, b.Target, flags, !b.ReadOnly); err != nil {
+		if err := p.Bind(b.Source, b.Target, flags, !b.ReadOnly); err != nil {
 			return err
 		}
 	}
@@ -49,6 +49,3 @@ func cause(err error) error {
 	}
 	return err
 }
-
-// absolute makes a host path absolute as the caller sees it.
-func (p *planner) absolute(name string) string { return bind.Absolute(name, p.f.Cwd) }

@@ -1,4 +1,4 @@
-package spec
+package layout
 
 import (
 	"fmt"
@@ -16,59 +16,61 @@ import (
 const (
 	imageDir = "@image" // where the image server's file system is mounted
 	skelDir  = "@skel"  // files and mount points that a sandbox lacks
-	upperDir = "@rw/upper"
-	workDir  = "@rw/work"
 )
 
-// writable is where changes to the root go: two directories of one file
+// Writable is where changes to the root go: two directories of one file
 // system, in the session or on the host. The zero value is a read-only root.
-type writable struct{ upper, work string }
+type Writable struct{ Upper, Work string }
 
-// served says whether the root comes from the image server, which can show
+// InMemory returns directories of the session: what is in them ends with it.
+func InMemory() Writable { return Writable{"@rw/upper", "@rw/work"} }
+
+// Served says whether the root comes from the image server, which can show
 // what the image lacks.
-func (p *planner) served() bool { return p.img.FS != nil && p.img.Kind != image.Sandbox }
+func (l *Layout) Served() bool { return l.Image.FS != nil && l.Image.Kind != image.Sandbox }
 
 // session starts the plan: a tmpfs of at most half of the memory, where
 // changes and made-up files live.
-func (p *planner) session() []plan.Op {
-	return []plan.Op{plan.Do(plan.Session, p.f.SessionDir, "mode=0755,size=50%")}
+func (l *Layout) session() []plan.Op {
+	return []plan.Op{plan.Do(plan.Session, l.Facts.SessionDir, "mode=0755,size=50%")}
 }
 
-// rootfs returns the operations that come before all mounts, and the entries
-// that the image server has to show.
-func (p *planner) rootfs(w writable) (ops, shown []plan.Op, err error) {
-	ops = p.session()
+// Root returns the operations that come before all mounts, and the entries
+// that the image server has to show. With shared, other users than the one that
+// mounts are to see the files.
+func (l *Layout) Root(w Writable, shared bool) (ops, shown []plan.Op, err error) {
+	ops = l.session()
 	switch {
-	case p.img.FS == nil:
-		ops = p.skeleton(ops, imageDir)
-		return append(ops, p.overlay(w, imageDir)...), nil, nil
-	case p.img.Kind == image.Sandbox:
-		return p.sandbox(ops, w), nil, nil
-	case !p.f.Fuse:
+	case l.Image.FS == nil:
+		ops = l.skeleton(ops, imageDir)
+		return append(ops, l.overlay(w, imageDir)...), nil, nil
+	case l.Image.Kind == image.Sandbox:
+		return l.sandbox(ops, w), nil, nil
+	case !l.Facts.Fuse:
 		return nil, nil, hint.New("/dev/fuse is missing or not accessible, and the image cannot be mounted without it",
 			"ask the administrator to load the fuse module and set mode 0666, or unpack the image into a sandbox directory elsewhere")
 	}
 	flags := ""
-	if p.id.Ranged() || !p.id.User {
+	if shared {
 		flags = "allow_other"
 	}
-	if w == (writable{}) && p.layers <= 1 {
-		return append(ops, plan.Do(plan.Fuse, "/", flags)), p.extras, nil
+	if w == (Writable{}) && l.Layers <= 1 {
+		return append(ops, plan.Do(plan.Fuse, "/", flags)), l.Extras, nil
 	}
-	dirs := p.layerDirs()
+	dirs := l.layerDirs()
 	for _, dir := range dirs {
 		ops = append(ops, plan.Do(plan.Mkdir, dir, "0755"), plan.Do(plan.Fuse, dir, flags))
 	}
-	return append(ops, p.overlay(w, dirs...)...), p.entries(), nil
+	return append(ops, l.overlay(w, dirs...)...), l.entries(), nil
 }
 
 // layerDirs returns where the layers of the image are mounted, the topmost
 // first.
-func (p *planner) layerDirs() []string {
-	if p.layers <= 1 {
+func (l *Layout) layerDirs() []string {
+	if l.Layers <= 1 {
 		return []string{imageDir}
 	}
-	dirs := make([]string, p.layers)
+	dirs := make([]string, l.Layers)
 	for i := range dirs {
 		dirs[i] = fmt.Sprintf("%s/%d", imageDir, i)
 	}
@@ -77,17 +79,17 @@ func (p *planner) layerDirs() []string {
 
 // entries returns what the topmost layer has to show. It may lack
 // directories that lower ones have: the topmost one's mode is what counts.
-func (p *planner) entries() []plan.Op {
-	if p.layers <= 1 {
-		return p.extras
+func (l *Layout) entries() []plan.Op {
+	if l.Layers <= 1 {
+		return l.Extras
 	}
 	var ops []plan.Op
 	seen := map[string]bool{}
-	for _, op := range p.extras {
+	for _, op := range l.Extras {
 		for _, parent := range parents(op.Args[0]) {
 			if !seen[parent] {
 				seen[parent] = true
-				ops = append(ops, plan.Do(plan.Mkdir, parent, p.modeOf(parent)))
+				ops = append(ops, plan.Do(plan.Mkdir, parent, l.modeOf(parent)))
 			}
 		}
 		seen[op.Args[0]] = true
@@ -99,43 +101,43 @@ func (p *planner) entries() []plan.Op {
 // sandbox puts a root together from a directory. When nothing is missing there,
 // it is bound as it is, and replaced files are bound over its own: that works
 // on every file system. Otherwise an overlay adds a skeleton.
-func (p *planner) sandbox(ops []plan.Op, w writable) []plan.Op {
-	dir := p.absolute(p.img.Path)
-	if w == (writable{}) && !slices.ContainsFunc(p.extras, p.isNew) {
-		ops = append(ops, plan.Do(plan.Bind, dir, "/", readOnly))
-		for i, op := range p.extras {
+func (l *Layout) sandbox(ops []plan.Op, w Writable) []plan.Op {
+	dir := l.Absolute(l.Image.Path)
+	if w == (Writable{}) && !slices.ContainsFunc(l.Extras, l.isNew) {
+		ops = append(ops, plan.Do(plan.Bind, dir, "/", ReadOnly))
+		for i, op := range l.Extras {
 			file := fmt.Sprintf("@files/%d", i)
 			ops = append(ops, plan.Do(plan.Write, file, op.Args[1], op.Args[2]),
-				plan.Do(plan.Bind, file, op.Args[0], readOnly+",session"))
+				plan.Do(plan.Bind, file, op.Args[0], ReadOnly+",session"))
 		}
 		return ops
 	}
-	if len(p.extras) == 0 {
-		return append(ops, p.overlay(w, dir)...)
+	if len(l.Extras) == 0 {
+		return append(ops, l.overlay(w, dir)...)
 	}
-	return append(p.skeleton(ops, skelDir), p.overlay(w, skelDir, dir)...)
+	return append(l.skeleton(ops, skelDir), l.overlay(w, skelDir, dir)...)
 }
 
 // isNew says whether an entry is missing in the image itself.
-func (p *planner) isNew(op plan.Op) bool {
+func (l *Layout) isNew(op plan.Op) bool {
 	if op.Verb != plan.Write {
 		return true
 	}
-	mode, found, err := p.tree.LstatImage(op.Args[0])
+	mode, found, err := l.Tree.LstatImage(op.Args[0])
 	return err != nil || !found || !mode.IsRegular()
 }
 
 // skeleton appends operations that make the extra entries below dir. In an
 // overlay the topmost directory's mode is what shows, so directories that the
 // image has too get their mode from there.
-func (p *planner) skeleton(ops []plan.Op, dir string) []plan.Op {
-	ops = append(ops, plan.Do(plan.Mkdir, dir, p.modeOf("/")))
+func (l *Layout) skeleton(ops []plan.Op, dir string) []plan.Op {
+	ops = append(ops, plan.Do(plan.Mkdir, dir, l.modeOf("/")))
 	seen := map[string]bool{"/": true}
-	for _, op := range p.extras {
+	for _, op := range l.Extras {
 		for _, parent := range parents(op.Args[0]) {
 			if !seen[parent] {
 				seen[parent] = true
-				ops = append(ops, plan.Do(plan.Mkdir, dir+parent, p.modeOf(parent)))
+				ops = append(ops, plan.Do(plan.Mkdir, dir+parent, l.modeOf(parent)))
 			}
 		}
 		seen[op.Args[0]] = true
@@ -147,9 +149,9 @@ func (p *planner) skeleton(ops []plan.Op, dir string) []plan.Op {
 }
 
 // modeOf returns the octal permissions of an image directory.
-func (p *planner) modeOf(dir string) string {
-	if p.img.FS != nil {
-		if info, err := p.img.FS.Stat(view.Relative(dir)); err == nil {
+func (l *Layout) modeOf(dir string) string {
+	if l.Image.FS != nil {
+		if info, err := l.Image.FS.Stat(view.Relative(dir)); err == nil {
 			return fmt.Sprintf("%04o", info.Mode().Perm())
 		}
 	}
@@ -167,10 +169,10 @@ func parents(name string) []string {
 }
 
 // overlay mounts lower directories and w as the root.
-func (p *planner) overlay(w writable, lower ...string) []plan.Op {
+func (l *Layout) overlay(w Writable, lower ...string) []plan.Op {
 	var ops []plan.Op
-	if strings.HasPrefix(w.upper, "@") {
-		ops = append(ops, plan.Do(plan.Mkdir, w.upper, p.modeOf("/")), plan.Do(plan.Mkdir, w.work, "0700"))
+	if strings.HasPrefix(w.Upper, "@") {
+		ops = append(ops, plan.Do(plan.Mkdir, w.Upper, l.modeOf("/")), plan.Do(plan.Mkdir, w.Work, "0700"))
 	}
-	return append(ops, plan.Do(plan.Overlay, "/", plan.JoinDirs(lower...), w.upper, w.work, guarded))
+	return append(ops, plan.Do(plan.Overlay, "/", plan.JoinDirs(lower...), w.Upper, w.Work, Guarded))
 }

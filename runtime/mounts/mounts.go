@@ -1,0 +1,241 @@
+// Package mounts decides what a container has besides its image: the host's
+// directories and file systems of the kernel, files of /etc that name the
+// caller, and what the user binds.
+//
+// Input: a wish, the identity of the payload, and a layout, whose image and
+// facts decide the rest. Output: operations in the layout. It is pure. It decides
+// neither about the root file system nor about namespaces.
+package mounts
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/layout"
+	"github.com/sealift/sealift/runtime/view"
+)
+
+// Wish is what the user asked for.
+type Wish struct {
+	// Binds are made in their order; Scratch are container paths that get an
+	// empty tmpfs.
+	Binds   []bind.Bind
+	Scratch []string
+	// Home is SOURCE[:TARGET], replacing the caller's home; empty means that.
+	Home   string
+	NoHome bool
+	// NoMount names default mounts to leave out, by Names or by target.
+	NoMount []string
+	// Contain keeps the host's files out: a minimal /dev, empty /tmp and home, and
+	// no working directory.
+	Contain bool
+	// PID and IPC say that the container has such a namespace of its own.
+	PID, IPC bool
+	// Hostname is the container's own, unless empty.
+	Hostname string
+	// Protected keeps root from writing to the host's files in /etc.
+	Protected bool
+}
+
+// Names are what NoMount may hold besides paths. There is no hostfs mount to
+// leave out, but scripts name it.
+func Names() []string {
+	return []string{"proc", "sys", "dev", "devpts", "home", "tmp", "cwd", "hostfs", "bind-paths"}
+}
+
+// Planner plans the mounts of one container.
+type Planner struct {
+	*layout.Layout
+	wish  Wish
+	id    *identity.Identity
+	bound []string // targets of the user's mounts
+}
+
+// New returns a planner that adds to l.
+func New(l *layout.Layout, w Wish, id *identity.Identity) *Planner {
+	p := &Planner{Layout: l, wish: w, id: id}
+	for _, b := range w.Binds {
+		p.bound = append(p.bound, b.Target)
+	}
+	p.bound = append(p.bound, w.Scratch...)
+	return p
+}
+
+// All plans everything that is mounted on the root, in order. What the user asked
+// for comes last, so that it covers the defaults; defaults that it would cover
+// completely are left out.
+func (p *Planner) All() error {
+	for _, dir := range []string{"/dev", "/proc", "/sys"} {
+		if at, err := p.Tree.Resolve(dir); err == nil && at.Path != dir && p.Wanted(path.Base(dir), dir) {
+			return hint.New(fmt.Sprintf("%s leads to %s in the image: programs would take its files for the kernel's", dir, at.Path),
+				"repair the image, or leave the mount out with --no-mount")
+		}
+	}
+	for _, mount := range []func() error{p.mountProc, p.mountSys, p.mountDev, p.mountTmp} {
+		if err := mount(); err != nil {
+			return hint.Wrap(err, "repair the image, or leave the mount out with --no-mount")
+		}
+	}
+	for _, mount := range []func() error{p.mountHome, p.mountCwd, p.mountFiles, p.mountScratch} {
+		if err := mount(); err != nil {
+			return err
+		}
+	}
+	return p.mountBinds()
+}
+
+// Binds are the targets of the user's binds.
+func (p *Planner) Binds() []string { return p.bound[:len(p.wish.Binds)] }
+
+// Wanted says whether a default mount is to be made: neither NoMount names it
+// nor would one of the user's mounts hide it.
+func (p *Planner) Wanted(name, target string) bool {
+	if slices.Contains(p.wish.NoMount, name) || slices.Contains(p.wish.NoMount, target) {
+		return false
+	}
+	return !slices.ContainsFunc(p.bound, func(b string) bool { return view.Within(target, path.Clean(b)) })
+}
+
+// mountProc makes a procfs of the new PID namespace. Where the kernel would
+// refuse that (proc is masked in an outer container), and in the caller's PID
+// namespace, the visible one is bound.
+func (p *Planner) mountProc() error {
+	switch {
+	case !p.Wanted("proc", "/proc"):
+		return nil
+	case p.wish.PID && (!p.Facts.ProcMasked || !p.id.User):
+		return p.Kernel("proc", "/proc", layout.Noexec, "")
+	case p.wish.PID:
+		p.Note("/proc is partly masked here, so the container shows the host's processes")
+	}
+	return p.BindKernel("/proc", layout.Noexec)
+}
+
+func (p *Planner) mountSys() error {
+	if !p.Wanted("sys", "/sys") {
+		return nil
+	}
+	return p.BindKernel("/sys", layout.Noexec)
+}
+
+// mountTmp shares /tmp and /var/tmp with the host, or makes private ones. A
+// /var/tmp that leads to /tmp is done with it.
+func (p *Planner) mountTmp() error {
+	for _, dir := range []string{"/tmp", "/var/tmp"} {
+		if !p.Wanted("tmp", dir) {
+			continue
+		}
+		at, err := p.Tree.Resolve(dir)
+		if err == nil && at.Path == "/tmp" && dir != "/tmp" {
+			continue
+		}
+		switch {
+		case p.wish.Contain:
+			err = p.Tmpfs(dir, layout.Guarded, "1777")
+		case p.HostIsDir(dir):
+			err = p.Bind(dir, dir, layout.Guarded, false)
+		default:
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountHome shows the caller's home directory: at its own path, at /root for
+// root, or as --home says. Under --contain it is an empty directory unless
+// --home names one. A home that does not exist is left out.
+func (p *Planner) mountHome() error {
+	home := p.id.Home
+	if p.wish.NoHome || home == "/" || home == "" || !path.IsAbs(home) || !p.Wanted("home", home) {
+		return nil
+	}
+	source := p.Facts.User.Home
+	if p.wish.Home != "" {
+		source, _, _ = bind.SplitHome(p.wish.Home)
+		source = p.Absolute(source)
+		if mode, err := p.HostStat(source); err != nil || !mode.IsDir() {
+			return missingSource("--home", source, err)
+		}
+		return p.Bind(source, home, layout.Guarded, true)
+	}
+	switch {
+	case p.wish.Contain:
+		return p.Tmpfs(home, layout.Guarded, "0700")
+	case !path.IsAbs(source) || !p.HostIsDir(source):
+		p.Note("home directory %s does not exist and is not mounted", source)
+		return nil
+	case p.Visible(source, home):
+		return nil
+	}
+	return p.Bind(source, home, layout.Guarded, false)
+}
+
+// unboundDirs are working directories that are the image's own matter.
+var unboundDirs = []string{"/", "/etc", "/bin", "/mnt", "/usr", "/var", "/opt", "/sbin", "/lib", "/lib64"}
+
+// mountCwd shows the caller's working directory, unless it belongs to the
+// system or is visible already. It is a convenience: where no mount point can
+// be made for it, the container starts in the home directory.
+func (p *Planner) mountCwd() error {
+	cwd := p.Facts.Cwd
+	if cwd == "" || p.wish.Contain || slices.Contains(unboundDirs, cwd) || !p.Wanted("cwd", cwd) {
+		return nil
+	}
+	for _, dir := range []string{"/proc", "/sys", "/dev"} {
+		if view.Within(cwd, dir) {
+			return nil
+		}
+	}
+	if p.wish.NoHome && p.Facts.User.Home != "" && view.Within(p.Facts.User.Home, cwd) {
+		return nil // it would show the home directory after all
+	}
+	if p.Visible(cwd, cwd) || !p.HostIsDir(cwd) {
+		return nil
+	}
+	if err := p.Bind(cwd, cwd, layout.Guarded, false); err != nil {
+		p.Note("working directory is not mounted: %v", err)
+	}
+	return nil
+}
+
+// mountFiles shows the host's time zone, host names and resolver. It keeps
+// them under --contain, as the network is the host's as well.
+func (p *Planner) mountFiles() error {
+	files := []struct{ name, group string }{
+		{"/etc/localtime", "bind-paths"}, {"/etc/hosts", "bind-paths"}, {"/etc/resolv.conf", "/etc/resolv.conf"},
+	}
+	flags := layout.Guarded
+	if p.wish.Protected {
+		flags = layout.ReadOnly
+	}
+	for _, file := range files {
+		mode, err := p.HostStat(file.name)
+		if err != nil || !mode.IsRegular() || !p.Wanted(file.group, file.name) {
+			continue
+		}
+		p.UncoverLink(file.name)
+		if err := p.Bind(file.name, file.name, flags, false); err != nil {
+			p.Note("%s is not mounted: %v", file.name, err)
+		}
+	}
+	return nil
+}
+
+func (p *Planner) mountScratch() error {
+	for _, dir := range p.wish.Scratch {
+		if err := bind.CheckTarget("--scratch", dir); err != nil {
+			return err
+		}
+		if err := p.Tmpfs(path.Clean(dir), layout.Guarded, "0700"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,7 +1,7 @@
 # make            build both programs into bin/
 # make demo       build and sign an image, verify it, run it, inspect it: no network, no root
 # make test       install what the tests need (as root on Debian) and run them all
-# make install    PREFIX=/usr/local
+# make install    PREFIX=/usr/local; ALIASES=1 also under the names apptainer and singularity
 PREFIX  ?= /usr/local
 SYSCONFDIR ?= /etc/sealift
 DESTDIR ?=
@@ -11,6 +11,8 @@ CFG      = github.com/sealift/sealift/buildcfg
 LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION) -X $(CFG).SysconfDir=$(SYSCONFDIR)
 FUZZTIME ?= 30s
 BIN     ?= bin
+NATIVE  ?= bin/install/sealift # writes manual pages and completions; to install for other machines, name one that runs here
+NAMES    = $(if $(ALIASES),apptainer singularity)
 
 # With a C compiler and libdeflate (Debian: libdeflate-dev), blocks go through libzstd and libdeflate; else, or with
 # CGO_ENABLED=0, through pure Go. Static either way.
@@ -70,8 +72,9 @@ install:
 	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/sealift ./cmd/sealift
 	$(PURE) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
-	ln -sf sealift $(DESTDIR)$(PREFIX)/bin/run-singularity
 	install -D -m 0755 bin/install/sealift-starter $(DESTDIR)$(PREFIX)/libexec/sealift/sealift-starter
+	for name in run-singularity $(NAMES); do ln -sf sealift $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
+	$(NATIVE) share $(DESTDIR)$(PREFIX)/share sealift $(NAMES)
 
 clean:
 	rm -rf $(BIN) e2e/.fixtures coverage.out

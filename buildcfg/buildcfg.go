@@ -14,6 +14,11 @@ var (
 	SysconfDir = "/etc/sealift"
 )
 
+// Apptainer is the release of Apptainer that has the commands and flags of this
+// one, as MAJOR.MINOR.PATCH. Programs that call Sealift by Apptainer's name are told
+// it, and choose their flags by it.
+const Apptainer = "1.5.3"
+
 // StarterName is the file name of the starter, searched beside the CLI and in
 // LibexecDir and nowhere else.
 const StarterName = "sealift-starter"

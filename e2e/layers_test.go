@@ -66,7 +66,9 @@ var layers = map[string][]string{
 		"image",
 		"image/sif", "image/trust", "image/trust/keyring", "image/trust/merkle", "image/trust/pem", "image/trust/policy",
 	},
+	"image/trust/remember": {"image/cache", "image/trust/merkle"},
 	"cmd/sealift/policies": {
+		"cmd/sealift/caches", "image/cache", "image/trust/remember",
 		"image", "image/oci", "image/sif", "image/trust/merkle",
 		"buildcfg", "cmd/sealift/keys", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
 	},
@@ -88,7 +90,7 @@ var layers = map[string][]string{
 	"image/oras":             {"image/oci/registry", "image/oci/wire"},
 	"image/library":          {"image/oci/registry", "image/oci/wire"},
 	"image/library/endpoint": {"image/output"},
-	"image/web":              {"image/oci/registry", "image/oci/wire"},
+	"image/web":              {"image/oci/registry", "image/oci/wire", "image/squashfs/format"},
 	"image/trust/keyring":    {"image/output"},
 	"image/trust/pem":        {},
 	"image/trust": {
@@ -101,7 +103,9 @@ var layers = map[string][]string{
 	"image/dockerfile/perm":   {"image/tree"},
 	"image/dockerfile/steps":  {},
 	"image/distro":            {},
-	"image":                   {"image/crypt", "image/sandbox", "image/sif", "image/squashfs", "image/tree", "image/trust/merkle"},
+	"image": {
+		"image/crypt", "image/sandbox", "image/sif", "image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle",
+	},
 	"image/crypt": {
 		"image/crypt/gocryptfs", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/table", "image/tree",
 	},
@@ -133,7 +137,7 @@ var layers = map[string][]string{
 	},
 	"image/pull": {
 		"image/sif", "image/trust/merkle",
-		"image", "image/build/bootstrap", "image/trust/policy",
+		"image", "image/build/bootstrap",
 		"image/build", "image/build/fromdef", "image/build/kept", "image/build/key", "image/cache", "image/elsewhere", "image/metadata",
 		"image/oci", "image/output", "image/squashfs/codec",
 	},
@@ -141,7 +145,6 @@ var layers = map[string][]string{
 	"image/provenance":   {},
 	"image/build/attach": {"image/build", "image/provenance", "image/sbom", "image/sif", "image/squashfs"},
 	"image/build/bootstrap": {
-		"image/trust/policy",
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",
 		"image/tree",
 	},
@@ -174,6 +177,11 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
 	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
+	"runtime/doctor": {"runtime/host", "runtime/identity"},
+	"runtime/doctor/probe": {
+		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
+		"runtime/spec", "starter/mountinfo", "starter/plan",
+	},
 
 	"cmd/sealift/ui":        {},
 	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
@@ -189,6 +197,7 @@ var layers = map[string][]string{
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
 	"cmd/sealift/caches":     {"cmd/sealift/ui", "image/cache"},
+	"cmd/sealift/doctors":    {"cmd/sealift/caches", "cmd/sealift/ui", "runtime/doctor", "runtime/doctor/probe"},
 	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
 		"cmd/sealift/policies",
@@ -196,8 +205,8 @@ var layers = map[string][]string{
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
 	"cmd/sealift/pushes": {
-		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents",
-		"image/library", "image/oci/compression", "image/oci/export", "image/oci/registry", "image/oras", "image/output", "image/sif",
+		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/trusts", "cmd/sealift/ui", "image", "image/contents",
+		"image/library", "image/oci/compression", "image/oci/export", "image/oci/registry", "image/oras", "image/output",
 	},
 	"cmd/sealift/endpoints": {
 		"buildcfg", "cmd/sealift/remotes", "cmd/sealift/ui", "image/library", "image/library/endpoint", "image/oci/registry",
@@ -221,22 +230,24 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift": {
 		"cmd/sealift/policies",
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
+		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs",
-		"cmd/sealift/trusts", "cmd/sealift/ui",
+		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui", "runtime/host",
 	},
+	"cmd/sealift/manual":    {"buildcfg", "cmd/sealift/ui"},
 	"e2e/apart":             {},
 	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
 	"e2e/fixture":           {},
+	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
 	"e2e/trees":             {"image/tree"},
 }
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images",
-	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
+	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
 	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
@@ -268,7 +279,7 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
 		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp",

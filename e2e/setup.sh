@@ -3,8 +3,9 @@
 # packages, a user for the rootless tests, and the usual mode of /dev/fuse.
 set -eu
 
-packages="apache2-utils attr bubblewrap busybox-static charliecloud debootstrap docker-registry gcc gnupg libc6-dev libcap2-bin
-libdeflate-dev mmdebstrap openssl squashfs-tools squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
+packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry gcc gnupg
+libc6-dev libcap2-bin libdeflate-dev mandoc mmdebstrap mpich openmpi-bin openssl slurm-client snakemake squashfs-tools
+squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"

@@ -1,5 +1,5 @@
-// Package image opens container images: SIF files, bare SquashFS files and
-// directories.
+// Package image opens container images: SIF files, bare SquashFS files, also those
+// of Singularity 2 that begin with a "#!" line, and directories.
 //
 // Input: a path. Output: a File, which holds one open descriptor through which
 // everything is read from then on, so that a path that changes its meaning
@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/squashfs"
+	"github.com/sealift/sealift/image/squashfs/format"
 	"github.com/sealift/sealift/image/trust/merkle"
 )
 
@@ -76,13 +77,13 @@ type Hold func(f *os.File, img *sif.Image) (*merkle.Reader, error)
 
 // Gate knows which images may be used: package image/trust/gate.
 type Gate interface {
-	// Unsigned is about an image that can have no signature, at a path or from a
-	// source; Denied about one of a source, whoever has signed it. Each returns an
-	// error if it is not to be used.
-	Unsigned(path, source string) error
-	Denied(source string) error
-	// Hold decides about a file of a source, of where it is if that is empty.
-	Hold(ctx context.Context, source string) Hold
+	// Unsigned is about an image that can have no signature, at a path or of a name
+	// elsewhere, TRANSPORT://... with everything spelled out; Denied about one of a
+	// name, whoever has signed it. Each returns an error if it is not to be used.
+	Unsigned(path, name string) error
+	Denied(name string) error
+	// Hold decides about a file of a name, of where it is if that is empty.
+	Hold(ctx context.Context, name string) Hold
 }
 
 // Options are choices of Open; the zero value is the default.
@@ -177,14 +178,15 @@ func (f *File) openFile(size int64, o Options) error {
 	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
 		return fmt.Errorf("read its start: %w", err)
 	}
-	part := sif.Partition{Size: size}
+	start, bare := format.Start(head)
+	part := sif.Partition{Offset: start, Size: size - start}
 	switch {
 	case has(head, sif.MagicOffset, sif.Magic):
 		var err error
 		if part, err = f.openSIF(size, o); err != nil {
 			return err
 		}
-	case has(head, 0, "hsqs"):
+	case bare:
 		f.info.Kind = SquashFS
 	default:
 		return notImage(head, f.info.Path)

@@ -138,6 +138,31 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// TestLaunchLine opens an image as Singularity 2 wrote it.
+func TestLaunchLine(t *testing.T) {
+	path := squashFile(t)
+	b, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, append([]byte("#!/usr/bin/env run-singularity\n"), b...), 0o644))
+	f, err := Open(path, Options{})
+	must(t, err)
+	defer f.Close()
+	if got, err := ReadFile(f.FS(), "abs", 100); f.Kind() != SquashFS || err != nil || string(got) != "image's own\n" {
+		t.Errorf("%v: %q, %v", f.Kind(), got, err)
+	}
+	must(t, f.Prefetch())
+	for _, p := range []string{path, sifFile(t)} {
+		if !IsFile(p) {
+			t.Errorf("%s is no image", p)
+		}
+	}
+	for _, p := range []string{"image_test.go", ".", "missing"} {
+		if IsFile(p) {
+			t.Errorf("%s is an image", p)
+		}
+	}
+}
+
 // No name in an image leads to the host, and none makes the reader wait.
 func TestReadFile(t *testing.T) {
 	kinds(t, func(t *testing.T, f *File) {

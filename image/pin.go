@@ -125,15 +125,9 @@ func (p *pins) ReadAt(b []byte, off int64) (n int, err error) {
 
 // readPart reads as far as the next part begins or this one ends.
 func (p *pins) readPart(b []byte, off int64) (int, error) {
-	i := sort.Search(len(p.parts), func(i int) bool {
-		return p.parts[i].offset+int64(len(p.parts[i].data)) > off
-	})
-	if i < len(p.parts) {
-		at := p.parts[i].offset
-		if at <= off {
-			return copy(b, p.parts[i].data[off-at:]), nil
-		}
-		b = b[:min(int64(len(b)), at-off)]
+	n, b := p.copyPart(b, off)
+	if n > 0 {
+		return n, nil
 	}
 	within := func(s span) bool { return s.offset <= off && off+int64(len(b)) <= s.offset+s.size }
 	if p.sealed && !slices.ContainsFunc(p.rest, within) {
@@ -141,4 +135,51 @@ func (p *pins) readPart(b []byte, off int64) (int, error) {
 			off)
 	}
 	return p.f.ReadAt(b, off)
+}
+
+// copyPart copies what is pinned at an offset, and returns how much; or, if nothing is,
+// as much of b as there is room for before the next part.
+func (p *pins) copyPart(b []byte, off int64) (int, []byte) {
+	i := sort.Search(len(p.parts), func(i int) bool {
+		return p.parts[i].offset+int64(len(p.parts[i].data)) > off
+	})
+	if i == len(p.parts) {
+		return 0, b
+	}
+	at := p.parts[i].offset
+	if at <= off {
+		return copy(b, p.parts[i].data[off-at:]), b
+	}
+	return 0, b[:min(int64(len(b)), at-off)]
+}
+
+// view reads the file of an image that is held as the image is read.
+type view struct {
+	pins         *pins
+	part         io.ReaderAt // the partition
+	offset, size int64       // of that
+}
+
+// ReadAt is io.ReaderAt's.
+func (v *view) ReadAt(b []byte, off int64) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = v.readPart(b[n:], off+int64(n))
+		n += m
+	}
+	return n, err
+}
+
+func (v *view) readPart(b []byte, off int64) (int, error) {
+	switch rest := v.offset + v.size - off; {
+	case off < v.offset:
+		b = b[:min(int64(len(b)), v.offset-off)]
+	case rest > 0:
+		return v.part.ReadAt(b[:min(int64(len(b)), rest)], off-v.offset)
+	}
+	n, b := v.pins.copyPart(b, off)
+	if n > 0 {
+		return n, nil
+	}
+	return v.pins.f.ReadAt(b, off)
 }

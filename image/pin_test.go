@@ -48,6 +48,8 @@ func spoil(t testing.TB, path string, img *sif.Image) {
 func TestPinned(t *testing.T) {
 	const config = `{"os":"linux"}`
 	path := fullFile(t, []byte(config))
+	before, err := os.ReadFile(path)
+	must(t, err)
 	f, err := Open(path, Options{Hold: func(_ *os.File, img *sif.Image) (*merkle.Reader, error) {
 		r, err := merkle.Held(img)
 		spoil(t, path, img)
@@ -64,6 +66,7 @@ func TestPinned(t *testing.T) {
 	if all, err := everything(f.FS()); err != nil || !strings.Contains(all, "image's own") {
 		t.Errorf("file system %q, %v", all, err)
 	}
+	wantView(t, f, before)
 	again, err := sif.Open(f.pins, f.SIF().Header().DataOffset+f.SIF().Header().DataSize)
 	must(t, err)
 	if len(again.Objects()) != len(f.SIF().Objects()) {
@@ -73,6 +76,41 @@ func TestPinned(t *testing.T) {
 	must(t, err)
 	if root, ok := f.Root(); !ok || root != tree.Root.Digest() {
 		t.Errorf("root %x, %v", root, ok)
+	}
+}
+
+// wantView wants the view of a file that was spoilt to be that from before as far as it
+// is held or pinned, and the file's elsewhere, whatever is read at a time.
+func wantView(t testing.TB, f *File, before []byte) {
+	t.Helper()
+	want, err := os.ReadFile(f.Path())
+	must(t, err)
+	known := []span{{0, headerSize}, {f.SIF().Header().TableOffset, f.SIF().Header().TableSize}}
+	for _, o := range f.SIF().Objects() {
+		if o.Type == sif.FileSystem || used(o) {
+			known = append(known, span{o.Offset, o.Size})
+		}
+	}
+	if bytes.Equal(want, before) {
+		t.Fatal("nothing was spoilt")
+	}
+	for _, s := range known {
+		copy(want[s.offset:s.offset+s.size], before[s.offset:])
+	}
+	for _, step := range []int{1 << 20, 4096, 997} {
+		r := f.Held()
+		got := make([]byte, 0, len(want))
+		for b := make([]byte, step); ; {
+			n, err := r.Read(b)
+			got = append(got, b[:n]...)
+			if err == io.EOF {
+				break
+			}
+			must(t, err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("by %d bytes, the view is not what is read", step)
+		}
 	}
 }
 
@@ -100,7 +138,7 @@ func TestPinnedLimit(t *testing.T) {
 	f, err := Open(path, Options{Hold: func(*os.File, *sif.Image) (*merkle.Reader, error) { return nil, nil }})
 	must(t, err)
 	defer f.Close()
-	if _, ok := f.Root(); ok {
+	if _, ok := f.Root(); ok || f.Held() != nil {
 		t.Error("nobody holds it")
 	}
 	if b, err := f.OCIConfig(); err != nil || len(b) != 1000 {

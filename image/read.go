@@ -58,6 +58,18 @@ func (f *File) Root() (digest merkle.Hash, ok bool) {
 	return f.held.Root().Digest(), true
 }
 
+// Held returns the file of an image that is held against a hash tree (Options.Hold), nil
+// for others. Of the file system it has what is read through the tree, and of what Hold
+// could read what that was, whatever the file holds by now; all else, of which nothing is
+// used, is the file's.
+func (f *File) Held() *io.SectionReader {
+	if f.held == nil {
+		return nil
+	}
+	_, size := f.sif.File()
+	return io.NewSectionReader(&view{f.pins, f.held, f.offset, f.held.Root().Size}, 0, size)
+}
+
 // Deffile returns the definition file that the image was built from: the SIF
 // object, or what the build left in the file system. The error wraps
 // fs.ErrNotExist when there is none.

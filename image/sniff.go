@@ -9,7 +9,22 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/squashfs/format"
 )
+
+// IsFile tells by its first bytes whether the file at path is an image.
+func IsFile(path string) bool {
+	f, _, err := openPath(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, sniffSize)
+	n, _ := f.ReadAt(head, 0) // of a directory, nothing
+	_, bare := format.Start(head[:n])
+	return bare || has(head[:n], sif.MagicOffset, sif.Magic)
+}
 
 // sniffSize is how much of a file decides what it looks like, in bytes.
 const sniffSize = 2048

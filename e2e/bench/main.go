@@ -22,7 +22,7 @@ const usage = `usage: bench [flags] [start] [read] [write] [verify]
 start  the start-up of /bin/true in a small image
 read   find, a Python import, whole-tree reads and one large stream, cold and warm, through each server of images
 write  tar and OCI archives to SquashFS, and the rebuild of an image after a change of its script or metadata
-verify start-up and reading of an image of 2 GB that is held against its hash tree, and hashing of all of it
+verify start-up and reading of an image of 2 GB that is held against its hash tree, also by rules, and hashing of all of it
 
 Without an argument all of them run, which takes about an hour and 15 GB in e2e/.fixtures the first time. Run it from
 the top of the sources. Only root can drop the page cache, for cold reads, and mount by the kernel's SquashFS.

@@ -15,8 +15,9 @@ import (
 
 // starter is one way to run /bin/true in the image.
 type starter struct {
-	name string
-	args []string
+	name    string
+	args    []string
+	environ []string // variables more
 }
 
 // start times /bin/true in a busybox root, as a directory and as an image.
@@ -93,15 +94,15 @@ func starters(work string, run func([]string) (outcome, error)) ([]starter, erro
 		}
 	}
 	list := []starter{
-		{"bwrap, directory", []string{
+		{name: "bwrap, directory", args: []string{
 			"bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", dir, "/", "--dev-bind", "/dev", "/dev",
 			"--proc", "/proc", "--bind", "/tmp", "/tmp", "/bin/true",
 		}},
-		{"ch-run, directory", []string{"ch-run", dir, "--", "/bin/true"}},
-		{"apptainer, directory", []string{"apptainer", "exec", dir, "/bin/true"}},
-		{"apptainer, SIF", []string{"apptainer", "exec", sif, "/bin/true"}},
-		{"sealift, directory", []string{sealift, "exec", dir, "/bin/true"}},
-		{"sealift, SIF", []string{sealift, "exec", sif, "/bin/true"}},
+		{name: "ch-run, directory", args: []string{"ch-run", dir, "--", "/bin/true"}},
+		{name: "apptainer, directory", args: []string{"apptainer", "exec", dir, "/bin/true"}},
+		{name: "apptainer, SIF", args: []string{"apptainer", "exec", sif, "/bin/true"}},
+		{name: "sealift, directory", args: []string{sealift, "exec", dir, "/bin/true"}},
+		{name: "sealift, SIF", args: []string{sealift, "exec", sif, "/bin/true"}},
 	}
 	return slices.DeleteFunc(list, func(s starter) bool { return !found(s.args[0], s.name) }), nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sealift/sealift/image/trust/merkle"
 )
 
-// verify measures what it costs to hold an image of 2 GB against its hash tree.
+// verify measures what it costs to hold an image of 2 GB against its hash tree, also by rules.
 func verify(ctx context.Context, o options) error {
 	work, err := workDir(o.work)
 	if err != nil {
@@ -32,10 +32,14 @@ func verify(ctx context.Context, o options) error {
 	if _, err := execute(exec.CommandContext(ctx, programs[0].path, "image", "pack", "--quiet", tree, path)); err != nil {
 		return err
 	}
+	rules, err := newRules(programs[0], work, path)
+	if err != nil {
+		return err
+	}
 	o.cold = o.cold || os.Geteuid() == 0
 	ways := []contender{sealiftWith(programs[0], "unchecked"), sealiftWith(programs[0], "sealift --verify", "--verify")}
 	if o.only.MatchString("start") {
-		if err := verifiedStart(programs[0], path, o); err != nil {
+		if err := verifiedStart(programs[0], path, rules, o); err != nil {
 			return err
 		}
 	}
@@ -47,22 +51,27 @@ func verify(ctx context.Context, o options) error {
 	if !o.only.MatchString("whole") {
 		return nil
 	}
-	return wholeImage(ctx, path, o)
+	return wholeImage(ctx, path, rules.readWhole(programs[0], path), o)
 }
 
 // verifiedStart times /bin/true.
-func verifiedStart(p program, path string, o options) error {
+func verifiedStart(p program, path string, rules *rules, o options) error {
 	rounds := o.rounds
 	if rounds == 0 {
 		rounds = 51
 	}
 	t := &table{title: "start-up of /bin/true in an image of 2 GB", unit: time.Millisecond, peers: []string{"unchecked"}}
 	ways := []starter{
-		{"unchecked", []string{p.path, "exec", path, "/bin/true"}},
-		{"sealift --verify", []string{p.path, "exec", "--verify", path, "/bin/true"}},
+		{name: "unchecked", args: []string{p.path, "exec", path, "/bin/true"}},
+		{name: "sealift --verify", args: []string{p.path, "exec", "--verify", path, "/bin/true"}},
+		{name: "by rules, signed tree", args: []string{p.path, "exec", path, "/bin/true"}, environ: rules.believed},
+		{name: "by rules, remembered", args: []string{p.path, "exec", path, "/bin/true"}, environ: rules.remembered},
+	}
+	if _, err := execute(ways[3].command()); err != nil { // which reads it, to be remembered
+		return err
 	}
 	err := takeTurns(rounds, ways, func(s starter) error {
-		got, err := execute(exec.Command(s.args[0], s.args[1:]...))
+		got, err := execute(s.command())
 		t.row(s.name).add(got.sample)
 		return err
 	})
@@ -72,9 +81,16 @@ func verifiedStart(p program, path string, o options) error {
 	return err
 }
 
-// wholeImage times what an image without a tree needs before it is run, and a
-// check of all of one that has a tree.
-func wholeImage(ctx context.Context, path string, o options) error {
+// command is that of a starter.
+func (s starter) command() *exec.Cmd {
+	cmd := exec.Command(s.args[0], s.args[1:]...)
+	cmd.Env = append(os.Environ(), s.environ...)
+	return cmd
+}
+
+// wholeImage times what an image needs before it is run by rules and nothing is remembered of
+// it, and a check of all of one that has a tree.
+func wholeImage(ctx context.Context, path string, first starter, o options) error {
 	rounds := o.rounds
 	if rounds == 0 {
 		rounds = 3
@@ -86,8 +102,12 @@ func wholeImage(ctx context.Context, path string, o options) error {
 			return got.sample, err
 		},
 		"sealift, its tree": func() (sample, error) { return checked(ctx, path) },
+		first.name: func() (sample, error) {
+			got, err := execute(first.command())
+			return got.sample, err
+		},
 	}
-	err := takeTurns(rounds, []string{"sha256sum", "sealift, its tree"}, func(name string) error {
+	err := takeTurns(rounds, []string{"sha256sum", "sealift, its tree", first.name}, func(name string) error {
 		got, err := ways[name]()
 		t.row(name).add(got)
 		return err

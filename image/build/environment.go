@@ -42,7 +42,8 @@ type Environment struct {
 	Key func() (*crypt.Key, error)
 	// Gate, if not nil, says which images may be used.
 	Gate image.Gate
-	// Sign, if not nil, signs the image in a SIF file before that appears.
+	// Sign, if not nil, signs the image in a SIF file before that appears. The file's
+	// lock and durability are the build's.
 	Sign func(ctx context.Context, f *os.File) error
 	// Libraries finds container libraries.
 	Libraries elsewhere.Libraries
@@ -111,17 +112,22 @@ func (e *Environment) Documents(ctx context.Context) registry.Documents {
 }
 
 // Find finds the image file of a transport and what is behind its colon, for an
-// architecture. Library, unless empty, is the address of its library.
+// architecture, unless it is denied by its name. Library, unless empty, is the
+// address of its library.
 func (e *Environment) Find(ctx context.Context, transport, rest, library, arch string) (*elsewhere.File, error) {
-	return elsewhere.Finder{
+	f := elsewhere.Finder{
 		Registry: e.Registry, Documents: e.Documents(ctx), Libraries: e.Libraries, Library: library, Arch: arch,
-	}.Find(ctx, transport, rest)
+	}
+	if e.Gate != nil {
+		f.Denied = e.Gate.Denied
+	}
+	return f.Find(ctx, transport, rest)
 }
 
-// Hold decides about an image file of a source, of where it is if that is empty.
-func (e *Environment) Hold(ctx context.Context, source string) image.Hold {
+// Hold decides about an image file of a name, of where it is if that is empty.
+func (e *Environment) Hold(ctx context.Context, name string) image.Hold {
 	if e.Gate == nil {
 		return nil
 	}
-	return e.Gate.Hold(ctx, source)
+	return e.Gate.Hold(ctx, name)
 }

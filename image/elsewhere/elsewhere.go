@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
@@ -41,6 +40,9 @@ type Finder struct {
 	// Documents, if not nil, keeps manifests.
 	Documents registry.Documents
 	Libraries Libraries
+	// Denied, if not nil, returns an error if the file of a name is not to be used.
+	// The registry, library or web server is asked for nothing before.
+	Denied func(name string) error
 	// Library is the address of a library, empty for the usual one.
 	Library string
 	// Arch is the Go name of the architecture, for libraries.
@@ -49,8 +51,9 @@ type Finder struct {
 
 // File is a file that was found.
 type File struct {
-	// Name says where it is, Digest what it is: "sha256:" and hexadecimal, empty
-	// where nobody tells.
+	// Name says where it is, TRANSPORT://HOST/... with everything spelled out. That of a
+	// library's file lacks a host if its digest is known and no library was asked yet.
+	// Digest says what it is: "sha256:" and hexadecimal, empty where nobody tells.
 	Name, Digest string
 	// ID is the name that a cache has for it. It is zero for a file that has to be
 	// fetched each time.
@@ -60,33 +63,6 @@ type File struct {
 	// Copy writes the file, which has the digest then. On an error, what was written
 	// is worth nothing.
 	Copy func(ctx context.Context, w io.Writer) error
-}
-
-// Name returns the name of the file of a transport and what is behind its colon,
-// with everything spelled out, and asks nobody. Address, unless empty, is that of
-// the library that it is in, if the name of a library's file has no host.
-func Name(transport, rest, address string) (string, error) {
-	switch transport {
-	case "oras":
-		ref, err := registry.ParseReference(rest)
-		return "oras://" + ref.String(), err
-	case "library":
-		ref, err := library.ParseReference(rest)
-		return inLibrary(ref, address), err
-	}
-	return web.Name(transport + ":" + rest)
-}
-
-// inLibrary names a file of the library at an address.
-func inLibrary(ref library.Reference, address string) string {
-	if ref.Host == "" && address != "" {
-		if _, rest, ok := strings.Cut(address, "://"); ok {
-			address = rest
-		}
-		address, _, _ = strings.Cut(address, "/")
-		ref.Host = address[strings.LastIndexByte(address, '@')+1:] // what is before it is a user
-	}
-	return ref.String()
 }
 
 // Find finds the file of a transport and what is behind its colon.
@@ -109,11 +85,25 @@ func (f Finder) artifact(ctx context.Context, rest string) (*File, error) {
 		return nil, err
 	}
 	name := "oras://" + ref.String()
+	if err := f.denied(name); err != nil {
+		return nil, err
+	}
 	found, err := oras.Find(ctx, f.Registry, ref, f.Documents)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return &File{Name: name, Digest: found.Digest, ID: kept.FileID(found.Digest), Size: found.Size, Copy: found.Copy}, nil
+}
+
+// denied returns an error if a file is not to be used.
+func (f Finder) denied(name string) error {
+	if f.Denied == nil {
+		return nil
+	}
+	if err := f.Denied(name); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // inLibrary asks the library about a tag, and about a digest only if that has to
@@ -123,29 +113,27 @@ func (f Finder) inLibrary(ctx context.Context, rest string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	file := &File{Name: ref.String(), Digest: ref.Digest()}
 	find := func(ctx context.Context) (*library.File, error) {
-		if f.Libraries == nil {
-			return nil, errors.New("no library can be reached from here")
-		}
-		c, err := f.Libraries(ctx, ref, f.Library)
+		c, err := f.client(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		return c.Find(ctx, ref, f.Arch)
 	}
-	file := &File{Name: inLibrary(ref, f.Library), Digest: ref.Digest()}
-	if file.Digest != "" {
-		file.ID = kept.FileID(file.Digest)
-		file.Copy = func(ctx context.Context, w io.Writer) error {
-			found, err := find(ctx)
-			if err == nil && found.Digest != file.Digest {
-				err = fmt.Errorf("the library offers %s instead of %s", found.Digest, file.Digest)
-			}
-			if err != nil {
-				return err
-			}
-			return found.Copy(ctx, w)
+	if file.Digest == "" || f.Denied != nil {
+		c, err := f.client(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Name, err)
 		}
+		file.Name = named(ref, c)
+		if err := f.denied(file.Name); err != nil {
+			return nil, err
+		}
+		find = func(ctx context.Context) (*library.File, error) { return c.Find(ctx, ref, f.Arch) }
+	}
+	if file.Digest != "" {
+		file.ID, file.Copy = kept.FileID(file.Digest), pinned(file.Digest, find)
 		return file, nil
 	}
 	found, err := find(ctx)
@@ -156,13 +144,48 @@ func (f Finder) inLibrary(ctx context.Context, rest string) (*File, error) {
 	return file, nil
 }
 
+// client returns the client of the library that a reference is in.
+func (f Finder) client(ctx context.Context, ref library.Reference) (*library.Client, error) {
+	if f.Libraries == nil {
+		return nil, errors.New("no library can be reached from here")
+	}
+	return f.Libraries(ctx, ref, f.Library)
+}
+
+// named returns the name of a file in the library that a client is of.
+func named(ref library.Reference, c *library.Client) string {
+	ref.Host = c.Host()
+	return ref.String()
+}
+
+// pinned writes the file of a digest, which the library is asked for only then.
+func pinned(digest string, find func(context.Context) (*library.File, error)) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		found, err := find(ctx)
+		if err == nil && found.Digest != digest {
+			err = fmt.Errorf("the library offers %s instead of %s", found.Digest, digest)
+		}
+		if err != nil {
+			return err
+		}
+		return found.Copy(ctx, w)
+	}
+}
+
 func (f Finder) download(ctx context.Context, address string) (*File, error) {
+	name, err := web.Name(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.denied(name); err != nil {
+		return nil, err
+	}
 	found, err := web.Find(ctx, f.Registry, address)
 	if err != nil {
 		return nil, err
 	}
 	file := &File{
-		Name: found.Address, Size: max(0, found.Size),
+		Name: name, Size: max(0, found.Size),
 		Copy: func(ctx context.Context, w io.Writer) error { return found.Copy(ctx, w, maxDownload) },
 	}
 	if found.Key != "" {

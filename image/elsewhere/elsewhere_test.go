@@ -37,6 +37,19 @@ func sum(b []byte) string {
 	return "sha256:" + hex.EncodeToString(s[:])
 }
 
+// serveLibrary has an image for every name.
+func serveLibrary(w http.ResponseWriter, q *http.Request) {
+	switch {
+	case strings.HasPrefix(q.URL.Path, "/v1/images/"):
+		fmt.Fprintf(w, `{"data": {"id": "1", "hash": %q, "size": %d, "uploaded": true, "architecture": "amd64"}}`,
+			strings.Replace(sum(sif), ":", ".", 1), len(sif))
+	case strings.HasPrefix(q.URL.Path, "/v1/imagefile/"):
+		_, _ = w.Write(sif)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
 // TestFind has a file at each kind of place.
 func TestFind(t *testing.T) {
 	reg := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
@@ -61,18 +74,9 @@ func TestFind(t *testing.T) {
 		http.ServeContent(w, q, "", time.Time{}, bytes.NewReader(sif))
 	}))
 	t.Cleanup(web.Close)
-	lib := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		switch {
-		case strings.HasPrefix(q.URL.Path, "/v1/images/"):
-			fmt.Fprintf(w, `{"data": {"id": "1", "hash": %q, "size": %d, "uploaded": true, "architecture": "amd64"}}`,
-				strings.Replace(sum(sif), ":", ".", 1), len(sif))
-		case strings.HasPrefix(q.URL.Path, "/v1/imagefile/"):
-			_, _ = w.Write(sif)
-		default:
-			w.WriteHeader(http.StatusNotFound)
-		}
-	}))
+	lib := httptest.NewServer(http.HandlerFunc(serveLibrary))
 	t.Cleanup(lib.Close)
+	inLib := "library://" + strings.TrimPrefix(lib.URL, "http://")
 	asked := 0
 	f := Finder{Registry: registry.New(registry.Options{}), Arch: "amd64"}
 	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
@@ -88,7 +92,7 @@ func TestFind(t *testing.T) {
 		id                            cache.ID
 	}{
 		{"oras", "//" + host + "/team/tool:1", "oras://" + host + "/team/tool:1", sum(sif), kept.FileID(sum(sif))},
-		{"library", "//ann/tools/tool:1", "library://ann/tools/tool:1", sum(sif), kept.FileID(sum(sif))},
+		{"library", "//ann/tools/tool:1", inLib + "/ann/tools/tool:1", sum(sif), kept.FileID(sum(sif))},
 		{"library", pinned, "library:" + pinned, sum(sif), kept.FileID(sum(sif))},
 		{"http", strings.TrimPrefix(web.URL, "http:") + "/plain?token=x", web.URL + "/plain", "", cache.ID{}},
 		{"http", strings.TrimPrefix(web.URL, "http:") + "/dated", web.URL + "/dated", "", kept.FileID("")},
@@ -116,14 +120,6 @@ func TestFind(t *testing.T) {
 		}
 	}
 	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
-		return library.New(address, "", f.Registry)
-	}
-	f.Library = lib.URL
-	host = strings.TrimPrefix(lib.URL, "http://")
-	if found, err := f.Find(t.Context(), "library", "ann/tools/tool:1"); err != nil || found.Name != "library://"+host+"/ann/tools/tool:1" {
-		t.Errorf("%+v, %v", found, err)
-	}
-	f.Libraries = func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
 		return nil, errors.New("not that of " + address)
 	}
 	f.Library = "elsewhere"
@@ -146,25 +142,64 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// What is elsewhere has one name, however it is written.
-func TestName(t *testing.T) {
+// A file is judged by one name, however it is written, and before its place is asked for
+// anything. That of a library's file has the host of the library that will be asked.
+func TestDenied(t *testing.T) {
+	requests := 0
+	lib := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		requests++
+		serveLibrary(w, q)
+	}))
+	t.Cleanup(lib.Close)
+	inLib := "library://" + strings.TrimPrefix(lib.URL, "http://")
+	pinned := "ann/tools/tool:" + strings.Replace(sum(sif), ":", ".", 1)
+	via := registry.New(registry.Options{})
+	// As package endpoints has it, but for the file of remotes.
+	libraries := func(_ context.Context, ref library.Reference, address string) (*library.Client, error) {
+		switch {
+		case address != "":
+		case ref.Host != "":
+			address = "https://" + ref.Host
+		default:
+			address = lib.URL // of the remote in use
+		}
+		return library.New(address, "", via)
+	}
+	refused := errors.New("refused")
 	for _, c := range [][4]string{
 		{"oras", "h.example/x", "oras://h.example/x:latest"},
 		{"oras", "//h.example/x:1", "oras://h.example/x:1"},
-		{"library", "ann/tools/tool:1", "library://ann/tools/tool:1"},
-		{"library", "ann/tools/tool:1", "library://lib.example/ann/tools/tool:1", "https://lib.example"},
-		{"library", "tool", "library://lib.example:5000/tool:latest", "http://ann:secret@lib.example:5000/x"},
-		{"library", "tool", "library://lib.example/tool:latest", "lib.example/"},
-		{"library", "//own.example/ann/tools/tool:1", "library://own.example/ann/tools/tool:1", "https://lib.example"},
 		{"https", "//ann:secret@h.example/x.sif?token=secret", "https://h.example/x.sif"},
+		{"library", "ann/tools/tool:1", inLib + "/ann/tools/tool:1"},
+		{"library", "///tool", inLib + "/tool:latest"},
+		{"library", pinned, inLib + "/" + pinned},
+		{"library", "ann/tools/tool:1", "library://lib.example/ann/tools/tool:1", "https://lib.example"},
+		{"library", "tool", "library://lib.example:5000/tool:latest", "http://lib.example:5000/x"},
+		{"library", "tool", "library://lib.example/tool:latest", "https://lib.example:443"},
+		{"library", "//own.example/" + pinned, "library://own.example/" + pinned},
 	} {
-		if got, err := Name(c[0], c[1], c[3]); err != nil || got != c[2] {
-			t.Errorf("%s:%s: %q, %v; want %q", c[0], c[1], got, err, c[2])
+		var judged []string
+		f := Finder{Registry: via, Libraries: libraries, Library: c[3], Arch: "amd64"}
+		f.Denied = func(name string) error {
+			judged = append(judged, name)
+			return refused
+		}
+		_, err := f.Find(t.Context(), c[0], c[1])
+		if !errors.Is(err, refused) || strings.Join(judged, " ") != c[2] || !strings.HasPrefix(err.Error(), c[2]+": ") || requests > 0 {
+			t.Errorf("%s:%s: %q is judged, %v, %d requests; want %q", c[0], c[1], judged, err, requests, c[2])
 		}
 	}
-	for _, c := range [][2]string{{"oras", "//UPPER"}, {"library", "//ann:secret@h/a/b/c"}, {"http", "//"}, {"ftp", "//h/x"}} {
-		if got, err := Name(c[0], c[1], ""); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s:%s: %q, %v", c[0], c[1], got, err)
+	// What may be used has the name that was judged.
+	for _, rest := range []string{"ann/tools/tool:1", pinned} {
+		f := Finder{Registry: via, Libraries: libraries, Arch: "amd64", Denied: func(string) error { return nil }}
+		found, err := f.Find(t.Context(), "library", rest)
+		if err != nil || found.Name != inLib+"/"+rest || found.Digest != sum(sif) {
+			t.Errorf("%s: %+v, %v", rest, found, err)
+			continue
+		}
+		var b bytes.Buffer
+		if err := found.Copy(t.Context(), &b); err != nil || !bytes.Equal(b.Bytes(), sif) {
+			t.Errorf("%s: %d bytes, %v", rest, b.Len(), err)
 		}
 	}
 }

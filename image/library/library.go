@@ -70,6 +70,12 @@ func withoutUser(address string) string {
 // URL returns the address of the library.
 func (c *Client) URL() string { return c.base.String() }
 
+// Host returns the host[:port] of the library, without the port that is its
+// scheme's.
+func (c *Client) Host() string {
+	return strings.TrimSuffix(c.base.Host, map[string]string{"http": ":80", "https": ":443"}[c.base.Scheme])
+}
+
 // authorize shows the token to the library, and to nobody else.
 func (c *Client) authorize(q *http.Request) {
 	if c.token != "" && q.URL.Scheme == c.base.Scheme && strings.EqualFold(q.URL.Host, c.base.Host) {

@@ -243,6 +243,14 @@ func TestNew(t *testing.T) {
 	if err != nil || c.URL() != "https://h.example/api" || c.address("v1/x", nil) != "https://h.example/api/v1/x" {
 		t.Errorf("%v, %v", c, err)
 	}
+	for address, host := range map[string]string{
+		"https://h.example:443/x": "h.example", "http://h.example:80": "h.example", "http://h.example:443": "h.example:443",
+		"https://[::1]:5000": "[::1]:5000", "https://h.example": "h.example",
+	} {
+		if c, err := New(address, "", via()); err != nil || c.Host() != host {
+			t.Errorf("%s: %v, %v; want the host %s", address, c, err, host)
+		}
+	}
 	if c, err = New("http://127.0.0.1:1", "", via()); err != nil {
 		t.Fatal(err)
 	}

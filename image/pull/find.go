@@ -11,7 +11,6 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/build"
-	"github.com/sealift/sealift/image/build/bootstrap"
 	"github.com/sealift/sealift/image/build/kept"
 	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/elsewhere"
@@ -62,9 +61,6 @@ func known(scheme string) bool { return slices.Contains(Transports(), scheme) }
 
 // findFile finds an image file.
 func findFile(ctx context.Context, scheme, rest string, e Environment) (*found, error) {
-	if err := bootstrap.Denied(&e.Environment, scheme, rest, ""); err != nil {
-		return nil, err
-	}
 	f, err := e.Find(ctx, scheme, rest, "", e.Host.Arch)
 	if err != nil {
 		return nil, err

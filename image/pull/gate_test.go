@@ -2,6 +2,7 @@ package pull
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -15,7 +16,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/sealift/sealift/e2e/fixture"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/elsewhere"
+	"github.com/sealift/sealift/image/library"
+	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
 )
@@ -33,22 +38,25 @@ func (g *guard) note(text string, err error) error {
 	return err
 }
 
-func (g *guard) Unsigned(path, source string) error {
-	return g.note("unsigned "+path+source, g.unsigned)
+func (g *guard) Unsigned(path, name string) error {
+	return g.note("unsigned "+path+name, g.unsigned)
 }
-func (g *guard) Denied(source string) error { return g.note("denied "+source, g.denied) }
-func (g *guard) Hold(_ context.Context, source string) image.Hold {
+func (g *guard) Denied(name string) error { return g.note("denied "+name, g.denied) }
+func (g *guard) Hold(_ context.Context, name string) image.Hold {
 	return func(_ *os.File, img *sif.Image) (*merkle.Reader, error) {
 		if img == nil {
 			return nil, errors.New("it is not seen as a SIF file")
 		}
-		return nil, g.note("held "+source, g.held)
+		return nil, g.note("held "+name, g.held)
 	}
 }
 
-// serve has an image file in the registry and on a web server, and returns how it is
-// named at each and a function that tells how many requests came.
-func (s *site) serve(t *testing.T) (names []string, requests func() int) {
+// place is how the image file is named, and the name in full that it is judged by.
+type place struct{ name, full string }
+
+// serve has an image file in the registry, on a web server and in the library in use, and
+// returns where, that library, and a function that tells how many requests came.
+func (s *site) serve(t *testing.T) (places []place, inUse elsewhere.Libraries, requests func() int) {
 	t.Helper()
 	s.push(t, "tool:1", "one")
 	if _, err := Save(t.Context(), "docker://"+s.host+"/tool:1", s.to("tool.sif"), s.process(t, false)); err != nil {
@@ -69,12 +77,24 @@ func (s *site) serve(t *testing.T) (names []string, requests func() int) {
 		http.ServeFile(w, q, s.dir+"/tool.sif")
 	}))
 	t.Cleanup(server.Close)
+	l := fixture.NewLibrary()
+	t.Cleanup(l.Close)
+	digest := strings.Replace(l.Put("ann/tools/tool", "1", "amd64", b), ":", ".", 1)
+	at := "library://" + strings.TrimPrefix(l.URL(), "http://") + "/ann/tools/tool:"
 	s.requests()
-	return []string{"oras://" + s.host + "/sif:1", "oras:" + s.host + "/sif:1", server.URL + "/tool.sif"}, func() int {
-		n := web + len(s.requests())
-		web = 0
-		return n
-	}
+	return []place{
+			{"oras://" + s.host + "/sif:1", "oras://" + s.host + "/sif:1"},
+			{"oras:" + s.host + "/sif:1", "oras://" + s.host + "/sif:1"},
+			{server.URL + "/tool.sif", server.URL + "/tool.sif"},
+			{"library://ann/tools/tool:1", at + "1"},
+			{"library:ann/tools/tool:" + digest, at + digest},
+		}, func(_ context.Context, _ library.Reference, address string) (*library.Client, error) {
+			return library.New(cmp.Or(address, l.URL()), "", registry.New(registry.Options{}))
+		}, func() int {
+			n := web + len(s.requests()) + len(l.Requests())
+			web = 0
+			return n
+		}
 }
 
 // left returns the files that a pull has left.
@@ -94,20 +114,20 @@ func (s *site) left(t *testing.T) (names []string) {
 	return names
 }
 
-// A file that is refused does not appear, and one of a denied source is not asked for.
+// A file that is refused does not appear, and one of a denied name is not asked for.
 func TestGate(t *testing.T) {
 	s := newSite(t)
-	names, requests := s.serve(t)
-	for _, name := range names {
-		source := strings.TrimSuffix(strings.Replace(name, "oras:"+s.host, "oras://"+s.host, 1), ":1")
+	places, inUse, requests := s.serve(t)
+	for _, at := range places {
+		name, full := at.name, at.full
 		for _, cached := range []bool{false, true} {
 			for _, sandbox := range []bool{false, true} {
 				o, e := s.to("out"), s.process(t, cached)
-				o.Sandbox = sandbox
+				o.Sandbox, e.Libraries = sandbox, inUse
 				denied := &guard{denied: errRefused}
 				e.Gate = denied
 				_, err := Save(t.Context(), name, o, e)
-				if n := requests(); !errors.Is(err, errRefused) || n > 0 || len(s.left(t)) > 0 || strings.Join(denied.asked, " ") != "denied "+source {
+				if n := requests(); !errors.Is(err, errRefused) || n > 0 || len(s.left(t)) > 0 || strings.Join(denied.asked, " ") != "denied "+full {
 					t.Errorf("denied %s: %v, %d requests, left %q, asked %q", name, err, n, s.left(t), denied.asked)
 				}
 				held := &guard{held: errRefused}
@@ -115,7 +135,7 @@ func TestGate(t *testing.T) {
 				if _, err := Save(t.Context(), name, o, e); !errors.Is(err, errRefused) || len(s.left(t)) > 0 {
 					t.Errorf("refused %s: %v, left %q", name, err, s.left(t))
 				}
-				if got := strings.Join(held.asked, ", "); got != "denied "+source+", held "+source {
+				if got := strings.Join(held.asked, ", "); got != "denied "+full+", held "+full {
 					t.Errorf("%s: asked %q", name, got)
 				}
 				// What may be used is not asked about by where it lies meanwhile.
@@ -124,7 +144,7 @@ func TestGate(t *testing.T) {
 				if _, err := Save(t.Context(), name, o, e); err != nil {
 					t.Errorf("allowed %s: %v", name, err)
 				}
-				if got := strings.Join(allowed.asked, ", "); got != "denied "+source+", held "+source {
+				if got := strings.Join(allowed.asked, ", "); got != "denied "+full+", held "+full {
 					t.Errorf("%s: asked %q", name, got)
 				}
 				if err := os.RemoveAll(s.dir + "/out"); err != nil {
@@ -148,7 +168,7 @@ func TestGateOfLayers(t *testing.T) {
 	if _, err := Save(t.Context(), name, s.to("out.sif"), e); !errors.Is(err, errRefused) || len(s.requests()) > 0 || len(s.left(t)) > 0 {
 		t.Errorf("%v, left %q", err, s.left(t))
 	}
-	if got := strings.Join(g.asked, ", "); got != "unsigned docker://"+s.host+"/tool" {
+	if got := strings.Join(g.asked, ", "); got != "unsigned docker://"+s.host+"/tool:1" {
 		t.Errorf("asked %q", got)
 	}
 	g.unsigned = nil

@@ -25,7 +25,6 @@ import (
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
-	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // Environment is what images are got with.
@@ -166,7 +165,7 @@ func (i *Image) judge(ctx context.Context, e Environment) error {
 	if e.Gate == nil || !i.isFile {
 		return nil
 	}
-	if err := image.Judge(i.Path(), whole(ctx, e.Hold(ctx, policy.Source(i.Name)))); err != nil {
+	if err := image.Judge(i.Path(), whole(ctx, e.Hold(ctx, i.Name))); err != nil {
 		return fmt.Errorf("%s: %w", i.Name, err)
 	}
 	return nil
@@ -187,14 +186,14 @@ func whole(ctx context.Context, hold image.Hold) image.Hold {
 	}
 }
 
-// origin is a Gate for a file that is from a source, wherever it is now.
+// origin is a Gate for a file that has a name elsewhere, wherever it is now.
 type origin struct {
 	image.Gate
-	source string
+	name string
 }
 
 // Hold is Gate's.
-func (o origin) Hold(ctx context.Context, _ string) image.Hold { return o.Gate.Hold(ctx, o.source) }
+func (o origin) Hold(ctx context.Context, _ string) image.Hold { return o.Gate.Hold(ctx, o.name) }
 
 // release closes the cache's file, if it is that.
 func (i *Image) release() error {
@@ -214,7 +213,7 @@ func saveDirectory(ctx context.Context, source string, o build.Options, e Enviro
 	case !i.isFile:
 		e.Gate = nil // it was judged before it was converted
 	case e.Gate != nil:
-		e.Gate = origin{e.Gate, policy.Source(i.Name)}
+		e.Gate = origin{e.Gate, i.Name}
 	}
 	steps, err := fromdef.Convert(i.Path(), nil, e.Host, o)
 	if err == nil {

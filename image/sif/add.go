@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
@@ -65,14 +64,19 @@ func Add(ctx context.Context, f *os.File, change func(*Container) error) error {
 	return add(ctx, changed{f, false}, nil, change)
 }
 
+// AddUnpublished is Add for a file that nobody else knows yet, whose lock and
+// durability are the caller's.
+func AddUnpublished(ctx context.Context, f *os.File, change func(*Container) error) error {
+	return add(ctx, changed{f, true}, nil, change)
+}
+
 // AddObjects is Add for objects. Allow is asked about the image first, when
 // nobody else can change it any more.
 func AddObjects(ctx context.Context, f *os.File, at time.Time, allow func(*Image) error, objects ...NewObject) error {
 	return add(ctx, changed{f, false}, room(len(objects), allow), adding(at, objects))
 }
 
-// Extend is AddObjects for a file that nobody else knows yet, whose lock and
-// durability are the caller's.
+// Extend is AddObjects for a file as AddUnpublished takes it.
 func Extend(ctx context.Context, f *os.File, at time.Time, objects ...NewObject) error {
 	return add(ctx, changed{f, true}, room(len(objects), nil), adding(at, objects))
 }
@@ -281,18 +285,4 @@ func (i *Image) dataEnd() int64 {
 		end = max(end, o.Offset+o.Size)
 	}
 	return end
-}
-
-// Lock keeps other processes from changing the image in f. File systems without
-// locks are used without.
-func Lock(f *os.File) (unlock func(), err error) {
-	fd := int(f.Fd())
-	err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, hint.New("another process changes the image", "try again when it has ended")
-	case err != nil:
-		return func() {}, nil
-	}
-	return func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }, nil
 }

@@ -141,3 +141,17 @@ func checkSIF(f *os.File) error {
 	}
 	return nil
 }
+
+// Lock keeps other processes from changing the image in f. File systems without
+// locks are used without. Unlocking ends a lock that f had before, too: flock(2).
+func Lock(f *os.File) (unlock func(), err error) {
+	fd := int(f.Fd())
+	err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, hint.New("another process changes the image", "try again when it has ended")
+	case err != nil:
+		return func() {}, nil
+	}
+	return func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }, nil
+}

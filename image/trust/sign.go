@@ -25,13 +25,16 @@ type SignOptions struct {
 	// Groups and Objects are what is signed; without any, every group. Objects of
 	// one group share a signature, which is about them only.
 	Groups, Objects []uint32
+	// Unpublished is that nobody else knows the file yet: its lock and its durability
+	// are the caller's.
+	Unpublished bool
 	// Now is the time of the signature.
 	Now time.Time
 }
 
 // Sign adds signatures to the image in f, which must be open for reading and
-// writing, durably; sif.Add says how a crash leaves it. Signatures that are there
-// stay.
+// writing, durably unless it is Unpublished; sif.Add says how a crash leaves it.
+// Signatures that are there stay.
 func Sign(ctx context.Context, f *os.File, o SignOptions) error {
 	img, err := sif.Load(f)
 	if err != nil {
@@ -47,7 +50,11 @@ func Sign(ctx context.Context, f *os.File, o SignOptions) error {
 	if img.ID() == "00000000-0000-0000-0000-000000000000" {
 		opts = append(opts, integrity.OptSignDeterministic()) // such images have no times
 	}
-	return sif.Add(ctx, f, func(c *sif.Container) error {
+	add := sif.Add
+	if o.Unpublished {
+		add = sif.AddUnpublished
+	}
+	return add(ctx, f, func(c *sif.Container) error {
 		signer, err := integrity.NewSigner(c, opts...)
 		if err != nil {
 			return err

@@ -3,8 +3,10 @@ package trust
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,6 +46,20 @@ func TestSubsets(t *testing.T) {
 		if _, err := verifyBytes(bytesOf(t, f), o); err == nil || !strings.Contains(err.Error(), "the image has no ") {
 			t.Errorf("%v: error %v", o, err)
 		}
+	}
+}
+
+// Who has locked a file that nobody knows yet still has when it is signed.
+func TestSignUnpublished(t *testing.T) {
+	k, f := newKey(t, "Alice", packet.Config{}), typical(t)
+	must(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX))
+	sign(t, f, k, SignOptions{Unpublished: true})
+	must(t, verify(t, f, Options{Keys: ring(t, k)}).Verdict())
+	other, err := os.Open(f.Name())
+	must(t, err)
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+		t.Errorf("the lock is gone: %v", err)
 	}
 }
 

@@ -256,6 +256,7 @@ func TestPGPTimes(t *testing.T) {
 			if r.Signatures[0].State != c.state {
 				t.Errorf("state %s", r.Signatures[0].State)
 			}
+			wantDissent(t, r, c.state, c.text)
 		})
 	}
 }

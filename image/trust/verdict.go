@@ -52,6 +52,35 @@ func (r *Report) Verdict() error {
 	return worst
 }
 
+// Unanimous returns nil if Verdict does and, what it lets pass, no signature is of a key
+// that is unknown, revoked, expired or weak, or about a part of its group; a *Failure
+// otherwise. This is what Apptainer calls verified.
+func (r *Report) Unanimous() error {
+	if err := r.Verdict(); err != nil {
+		return err
+	}
+	for _, s := range r.Signatures {
+		if f := s.failure(); f != nil {
+			return f
+		}
+		if s.State == Good && !s.Whole && !s.Legacy {
+			return fail("", "remove it, or sign the image again: sealift sif del", "signature %d is about a part of group %d", s.Object.ID, s.Object.Link)
+		}
+	}
+	return nil
+}
+
+// failure is why a signature of a key that is not in order is worth nothing, or nil.
+func (s Signature) failure() *Failure {
+	switch s.State {
+	case Unknown:
+		return fail(Unknown, unknownRemedy(s), "signature %d: %v", s.Object.ID, s.Err)
+	case Revoked, Expired, Weak:
+		return fail(s.State, "ask the signer for a signature by another key", "signature %d: %v", s.Object.ID, s.Err)
+	}
+	return nil
+}
+
 // rank orders failures, the worst first.
 func rank(s State) int {
 	switch s {
@@ -74,15 +103,8 @@ func (r *Report) uncovered(o sif.Object) *Failure {
 		if s.Object.LinksGroup && s.Object.Link != o.Group || !s.Object.LinksGroup && s.Object.Link != o.ID {
 			continue
 		}
-		var f *Failure
-		switch s.State {
-		case Legacy:
-			legacy = true
-		case Unknown:
-			f = fail(Unknown, unknownRemedy(s), "signature %d: %v", s.Object.ID, s.Err)
-		case Revoked, Expired, Weak:
-			f = fail(s.State, "ask the signer for a signature by another key", "signature %d: %v", s.Object.ID, s.Err)
-		}
+		legacy = legacy || s.State == Legacy
+		f := s.failure()
 		if f != nil && (worst == nil || ignored && !s.ignored || ignored == s.ignored && rank(f.State) < rank(worst.State)) {
 			worst, ignored = f, s.ignored
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
 	"github.com/sealift/sealift/image/oci/wire"
+	"github.com/sealift/sealift/image/squashfs/format"
 )
 
 // File is a file of a web server.
@@ -177,12 +178,12 @@ func (f *File) Copy(ctx context.Context, w io.Writer, limit int64) (err error) {
 }
 
 // sniffed is how many bytes tell what a file is.
-const sniffed = 64
+const sniffed = 512
 
 // checkImage refuses what does not start as a SIF (the magic at byte 32) or a
 // SquashFS.
 func (f *File) checkImage(start []byte) error {
-	if bytes.HasPrefix(start, []byte("hsqs")) || len(start) > 32 && bytes.HasPrefix(start[32:], []byte("SIF_MAGIC\x00")) {
+	if _, bare := format.Start(start); bare || len(start) > 32 && bytes.HasPrefix(start[32:], []byte("SIF_MAGIC\x00")) {
 		return nil
 	}
 	what := f.contentType

@@ -127,7 +127,7 @@ func TestNotAnImage(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `no SIF or SquashFS image: the server calls it "text/html; charset=utf-8"`) || !strings.Contains(hint.Of(err), "log in") || len(b) > 0 {
 		t.Errorf("%q, %v", b, err)
 	}
-	for text, want := range map[string]bool{"": false, "hsqs....": true, "#!/bin/sh": false} {
+	for text, want := range map[string]bool{"": false, "hsqs....": true, "#!/usr/bin/env run-singularity\nhsqs": true, "#!/bin/sh": false} {
 		s := serve(t, func(w http.ResponseWriter, q *http.Request) { content(w, q, []byte(text)) })
 		if _, err := get(t, s.URL, 1000); (err == nil) != want {
 			t.Errorf("%q: %v", text, err)

@@ -57,8 +57,12 @@ func (e *Environment) Script(args []string) (command []string, environ []string)
 // missing says that there is no such command in the words in which it is said
 // when the environment needs no shell.
 const missing = `command -v "$1" >/dev/null || [ -e "$1" ] || {
-echo "sealift: error: $1: command not found" >&2
-echo "sealift: hint: check its name, and PATH inside the container" >&2
+case "$1" in
+*/*) echo "sealift: error: $1: no such file or directory" >&2
+echo "sealift: hint: check the path, which is one inside the container" >&2 ;;
+*) echo "sealift: error: $1: executable file not found in \$PATH: no such file or directory" >&2
+echo "sealift: hint: check its name, and PATH inside the container" >&2 ;;
+esac
 exit 127
 }
 `

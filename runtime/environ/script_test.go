@@ -44,6 +44,10 @@ func TestMissingCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	said := map[string]string{
+		"no-such-program": "executable file not found in $PATH: no such file or directory\nsealift: hint: check its name, and PATH inside the container\n",
+		"/no/such/file":   "no such file or directory\nsealift: hint: check the path, which is one inside the container\n",
+	}
 	for args, code := range map[string]int{"no-such-program": 127, "/no/such/file": 127, "/etc/passwd": 126, "true": 0} {
 		command, env := e.Script([]string{args})
 		for name, sh := range shells(t) {
@@ -53,8 +57,7 @@ func TestMissingCommand(t *testing.T) {
 			if cmd.ProcessState.ExitCode() != code {
 				t.Errorf("%s, %s: %v %s", name, args, err, out)
 			}
-			want := "sealift: error: " + args + ": command not found\nsealift: hint: check its name, and PATH inside the container\n"
-			if code == 127 && string(out) != want {
+			if want := "sealift: error: " + args + ": " + said[args]; code == 127 && string(out) != want {
 				t.Errorf("%s, %s: %q", name, args, out)
 			}
 		}

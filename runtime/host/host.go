@@ -2,10 +2,11 @@
 // container is planned.
 //
 // Input: the environment and working directory of the process, given by main.
-// Output: Facts, a struct of plain values that tests build by hand. It is the
-// only package that reads /proc, /sys and /etc of the host. It must stay cheap (it
-// is on the start-up path), changes nothing, and decides nothing: what follows
-// from the facts is runtime/spec's matter.
+// Output: Facts, a struct of plain values that tests build by hand. For a start it
+// is the only package that reads /proc, /sys and /etc of the host; what else sealift
+// doctor looks at is runtime/doctor/probe's matter. It must stay cheap (it is on the
+// start-up path), changes nothing, and decides nothing: what follows from the facts
+// is runtime/spec's matter.
 package host
 
 import (

@@ -135,6 +135,9 @@ func TestGetent(t *testing.T) {
 		}
 		t.Skip("getent is not installed")
 	}
+	if root, none := Home(0), Home(3999999999); root != "/root" || none != "" {
+		t.Errorf("home directories %q, %q", root, none)
+	}
 	if u, ok := account.Find(getent("passwd", "0"), 0); !ok || u.Name != "root" {
 		t.Errorf("getent knows root as %+v", u)
 	}

@@ -20,12 +20,9 @@ var getentPaths = []string{"/usr/bin/getent", "/bin/getent"}
 // identify fills in User and GroupNames. Files are read first; getent is
 // started only for what they do not have.
 func (f *Facts) identify(environ []string) {
-	user, known := account.Find(read("/etc/passwd"), f.UID)
+	user, known := find(f.UID)
 	gids := append([]uint32{f.GID}, f.Groups...)
 	f.GroupNames = account.GroupNames(read("/etc/group"), gids)
-	if !known {
-		user, known = account.Find(getent("passwd", itoa(f.UID)), f.UID)
-	}
 	if _, named := f.GroupNames[f.GID]; !named {
 		f.nameGroups(gids)
 	}
@@ -33,6 +30,22 @@ func (f *Facts) identify(environ []string) {
 	if !known {
 		f.User = userFromEnv(environ)
 	}
+}
+
+// find returns the account of a user.
+func find(uid uint32) (user account.User, known bool) {
+	user, known = account.Find(read("/etc/passwd"), uid)
+	if !known {
+		user, known = account.Find(getent("passwd", itoa(uid)), uid)
+	}
+	return user, known
+}
+
+// Home returns a user's home directory, empty where no account says so. A program
+// without the variable HOME finds its user's files by it.
+func Home(uid int) string {
+	user, _ := find(uint32(uid))
+	return user.Home
 }
 
 // nameGroups asks getent for every group that has no name yet.

@@ -43,9 +43,9 @@ func (id *Identity) Groups(f *host.Facts) []uint32 {
 	return ids
 }
 
-// minRange is the number of subordinate ids that make a range worth using: a
+// MinRange is the number of subordinate ids that make a range worth using: a
 // distribution's own accounts and nobody, 65534, must fit.
-const minRange = 65536
+const MinRange = 65536
 
 // Of decides on ids and user namespace. Identity comes from the caller
 // alone and never from the image. The caller's ids are kept, since MPI and
@@ -90,7 +90,7 @@ func (id *Identity) addRanges(f *host.Facts) {
 
 func bigRange(rs []host.Range) (host.Range, bool) {
 	for _, r := range rs {
-		if r.Count >= minRange {
+		if r.Count >= MinRange {
 			return r, true
 		}
 	}

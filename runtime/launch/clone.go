@@ -48,11 +48,18 @@ func attributes(c plan.Clone, mapHere bool) *syscall.SysProcAttr {
 	a.AmbientCaps = setupCaps()
 	if mapHere {
 		a.UidMappings, a.GidMappings = sysMaps(c.UIDs), sysMaps(c.GIDs)
-		// Only root may map groups and leave setgroups(2) usable
-		// (user_namespaces(7)).
-		a.GidMappingsEnableSetgroups = os.Geteuid() == 0
+		// Only root may map groups and leave setgroups(2) usable, and only where
+		// it is usable already (user_namespaces(7)).
+		a.GidMappingsEnableSetgroups = os.Geteuid() == 0 && setgroupsAllowed()
 	}
 	return a
+}
+
+// setgroupsAllowed says whether the caller's user namespace has setgroups(2). One
+// that an ordinary user made for itself does not, be it root in there.
+func setgroupsAllowed() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err != nil || strings.TrimSpace(string(text)) == "allow"
 }
 
 func sysMaps(maps []plan.IDMap) []syscall.SysProcIDMap {

@@ -84,11 +84,13 @@ func place(target string) string {
 	return target
 }
 
+// notFound is about a command that does not exist, or is none. Programs that start
+// containers look for these words, which are those of other container runtimes.
 func notFound(name string, errno syscall.Errno) error {
 	missing := errno == syscall.ENOENT || errno == syscall.ENOTDIR
 	switch {
 	case missing && !strings.Contains(name, "/"):
-		err := hint.Wrap(fmt.Errorf("%s: command not found: %w", name, errno),
+		err := hint.Wrap(fmt.Errorf("%s: executable file not found in $PATH: %w", name, errno),
 			"check its name, and PATH inside the container")
 		return &Failure{exitNotFound, err}
 	case missing:

@@ -80,7 +80,7 @@ func TestExplainStages(t *testing.T) {
 	}{
 		{plan.Report{Stage: plan.StagePlan, Index: -1, Errno: 22}, 125, "the starter does not accept the plan: invalid argument", ""},
 		{plan.Report{Stage: plan.StageDir, Index: -1, Errno: 13}, 125, "enter the working directory /w: permission denied", "--pwd"},
-		{plan.Report{Stage: plan.StageFind, Index: -1, Errno: 2}, 127, "cmd: command not found: no such file or directory", "PATH inside"},
+		{plan.Report{Stage: plan.StageFind, Index: -1, Errno: 2}, 127, "cmd: executable file not found in $PATH: no such file or directory", "PATH inside"},
 		{plan.Report{Stage: plan.StageFind, Index: -1, Errno: 13}, 126, "cmd: permission denied", "execute permission"},
 		{plan.Report{Stage: plan.StageExec, Index: -1, Errno: 2}, 127, "execute cmd: its interpreter: no such file or directory", "first line"},
 		{plan.Report{Stage: plan.StageExec, Index: -1, Errno: 8}, 126, "execute cmd: exec format error", "architecture"},

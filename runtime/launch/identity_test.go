@@ -2,6 +2,7 @@ package launch
 
 import (
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -106,6 +107,23 @@ func TestRangeOfIDs(t *testing.T) {
 	p.Clone.UIDs = []plan.IDMap{{Inside: 0, Outside: 0, Size: 1}, {Inside: 1, Outside: 100000, Size: 1000}}
 	p.Clone.GIDs = p.Clone.UIDs
 	start(t, p).want(t, " 0 0 1\n 1 100000 1000\nallow\n")
+}
+
+// TestRootWithoutSetgroups nests user namespaces: an ordinary user who is root in
+// the outer one has no setgroups(2) there, and passes on none.
+func TestRootWithoutSetgroups(t *testing.T) {
+	unshare, err := exec.LookPath("unshare")
+	need(t, err == nil, "no unshare")
+	p := container(t, sh("cat /proc/self/setgroups"))
+	p.Clone.User = true
+	p.Clone.UIDs = []plan.IDMap{{Inside: 0, Outside: 0, Size: 1}}
+	p.Clone.GIDs = p.Clone.UIDs
+	cmd := helper(t, p)
+	cmd.Args = []string{unshare, "-Urm", cmd.Path}
+	cmd.Path = unshare
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "deny\n" {
+		t.Errorf("%q, %v", out, err)
+	}
 }
 
 // TestMapHelpers has scripts in the place of newuidmap and newgidmap.

@@ -127,7 +127,7 @@ func TestCommandFailures(t *testing.T) {
 		code    int
 		text    string
 	}{
-		{"nosuch", 127, "nosuch: command not found"},
+		{"nosuch", 127, "nosuch: executable file not found in $PATH"},
 		{"/bin/nosuch", 127, "/bin/nosuch: no such file or directory"},
 		{"/plain/x", 127, "/plain/x: not a directory"},
 		{"/plain", 126, "/plain: permission denied"},

@@ -11,8 +11,10 @@ import (
 // Mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
 type Mount struct {
 	ID, Parent int
+	Root       string // the directory of the file system that is mounted
 	Point      string // where it is mounted
 	Options    string // of this mount, joined by commas
+	Type       string // of the file system
 }
 
 // Parse returns the mounts of a table. It passes over what is no line of one.
@@ -28,7 +30,11 @@ func Parse(table []byte) []Mount {
 		if err != nil || err2 != nil {
 			continue
 		}
-		mounts = append(mounts, Mount{id, parent, unescape(f[4]), f[5]})
+		m := Mount{ID: id, Parent: parent, Root: unescape(f[3]), Point: unescape(f[4]), Options: f[5]}
+		if _, rest, found := strings.Cut(line, " - "); found {
+			m.Type, _, _ = strings.Cut(rest, " ")
+		}
+		mounts = append(mounts, m)
 	}
 	return mounts
 }

@@ -7,13 +7,13 @@ import (
 
 const table = "20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n" +
 	"30 20 0:5 / /a\\040b ro,nosuid - tmpfs tmpfs rw\n" +
-	"31 30 0:6 / /a\\040b/c rw - tmpfs tmpfs rw\n" +
+	"31 30 0:6 /x /a\\040b/c rw shared:2 - tmpfs tmpfs rw\n" +
 	"40 20 0:7 / /other rw - proc proc rw\n" +
 	"x 20 0:7 / /bad rw - proc proc rw\nshort line\n"
 
 func TestBelow(t *testing.T) {
 	for id, want := range map[int]string{
-		30: "[{30 20 /a b ro,nosuid} {31 30 /a b/c rw}]", 31: "[{31 30 /a b/c rw}]", 7: "[]",
+		30: "[{30 20 / /a b ro,nosuid tmpfs} {31 30 /x /a b/c rw tmpfs}]", 31: "[{31 30 /x /a b/c rw tmpfs}]", 7: "[]",
 	} {
 		if got := fmt.Sprint(Below(Parse([]byte(table)), id)); got != want {
 			t.Errorf("%d: %s, want %s", id, got, want)

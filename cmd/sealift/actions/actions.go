@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -97,7 +98,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 				return err
 			}
 			r.Args, a.found = args[1:], a.keys.Keys(c.Context(), p, false)
-			return onImage(c.Context(), p, r, args[0], &a)
+			return onImage(c.Context(), p, r, images.Local(args[0]), &a)
 		},
 	}
 	flags := c.Flags()

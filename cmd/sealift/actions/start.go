@@ -50,7 +50,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify); err != nil {
+	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify, a.pulls.DisableCache); err != nil {
 		return err
 	}
 	if a.dryRun {
@@ -86,7 +86,21 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	for _, note := range c.Notes {
 		p.Info("%s", note)
 	}
+	p.Detail("%s", about(s.img))
+	p.Trace(c.Plan.String())
 	return s.run(ctx, c)
+}
+
+// about tells what image is used.
+func about(img *image.File) string {
+	text := fmt.Sprintf("the image is %s, %s", img.Info().Title(filepath.Clean), img.Kind())
+	if img.Arch() != "" {
+		text += " for " + img.Arch()
+	}
+	if img.Encrypted() {
+		text += ", encrypted"
+	}
+	return text
 }
 
 func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
@@ -82,7 +83,7 @@ they start from was made.`,
 			if err != nil {
 				return ui.UsageError(c, err)
 			}
-			return run(p, c, &b, source)
+			return run(p, c, &b, images.Local(source))
 		},
 	}
 	b.add(c.Flags())
@@ -136,7 +137,7 @@ func (b *buildFlags) compute(p *ui.Process, source string, h build.Host) ([]buil
 	if err != nil {
 		return nil, err
 	}
-	if b.Update && isImage(source) {
+	if b.Update && images.IsImage(source) {
 		return nil, hint.New(fmt.Sprintf("--update: %s is an image", source), "name a definition file to carry out over %s", b.Output)
 	}
 	return fromdef.Compute(recipe, h, b.Options)
@@ -150,7 +151,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 	e.Host, e.Now, e.Fixed, e.Key = h, now, fixed, b.found.Base
 	e.Registry, e.Daemon, e.Get = b.remotes.Client(p), b.remotes.Daemon(p), remotes.Get
 	e.Libraries = b.library.Libraries(p, e.Registry, b.remotes.Plain)
-	if e.Gate, e.Sign, err = b.sign.Trust(ctx, p, !b.Sandbox); err != nil {
+	if e.Gate, e.Sign, err = b.sign.Trust(ctx, p, !b.Sandbox, b.NoCache || b.disableCache); err != nil {
 		return err
 	}
 	if !b.disableCache {
@@ -188,7 +189,7 @@ func (b *buildFlags) environment(p *ui.Process, shown *progress) build.Environme
 
 // readRecipe reads a definition file, or makes up the recipe of an image.
 func readRecipe(source string) (*definition.Recipe, error) {
-	if isImage(source) {
+	if images.IsImage(source) {
 		return fromdef.RecipeFor(source)
 	}
 	f, err := os.Open(source)
@@ -210,26 +211,6 @@ func sourceError(source string, err error) error {
 			"name a definition file, an image file, a directory, or an OCI source such as oci:DIRECTORY")
 	}
 	return err
-}
-
-// isImage tells an image from a definition file: a source with a transport, a
-// directory, or a file with an image's magic number.
-func isImage(source string) bool {
-	if scheme, _, ok := strings.Cut(source, ":"); ok && !strings.ContainsAny(scheme, "/.") {
-		return true
-	}
-	info, err := os.Stat(source)
-	if err != nil || info.IsDir() {
-		return err == nil
-	}
-	f, err := os.Open(source)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 48)
-	n, _ := readUpTo(f, head)
-	return strings.HasPrefix(string(head[:n]), "hsqs") || strings.Contains(string(head[:n]), "SIF_MAGIC")
 }
 
 // buildArguments merges the values of files and flags; later ones win.

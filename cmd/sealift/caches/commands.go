@@ -19,7 +19,7 @@ import (
 func Command(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "cache", Short: "Look at what is kept for later, and remove it",
-		Long: `Look at what is kept for later builds and pulls, and remove it. It is in
+		Long: `Look at what is kept for later builds, pulls and starts, and remove it. It is in
 SEALIFT_CACHEDIR or, without that, in the directory sealift of
 APPTAINER_CACHEDIR, of XDG_CACHE_HOME or of ~/.cache. It may have as many bytes
 as SEALIFT_CACHE_MAX_SIZE says: a size such as 20G, a share of the space that is

@@ -41,21 +41,27 @@ func Dir(p *ui.Process) (string, error) {
 // Open opens the cache. Without one that can be used it returns nil, and says
 // so: what is in a cache can be had again.
 func Open(p *ui.Process) (*cache.Cache, error) {
-	dir, err := Dir(p)
-	if err != nil {
-		p.Warn("nothing is kept for other builds: %v", err)
-		return nil, nil
-	}
-	o, err := options(p, dir)
-	if err != nil {
-		return nil, err
-	}
-	c, err := cache.Open(dir, o)
+	c, err := Find(p, func() { p.Info("waiting for another process that makes the same") })
 	if errors.Is(err, cache.ErrUnavailable) {
 		p.Warn("nothing is kept for other builds: %v", err)
 		return nil, nil
 	}
 	return c, err
+}
+
+// Find opens the cache. Where none can be used, the error is cache.ErrUnavailable, unless the
+// user has to see to it. Waiting is called as cache.Options has it.
+func Find(p *ui.Process, waiting func()) (*cache.Cache, error) {
+	dir, err := Dir(p)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", cache.ErrUnavailable, err)
+	}
+	o, err := options(p, dir)
+	if err != nil {
+		return nil, err
+	}
+	o.Waiting = func(cache.ID) { waiting() }
+	return cache.Open(dir, o)
 }
 
 // options returns those of the cache in dir.
@@ -64,7 +70,6 @@ func options(p *ui.Process, dir string) (cache.Options, error) {
 	return cache.Options{
 		MaxBytes: most,
 		Below:    below(p, dir),
-		Waiting:  func(cache.ID) { p.Info("waiting for another process that makes the same") },
 		Warn:     func(err error) { p.Warn("%v", err) },
 	}, err
 }

@@ -57,7 +57,7 @@ type opener struct {
 
 func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
 	p := o.process
-	return contents.Open(ctx, name, contents.Options{
+	return contents.Open(ctx, Local(name), contents.Options{
 		Arch: o.arch, Registry: o.remotes.Client(p), Daemon: o.remotes.Daemon(p), TempDir: temp,
 		Key: o.keys.Keys(ctx, p, false).Key,
 	})

@@ -70,7 +70,7 @@ func RunHelpCommand(p *ui.Process) *cobra.Command {
 	var app string
 	var k cryptkeys.Flags
 	c := &cobra.Command{
-		Use: "run-help [--app NAME] IMAGE", Short: "Print an image's help",
+		Use: "run-help [flags] IMAGE", Short: "Print an image's help",
 		Long: "Print what the %help section of an image's definition says, or %apphelp of an\napplication.",
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
 		RunE: func(c *cobra.Command, args []string) error {

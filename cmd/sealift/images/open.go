@@ -3,12 +3,37 @@ package images
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 )
+
+// Local returns the path of a file or directory here whose name could be taken for
+// TRANSPORT:REST, as "oci:1.sif" could; other names are returned as they are, and
+// TRANSPORT://REST always is.
+func Local(name string) string {
+	scheme, rest, ok := strings.Cut(name, ":")
+	if !ok || strings.Contains(scheme, "/") || strings.HasPrefix(rest, "//") {
+		return name
+	}
+	if _, err := os.Stat(name); err != nil {
+		return name
+	}
+	return "./" + name
+}
+
+// IsImage tells an image from a definition file: a source with a transport, a
+// directory, or a file that begins as images do.
+func IsImage(source string) bool {
+	if scheme, _, ok := strings.Cut(source, ":"); ok && !strings.ContainsAny(scheme, "/.") {
+		return true
+	}
+	info, err := os.Stat(source)
+	return err == nil && (info.IsDir() || image.IsFile(source))
+}
 
 // Open opens an image for a command that takes files and directories.
 func Open(path string, o image.Options) (*image.File, error) {

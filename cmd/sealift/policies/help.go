@@ -41,17 +41,24 @@ nor do letters of hosts, usual ports and the other names of docker.io. "verify"
 without signers wants a signature by a key of your keyring or the site's. A
 signature has to be good and to cover the whole image: OCI images have none.
 What was verified is what runs, whoever writes to the file meanwhile.
-An image is read whole before it starts. With "tree", its hash tree is used
-instead, and it starts as fast as without rules: Sealift holds the tree against
-the files when it signs; who signs with another program signs whatever tree
-there is. Apptainer's ecl.toml, in /etc/sealift or /etc/apptainer, is a third
-file.
+An image is read whole before it starts for the first time. Your cache remembers
+it by the digest that was signed: from then on it starts as fast as without
+rules, and each block is checked when it is read. What does not match is an
+input/output error and ends the job. --disable-cache has it read whole each
+time, as images are whose signatures name no SHA-256 digest of the files, or
+not all the same. With "tree", the hash tree in the image is used, and nothing
+is read whole: Sealift holds the tree against the files when it signs; who signs
+with another program signs whatever tree there is. Apptainer's ecl.toml, in
+/etc/sealift or /etc/apptainer, is a third file.
 
 Rules protect you from the images of others; they do not bind you. In
 particular a rule that denies a single file is no barrier: the same file may
 have another name (a hard link), or be copied. Deny all, and allow or verify
-what may be used. Files of library:// go by the host that their name or
-definition gives; without one, by their path alone, whichever library is in
-use.`,
+what may be used.
+
+A file of library:// is known by the host of the library that is asked: its
+name's, or that of --library, of a definition's header or of the remote in use.
+A source such as library://team, without a dot or a port in its first part,
+is for what every library has by this name.`,
 	}
 }

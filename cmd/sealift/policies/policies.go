@@ -40,9 +40,6 @@ const (
 	eclFile   = "ecl.toml"
 )
 
-// worthTelling is from how many bytes on reading an image is said to take a while.
-const worthTelling = 256 << 20
-
 // maxFile bounds a file in bytes.
 const maxFile = 4 << 20
 
@@ -52,26 +49,32 @@ type paths struct {
 	ecl        []string // the first that there is counts
 }
 
-// Open returns what the rules allow, nil where there are none.
-func Open(p *ui.Process) (*gate.Gate, error) {
-	return open(p, paths{
+// Open returns what the rules allow, nil where there are none. With anew, images that have
+// to be read whole are, whatever is remembered of them, and nothing is.
+func Open(p *ui.Process, anew bool) (image.Gate, error) {
+	g, err := open(p, paths{
 		site: filepath.Join(buildcfg.SysconfDir, trustFile), user: p.UserConfig(trustFile),
 		ecl: []string{filepath.Join(buildcfg.SysconfDir, eclFile), filepath.Join("/etc/apptainer", eclFile)},
 	}, uint32(os.Getuid()))
+	if g == nil {
+		return nil, err
+	}
+	remembering(p, g, anew)
+	return g, err
 }
 
 // Hold returns what decides about an image by the rules, by the name that it has
 // elsewhere if that is not empty. With always, every image is held against its hash
 // tree, also where no rule demands it. One that was made of an OCI image was judged
-// by that image when it was got, and is not again.
-func Hold(ctx context.Context, p *ui.Process, name string, always bool) (image.Hold, error) {
-	g, err := Open(p)
+// by that image when it was got, and is not again. Anew is Open's.
+func Hold(ctx context.Context, p *ui.Process, name string, always, anew bool) (image.Hold, error) {
+	g, err := Open(p, anew)
 	if err != nil {
 		return nil, err
 	}
 	var byRules image.Hold
-	if transport, _, ok := strings.Cut(name, ":"); !ok || !slices.Contains(oci.Transports(), transport) {
-		byRules = g.Hold(ctx, policy.Source(name))
+	if transport, _, ok := strings.Cut(name, ":"); g != nil && (!ok || !slices.Contains(oci.Transports(), transport)) {
+		byRules = interruptible(ctx, g, name)
 	}
 	if !always {
 		return byRules, nil
@@ -85,6 +88,18 @@ func Hold(ctx context.Context, p *ui.Process, name string, always bool) (image.H
 		}
 		return r, err
 	}, nil
+}
+
+// interruptible returns what decides about images of a name by the rules.
+// What it reads takes its time, which the signals that end a program end.
+func interruptible(ctx context.Context, g image.Gate, name string) image.Hold {
+	return func(f *os.File, img *sif.Image) (r *merkle.Reader, err error) {
+		err = ui.Interruptible(ctx, func(ctx context.Context) (err error) {
+			r, err = g.Hold(ctx, name)(f, img)
+			return err
+		})
+		return r, err
+	}
 }
 
 // Signing returns the key that builds sign with: what the user's file says, or else
@@ -131,11 +146,6 @@ func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
 	g := &gate.Gate{
 		Policy: policy.New(site, user, ecl), Plain: map[policy.Signer]*pem.PublicKey{}, Now: time.Now(), Locate: locate,
 		Keys: func() (keyring.Rings, error) { return rings(p) },
-		Whole: func(size int64) {
-			if size >= worthTelling {
-				p.Info("reading %s to verify it", ui.Bytes(size))
-			}
-		},
 	}
 	for _, f := range []*policy.File{site, user, ecl} {
 		if f == nil {

@@ -251,6 +251,9 @@ func (l *level) plain(name string, until time.Time) {
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, c, c, public, private)
 	must(l, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	must(l, err)
+	l.write(name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 	l.write(name+".pub", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: open})))
 	l.write(name+".crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 }
@@ -342,9 +345,15 @@ func (l *level) newImage(tree bool) (*os.File, *sif.Image) {
 func TestHold(t *testing.T) {
 	l := newLevel(t)
 	l.p.Environ = append(l.p.Environ, "SEALIFT_CONFIGDIR="+l.dir)
+	if g, err := Open(l.p, false); g != nil || err != nil {
+		t.Errorf("without rules: %v, %v", g, err)
+	}
+	if hold, err := Hold(t.Context(), l.p, "", false, false); hold != nil || err != nil {
+		t.Errorf("without rules an image is judged; %v", err)
+	}
 	for _, tree := range []bool{true, false} {
 		f, img := l.newImage(tree)
-		hold, err := Hold(t.Context(), l.p, "", true)
+		hold, err := Hold(t.Context(), l.p, "", true, false)
 		must(t, err)
 		r, err := hold(f, img)
 		if tree && (r == nil || err != nil) || !tree && (r != nil || !errors.Is(err, merkle.ErrNoTree)) {
@@ -353,7 +362,7 @@ func TestHold(t *testing.T) {
 		for _, always := range []bool{true, false} {
 			l.write("trust.toml", fmt.Sprintf("[[rule]]\npath = %q\naction = \"verify\"\n[[rule]]\nsource = \"h.example\"\naction = \"deny\"\n", f.Name()))
 			for name, want := range map[string]string{"": "it is not signed", "oras://h.example/x:1": "images of there are not to be used"} {
-				hold, err := Hold(t.Context(), l.p, name, always)
+				hold, err := Hold(t.Context(), l.p, name, always, false)
 				must(t, err)
 				r, err := hold(f, img)
 				if _, ok := errors.AsType[*policy.Refusal](err); !ok || r != nil || !strings.Contains(err.Error(), want) {
@@ -368,7 +377,7 @@ func TestHold(t *testing.T) {
 		l.log.Reset()
 	}
 	l.write("trust.toml", "x")
-	if hold, err := Hold(t.Context(), l.p, "", true); hold != nil || err == nil {
+	if hold, err := Hold(t.Context(), l.p, "", true, false); hold != nil || err == nil {
 		t.Errorf("rules that are none: %v", err)
 	}
 }
@@ -384,11 +393,11 @@ func TestHoldOfLayers(t *testing.T) {
 	for _, name := range []string{
 		"docker://docker.io/library/debian:12", "docker-daemon:debian:12", "docker-archive:/a/d.tar", "oci:/a/dir:1", "oci-archive:/a/o.tar",
 	} {
-		hold, err := Hold(t.Context(), l.p, name, false)
+		hold, err := Hold(t.Context(), l.p, name, false, false)
 		if hold != nil || err != nil {
 			t.Errorf("%s: it is judged again; %v", name, err)
 		}
-		hold, err = Hold(t.Context(), l.p, name, true)
+		hold, err = Hold(t.Context(), l.p, name, true, false)
 		must(t, err)
 		if r, err := hold(tree, treeImage); r == nil || err != nil {
 			t.Errorf("%s, with a tree: %v", name, err)
@@ -398,14 +407,14 @@ func TestHoldOfLayers(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "oras://h.example/x:1", "library://a/b/c:1", "https://h.example/x.sif", "ocix:/a"} {
-		hold, err := Hold(t.Context(), l.p, name, false)
+		hold, err := Hold(t.Context(), l.p, name, false, false)
 		must(t, err)
 		if _, err := hold(tree, treeImage); err == nil {
 			t.Errorf("%q is not judged", name)
 		}
 	}
 	l.write("trust.toml", "x")
-	if _, err := Hold(t.Context(), l.p, "docker://h.example/x", false); err == nil {
+	if _, err := Hold(t.Context(), l.p, "docker://h.example/x", false, false); err == nil {
 		t.Error("rules that are none do not count")
 	}
 }

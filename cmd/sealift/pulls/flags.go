@@ -27,7 +27,7 @@ type Flags struct {
 	library      endpoints.Library
 	target       targets.Flags
 	tmpDir       string
-	disableCache bool
+	DisableCache bool // neither use nor keep anything in the cache
 }
 
 // Add adds the flags.
@@ -36,7 +36,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	f.library.Add(flags)
 	flags.StringVar(&f.tmpDir, "tmpdir", "", "`directory` for temporary files")
 	ui.Bind(flags, "tmpdir", "TMPDIR")
-	flags.BoolVar(&f.disableCache, "disable-cache", false, "neither use nor keep images in the cache")
+	flags.BoolVar(&f.DisableCache, "disable-cache", false, "neither use nor keep images in the cache")
 	ui.Bind(flags, "disable-cache", "DISABLE_CACHE")
 }
 
@@ -111,10 +111,10 @@ func (f *Flags) environment(p *ui.Process) (e pull.Environment, err error) {
 		Libraries: f.library.Libraries(p, client, f.remotes.Plain),
 		Note:      func(line string) { p.Info("%s", line) }, Warn: func(line string) { p.Warn("%s", line) },
 	}
-	if e.Gate, err = policies.Open(p); err != nil {
+	if e.Gate, err = policies.Open(p, f.DisableCache); err != nil {
 		return e, err
 	}
-	if err := f.target.Set(&e.Host, e.Host.Files); err != nil || f.disableCache {
+	if err := f.target.Set(&e.Host, e.Host.Files); err != nil || f.DisableCache {
 		return e, err
 	}
 	e.Cache, err = caches.Open(p)

@@ -24,7 +24,7 @@ import (
 type pullFlags struct {
 	Flags
 	build.Options
-	dir        string
+	dir, name  string
 	format     images.Format
 	mksquashfs string
 	unsigned   bool
@@ -66,6 +66,8 @@ func (f *pullFlags) add(c *cobra.Command) {
 	ui.Bind(flags, "force", "FORCE")
 	flags.StringVar(&f.dir, "dir", "", "`directory` for the output, if that is no absolute path")
 	ui.Bind(flags, "dir", "PULLDIR", "PULLFOLDER")
+	flags.StringVar(&f.name, "name", "", "the same as `OUTPUT`, which it beats: workflow systems give it")
+	ui.Bind(flags, "name", "PULL_NAME")
 	flags.BoolVar(&f.Sandbox, "sandbox", false, "write a directory instead of a file")
 	flags.BoolVar(&f.Reproducible, "reproducible", false, "give equal outputs for equal images")
 	f.format.AddFlags(flags)
@@ -88,7 +90,9 @@ func (f *pullFlags) run(ctx context.Context, p *ui.Process, args []string) (err 
 	if !pull.IsRemote(source) {
 		return hint.New(source+" is not the name of an image elsewhere", "begin it with one of %s:", strings.Join(pull.Transports(), ":, "))
 	}
-	if f.Output = args[0]; len(args) == 1 {
+	if f.Output = args[0]; f.name != "" {
+		f.Output = f.name
+	} else if len(args) == 1 {
 		if f.Output, err = pull.FileName(source); err != nil {
 			return err
 		}

@@ -65,8 +65,13 @@ func TestPull(t *testing.T) {
 	if err := run("--dir", "sub", "--disable-cache", "--compression", "gzip", "it.sif", source); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat("sub/it.sif"); err != nil {
-		t.Error(err)
+	if err := run("--dir", "sub", "--name", "example.org_bb:1.sif", source); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sub/it.sif", "sub/example.org_bb:1.sif"} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, args := range [][]string{{"it.sif"}, {source}, {"--arch", "pdp11", "x.sif", source}, {"--compression", "none:1", "x.sif", source}, {"https://h/"}} {
 		if err := run(args...); err == nil {
@@ -83,7 +88,7 @@ func TestPull(t *testing.T) {
 func TestOpen(t *testing.T) {
 	source := "oci-archive:" + archive(t)
 	p, out := process(t)
-	for _, f := range []Flags{{}, {}, {disableCache: true}, {disableCache: true, tmpDir: t.TempDir()}} {
+	for _, f := range []Flags{{}, {}, {DisableCache: true}, {DisableCache: true, tmpDir: t.TempDir()}} {
 		i, err := f.Open(t.Context(), p, source)
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +103,7 @@ func TestOpen(t *testing.T) {
 	if n := strings.Count(out.String(), "getting"); n != 3 {
 		t.Errorf("got %d times:\n%s", n, out)
 	}
-	f := Flags{disableCache: true, tmpDir: p.Cwd + "/none"}
+	f := Flags{DisableCache: true, tmpDir: p.Cwd + "/none"}
 	if _, err := f.Open(t.Context(), p, source); err == nil || hint.Of(err) == "" {
 		t.Errorf("no place for it: %v", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,11 +16,11 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/library"
 	"github.com/sealift/sealift/image/oras"
-	"github.com/sealift/sealift/image/sif"
 )
 
 // Commands returns push, tag, delete and search.
@@ -49,7 +48,8 @@ names it, or into a container library, where its name is
 library://[HOST/]ENTITY/COLLECTION/NAME[:TAG]. What is there already is not sent
 again, and an upload that breaks goes on where it was, if the registry can. The
 artifact in a registry is the one that Apptainer makes of the same file. A
-library is given signed images only, unless --allow-unsigned is there.
+library is given an image only if it is signed, and each signature is by an
+OpenPGP key that 'sealift verify' knows, unless --allow-unsigned is there.
 
 docker://HOST[:PORT]/PATH[:TAG] puts the files of IMAGE, which may also be a
 SquashFS file or a directory, there as an OCI image of one layer, for Docker,
@@ -67,7 +67,7 @@ or else with its runscript.`,
 		},
 	}
 	flags := c.Flags()
-	flags.BoolVarP(&f.unsigned, "allow-unsigned", "U", false, "put an image without a signature into a library")
+	flags.BoolVarP(&f.unsigned, "allow-unsigned", "U", false, "put an image into a library without verifying it")
 	ui.Bind(flags, "allow-unsigned", "ALLOW_UNSIGNED")
 	flags.StringVarP(&f.description, "description", "D", "", "what the library tells of the image")
 	flags.StringVar(&f.compression, "compression", layerCompression,
@@ -102,7 +102,7 @@ func (f *push) run(ctx context.Context, p *ui.Process, path, uri string) error {
 		return err
 	}
 	defer img.Close() // which was only read
-	if err := f.check(img, to); err != nil {
+	if err := f.check(ctx, p, img, to); err != nil {
 		return err
 	}
 	begun := time.Now()
@@ -142,22 +142,27 @@ func (f *push) transfer(ctx context.Context, p *ui.Process, img *image.File, to 
 }
 
 // check says whether an image may be put there.
-func (f *push) check(img *image.File, to target) error {
+func (f *push) check(ctx context.Context, p *ui.Process, img *image.File, to target) error {
 	switch {
 	case to.scheme == schemeDocker:
 		return nil
 	case img.SIF() == nil:
 		return hint.New(fmt.Sprintf("%s is a %v image; %s:// takes SIF files", img.Path(), img.Kind(), to.scheme),
 			"make one of it: sealift build image.sif %s", img.Path())
-	case to.scheme == schemeLibrary && !f.unsigned && !signed(img.SIF()):
-		return hint.New(img.Path()+" has no signature", "use --allow-unsigned")
+	case to.scheme != schemeLibrary:
+		return nil
+	case f.unsigned:
+		p.Warn("skipping container verification")
+		return nil
 	}
-	return nil
-}
-
-// signed says whether there is a signature in an image. It does not verify it.
-func signed(i *sif.Image) bool {
-	return slices.ContainsFunc(i.Objects(), func(o sif.Object) bool { return o.Type == sif.Signature })
+	return ui.Interruptible(ctx, func(ctx context.Context) error {
+		err := trusts.Unanimous(ctx, p, img.SIF())
+		if err == nil {
+			return nil
+		}
+		return hint.Wrap(fmt.Errorf("unable to upload container: unable to verify signature: %w", err),
+			"push an unsigned image with 'sealift push -U %s'; 'sealift help sign' tells how to sign one", img.Path())
+	})
 }
 
 // sendFile sends an image as the file that it is.

@@ -20,7 +20,9 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
+	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
+	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/e2e/fixture"
 )
@@ -214,7 +216,13 @@ func same(t *testing.T, a, b string) {
 func TestLibrary(t *testing.T) {
 	s := start(t)
 	const at = "library://ann/tools/box"
-	s.fails(t, "box.sif has no signature", "--allow-unsigned", "push", "box.sif", at+":1")
+	s.library.Requests()
+	const unverified = "unable to upload container: unable to verify signature: "
+	s.fails(t, unverified+"object 1 (Def.FILE) of group 1 is not signed", "'sealift push -U box.sif'; 'sealift help sign'", "push", "box.sif", at+":1")
+	if asked := s.library.Requests(); len(asked) > 0 {
+		t.Errorf("the library is asked before: %q", asked)
+	}
+	s.says(t, "warning: skipping container verification", "push", "-U", "-D", "a box", "box.sif", at+":1")
 	s.says(t, at+":1: sha256:", "push", "-U", "-D", "a box", "box.sif", at+":1")
 	s.says(t, ", which was there, in ", "push", "-U", "box.sif", at+":1")
 	file, err := os.ReadFile("box.sif")
@@ -236,6 +244,33 @@ func TestLibrary(t *testing.T) {
 	s.says(t, "deleted", "delete", "-F", "ann/tools/box:2")
 	s.fails(t, "404", "check the name", "delete", "-F", at+":none")
 	s.fails(t, "404", "check the name", "tag", at+":none", "x")
+}
+
+// TestSigned: a library gets an image that is verified as Apptainer does it.
+func TestSigned(t *testing.T) {
+	s := start(t)
+	const at = "library://ann/tools/box:1"
+	const unverified = "unable to upload container: unable to verify signature: "
+	sign, newpair := trusts.Commands(s.p)[0], keys.Command(s.p)
+	s.must(t, newpair, "newpair", "--name", "Ada", "--email", "ada@example.org", "--comment", "", "--bit-length", "2048", "--password", "", "--push=false")
+	s.must(t, sign, "box.sif")
+	s.says(t, at+": sha256:", "push", "box.sif", at)
+	file, err := os.ReadFile("box.sif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What was changed since, and what another key signed too.
+	changed := bytes.Clone(file)
+	changed[200_000] ^= 1
+	if err := os.WriteFile("changed.sif", changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.fails(t, unverified+"signature ", "push -U changed.sif", "push", "changed.sif", at)
+	s.says(t, at+": sha256:", "push", "-U", "changed.sif", at)
+	s.p.Environ = append(s.p.Environ, "SEALIFT_KEYSDIR="+s.p.Cwd+"/none")
+	s.fails(t, "is not known", "push -U box.sif", "push", "box.sif", at)
+	// A registry takes what there is.
+	s.says(t, ": sha256:", "push", "changed.sif", "oras://"+s.host+"/changed:1")
 }
 
 // TestAsks: on a terminal there is a question before a delete.

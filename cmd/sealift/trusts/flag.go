@@ -34,9 +34,9 @@ func (f *Flag) Add(flags *pflag.FlagSet) {
 
 // Trust returns what decides about the images that a build starts from, and what
 // signs the one that it makes if that is a file: nil if neither the flag nor a file
-// with rules asks for that.
-func (f *Flag) Trust(ctx context.Context, p *ui.Process, file bool) (g image.Gate, sign func(context.Context, *os.File) error, err error) {
-	if g, err = policies.Open(p); err != nil || !file {
+// with rules asks for that. Anew is that of policies.Open.
+func (f *Flag) Trust(ctx context.Context, p *ui.Process, file, anew bool) (g image.Gate, sign func(context.Context, *os.File) error, err error) {
+	if g, err = policies.Open(p, anew); err != nil || !file {
 		return g, nil, err
 	}
 	err = ui.Interruptible(ctx, func(ctx context.Context) (err error) {
@@ -68,8 +68,9 @@ func (f *Flag) signer(ctx context.Context, p *ui.Process) (func(context.Context,
 		return nil, err
 	}
 	return func(ctx context.Context, file *os.File) error {
-		o.Now = time.Now()
-		// The hash tree was made just now of what was written.
+		// The build has locked the file, and flushes it. The hash tree was made just now of
+		// what was written.
+		o.Now, o.Unpublished = time.Now(), true
 		return trust.Sign(ctx, file, o)
 	}, nil
 }

@@ -17,17 +17,12 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/policies"
-	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
-	"github.com/sealift/sealift/image/trust/keyring"
 	"github.com/sealift/sealift/image/trust/pem"
 )
-
-// maxAsked bounds how many keys an image makes key servers be asked for.
-const maxAsked = 8
 
 // answerTime is how long may take who knows of revocations, and key servers
 // together.
@@ -142,18 +137,9 @@ func (v *verifying) known(ctx context.Context, o *trust.Options) error {
 		return err
 	}
 	v.p.Info("verifying with OpenPGP keys")
-	user, err := v.rings.Public(v.p)
-	if err != nil {
-		return err
-	}
-	for _, f := range []keyring.File{user, keys.Site()} {
-		r, err := keys.Read(v.p, f)
-		if err != nil {
-			return err
-		}
-		o.Keys = append(o.Keys, r)
-	}
-	return nil
+	var err error
+	o.Keys, err = v.keyrings()
+	return err
 }
 
 // certified returns the key of the certificate, if that is one to trust.
@@ -230,50 +216,12 @@ func (v *verifying) verify(ctx context.Context, path string, o trust.Options) (e
 
 // allowed says whether the rules that there are let the image be used.
 func (v *verifying) allowed(ctx context.Context, f *os.File, img *sif.Image) error {
-	g, err := policies.Open(v.p)
-	if err != nil {
+	g, err := policies.Open(v.p, true)
+	if g == nil || err != nil {
 		return err
 	}
-	if hold := g.Hold(ctx, ""); hold != nil {
-		_, err = hold(f, img)
-	}
+	_, err = g.Hold(ctx, "")(f, img)
 	return err
-}
-
-// fetch asks the key servers for the keys that signatures name and no ring has.
-func (v *verifying) fetch(ctx context.Context, img *sif.Image, known keyring.Rings) *keyring.Ring {
-	var wanted []string
-	for _, o := range img.Objects() {
-		if id := o.Fingerprint(); id != "" && !slices.Contains(wanted, id) {
-			if k, _ := known.Find(id); k == nil {
-				wanted = append(wanted, id)
-			}
-		}
-	}
-	if len(wanted) == 0 {
-		return keyring.NewRing()
-	}
-	if len(wanted) > maxAsked {
-		v.p.Warn("the image names %d keys that are not known; key servers are asked for %d", len(wanted), maxAsked)
-		wanted = wanted[:maxAsked]
-	}
-	servers, err := v.servers.Client(ctx, v.p, new(remotes.Flags).Client(v.p))
-	if err != nil {
-		v.p.Warn("key servers: %v", err)
-		return keyring.NewRing()
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	var found []*keyring.Key
-	for _, id := range wanted {
-		k, err := servers.Get(ctx, id)
-		if err != nil {
-			v.p.Warn("key %s: %v", id, err)
-			continue
-		}
-		found = append(found, k)
-	}
-	return keyring.NewRing(found...)
 }
 
 // notes tells what one has to know of an image that is verified.

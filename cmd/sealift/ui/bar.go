@@ -33,12 +33,15 @@ func (p *Process) StartBar(name string) *Bar {
 // barWidth is how many columns the bar takes, its numbers left out.
 const barWidth = 40
 
-// shows says that standard error is a terminal on which something may move.
+// shows says that standard error is a terminal on which something may move, and nothing does
+// yet: messages go through what does.
 func (p *Process) shows() bool {
-	if p.Quiet || p.Silent || p.Variable("NO_COLOR") != "" || slices.Contains([]string{"", "dumb"}, p.Variable("TERM")) {
-		return false
-	}
-	return columns(p.Stderr) > 0
+	return p.Err == io.Writer(p.Stderr) && !p.Quiet && !p.Silent && p.takesEscapes() && columns(p.Stderr) > 0
+}
+
+// takesEscapes says that the terminal takes escape sequences, and that the user does.
+func (p *Process) takesEscapes() bool {
+	return !p.NoColor && p.Variable("NO_COLOR") == "" && !slices.Contains([]string{"", "dumb"}, p.Variable("TERM"))
 }
 
 // Expect shows the bar, for total bytes; 0 if nobody knows how many there are.

@@ -30,6 +30,9 @@ func TestBar(t *testing.T) {
 	b.Expect(3000) // once is enough
 	b.Add(1000)
 	p.Info("in between")
+	if p.StartBar("y") != nil || p.StartLive() != nil {
+		t.Error("two things move on a terminal")
+	}
 	b.Add(1000)
 	b.Stop()
 	if p.Err != io.Writer(tty) {
@@ -56,9 +59,9 @@ func TestNoBar(t *testing.T) {
 	}
 	defer null.Close()
 	for _, p := range []*Process{
-		{Environ: []string{"TERM=xterm"}, Stderr: null},
-		{Terminal: Terminal{Quiet: true}, Environ: []string{"TERM=xterm"}, Stderr: null},
-		{Environ: []string{"TERM=dumb"}, Stderr: null},
+		{Terminal: Terminal{Err: null}, Environ: []string{"TERM=xterm"}, Stderr: null},
+		{Terminal: Terminal{Err: null, Quiet: true}, Environ: []string{"TERM=xterm"}, Stderr: null},
+		{Terminal: Terminal{Err: null}, Environ: []string{"TERM=dumb"}, Stderr: null},
 	} {
 		b := p.StartBar("x")
 		if b != nil {

@@ -40,6 +40,7 @@ func (p *Process) FromEnvironment(flags *pflag.FlagSet) error {
 		if value == "" {
 			return
 		}
+		p.Detail("--%s is set by %s", f.Name, name)
 		var given []string
 		if collects && f.Changed {
 			given = slices.Clone(list.GetSlice())

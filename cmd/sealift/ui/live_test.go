@@ -182,10 +182,11 @@ func TestStartLive(t *testing.T) {
 		{"dumb", tty, []string{"TERM=dumb"}, false, false},
 		{"no TERM", tty, nil, false, false},
 		{"no color", tty, []string{"TERM=xterm", "NO_COLOR=1"}, false, false},
+		{"--nocolor", tty, []string{"TERM=xterm"}, false, false},
 		{"pipe", w, []string{"TERM=xterm"}, false, false},
 	} {
 		p, _, _ := fake(c.environ...)
-		p.Stderr, p.Quiet = c.f, c.quiet
+		p.Stderr, p.Err, p.Quiet, p.NoColor = c.f, c.f, c.quiet, c.name == "--nocolor"
 		l := p.StartLive()
 		if (l != nil) != c.want {
 			t.Errorf("%s: %v", c.name, l)
@@ -199,6 +200,37 @@ func TestStartLive(t *testing.T) {
 		n, err := control.Read(b)
 		if err != nil || !strings.HasPrefix(string(b[:n]), strings.Repeat("x", 25)+"…END") {
 			t.Errorf("%q, %v", b[:n], err)
+		}
+	}
+}
+
+// TestPainter colours results on terminals that can show it.
+func TestPainter(t *testing.T) {
+	control, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	defer tty.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	const coloured = "\x1b[31mx\x1b[0m"
+	for _, c := range []struct {
+		f       *os.File
+		environ []string
+		want    string
+	}{
+		{tty, []string{"TERM=xterm"}, coloured}, {tty, []string{"TERM=xterm", "NO_COLOR=1"}, "x"},
+		{tty, nil, "x"}, {tty, []string{"TERM=dumb"}, "x"}, {w, []string{"TERM=xterm"}, "x"}, {nil, []string{"TERM=xterm"}, "x"},
+	} {
+		p, _, _ := fake(c.environ...)
+		p.Stdout = c.f
+		if got := p.Painter()(Red, "x"); got != c.want {
+			t.Errorf("%v: %q", c.environ, got)
 		}
 	}
 }

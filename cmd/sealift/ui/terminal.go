@@ -31,12 +31,31 @@ type Terminal struct {
 	Out, Err io.Writer
 	Quiet    bool // no information
 	Silent   bool // no warnings either
+	Verbose  bool // details too
+	Debug    bool // all that Trace tells too
+	NoColor  bool // nothing moves, and nothing is colored
 }
 
 // Info tells what is going on.
 func (t Terminal) Info(format string, args ...any) {
 	if !t.Quiet && !t.Silent {
 		fmt.Fprintln(t.Err, "sealift:", Clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Detail tells what is of use when something is not as expected.
+func (t Terminal) Detail(format string, args ...any) {
+	if t.Verbose || t.Debug {
+		fmt.Fprintln(t.Err, "sealift:", Clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Trace tells each line of a text that is for who looks for a mistake in Sealift.
+func (t Terminal) Trace(text string) {
+	if t.Debug {
+		for line := range strings.Lines(text) {
+			fmt.Fprintln(t.Err, "sealift: debug:", Clean(strings.TrimSuffix(line, "\n")))
+		}
 	}
 }
 

@@ -38,7 +38,8 @@ func TestFlagsFromEnvironment(t *testing.T) {
 		{name: "not a boolean", environ: []string{"SEALIFT_NO_HOME=yes"}, err: "SEALIFT_NO_HOME=yes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, _, _ := fake(c.environ...)
+			p, _, msg := fake(c.environ...)
+			p.Verbose = true
 			flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
 			binds := flags.StringArray("bind", nil, "")
 			home := flags.Bool("no-home", false, "")
@@ -53,6 +54,10 @@ func TestFlagsFromEnvironment(t *testing.T) {
 					t.Errorf("error %v, hint %q", err, hint.Of(err))
 				}
 				return
+			}
+			told := strings.Contains(msg.String(), "sealift: --bind is set by ")
+			if told != (strings.Contains(strings.Join(c.environ, " "), "_BIND") && c.binds != "") || strings.Contains(msg.String(), "=") {
+				t.Errorf("told %q", msg)
 			}
 			if got := strings.Join(*binds, " "); err != nil || got != c.binds || *home != c.home {
 				t.Errorf("binds %q, home %v, error %v", got, *home, err)
@@ -101,6 +106,24 @@ func TestSilent(t *testing.T) {
 	p.Warn("careful")
 	if p.Fail(os.ErrExist); msg.String() != "sealift: error: file already exists\n" {
 		t.Errorf("%q", msg)
+	}
+}
+
+func TestVerbose(t *testing.T) {
+	for _, c := range []struct {
+		verbose, debug bool
+		want           string
+	}{
+		{false, false, ""},
+		{true, false, "sealift: image x\n"},
+		{false, true, "sealift: image x\nsealift: debug: one\nsealift: debug: t\ufffdwo\n"},
+	} {
+		p, _, msg := fake()
+		p.Verbose, p.Debug = c.verbose, c.debug
+		p.Detail("image %s", "x")
+		if p.Trace("one\nt\x1bwo\n"); msg.String() != c.want {
+			t.Errorf("%+v: %q", c, msg)
+		}
 	}
 }
 

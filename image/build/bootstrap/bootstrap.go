@@ -23,7 +23,6 @@ import (
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/stage"
 	"github.com/sealift/sealift/image/tree"
-	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // The agents that a stage can start from, and those that other builders have.
@@ -213,14 +212,14 @@ func Allowed(e *build.Environment, ref oci.Reference) (oci.Reference, error) {
 	if e.Gate == nil {
 		return ref, nil
 	}
-	path, source := "", ""
+	path, name := "", ""
 	if ref.Transport == oci.Docker || ref.Transport == oci.DockerDaemon {
-		source = policy.Source(ref.String())
+		name = ref.String()
 	} else {
 		ref.Path = real(e.Host.Absolute(ref.Path))
 		path = ref.Path
 	}
-	if err := e.Gate.Unsigned(path, source); err != nil {
+	if err := e.Gate.Unsigned(path, name); err != nil {
 		return ref, fmt.Errorf("%s: %w", ref, err)
 	}
 	return ref, nil
@@ -233,23 +232,6 @@ func real(path string) string {
 		return is
 	}
 	return filepath.Clean(path)
-}
-
-// Denied returns an error if a file of a transport, of what is behind its colon, is
-// not to be used, whoever has signed it. Library, unless empty, is the address of
-// its library. Nobody is asked for it.
-func Denied(e *build.Environment, transport, rest, library string) error {
-	if e.Gate == nil {
-		return nil
-	}
-	name, err := elsewhere.Name(transport, rest, library)
-	if err != nil {
-		return err
-	}
-	if err := e.Gate.Denied(policy.Source(name)); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
 }
 
 func (s *fetch) openOCI(ctx context.Context, b *build.Build) (*opened, error) {

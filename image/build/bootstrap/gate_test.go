@@ -10,6 +10,7 @@ import (
 
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
+	"github.com/sealift/sealift/image/library"
 	"github.com/sealift/sealift/image/oci"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
@@ -25,11 +26,11 @@ func (g *guard) note(text string) error {
 	return errRefused
 }
 
-func (g *guard) Unsigned(path, source string) error { return g.note("unsigned " + path + source) }
-func (g *guard) Denied(source string) error         { return g.note("denied " + source) }
-func (g *guard) Hold(_ context.Context, source string) image.Hold {
+func (g *guard) Unsigned(path, name string) error { return g.note("unsigned " + path + name) }
+func (g *guard) Denied(name string) error         { return g.note("denied " + name) }
+func (g *guard) Hold(_ context.Context, name string) image.Hold {
 	return func(f *os.File, _ *sif.Image) (*merkle.Reader, error) {
-		return nil, g.note("held " + source + f.Name())
+		return nil, g.note("held " + name + f.Name())
 	}
 }
 
@@ -44,15 +45,17 @@ func TestGate(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(p.dir, "link")); err != nil {
 		t.Fatal(err)
 	}
+	p.env.Libraries = p.libraries
 	up := "../" + filepath.Base(p.dir)
 	for _, c := range []struct{ agent, from, asked string }{
 		{"localimage", one, "held " + one},
 		{"localimage", dir, "held " + dir},
-		{"oras", "h.invalid/x:1", "denied oras://h.invalid/x"},
-		{"oras", "//h.invalid/x:1", "denied oras://h.invalid/x"},
-		{"library", "ann/tools/x:1", "denied library://ann/tools/x"},
-		{"https", "//H.invalid/x.sif", "denied https://h.invalid/x.sif"},
-		{"docker", "h.invalid/x:1", "unsigned docker://h.invalid/x"},
+		{"oras", "h.invalid/x:1", "denied oras://h.invalid/x:1"},
+		{"oras", "//h.invalid/x:1", "denied oras://h.invalid/x:1"},
+		{"library", "ann/tools/x:1", "denied library://in.use.invalid/ann/tools/x:1"},
+		{"library", "//h.invalid/ann/tools/x:1", "denied library://h.invalid/ann/tools/x:1"},
+		{"https", "//H.invalid/x.sif", "denied https://H.invalid/x.sif"},
+		{"docker", "h.invalid/x:1", "unsigned docker://h.invalid/x:1"},
 		{"oci", "dir", "unsigned " + p.dir + "/dir"},
 		{"oci", up + "/./none/../dir", "unsigned " + p.dir + "/dir"},
 		{"oci", p.dir + "/" + up + "/dir", "unsigned " + p.dir + "/dir"},
@@ -72,13 +75,25 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// libraries is where libraries are: the one that is asked for, or in use.
+func (p *place) libraries(_ context.Context, ref library.Reference, address string) (*library.Client, error) {
+	switch {
+	case address != "":
+	case ref.Host != "":
+		address = "https://" + ref.Host
+	default:
+		address = "https://in.use.invalid"
+	}
+	return library.New(address, "", p.env.Registry)
+}
+
 // A file of the library that a definition names is denied by that library's host.
 func TestGateOfLibrary(t *testing.T) {
 	p, g := newPlace(t), &guard{}
-	p.env.Gate = g
+	p.env.Gate, p.env.Libraries = g, p.libraries
 	headers := map[string]string{"library": "https://lib.invalid:443/"}
 	err := p.convert(t, "out.sif", Source{Agent: "library", From: "ann/tools/x:1", Headers: headers})
-	if got := strings.Join(g.asked, ", "); !errors.Is(err, errRefused) || got != "denied library://lib.invalid/ann/tools/x" {
+	if got := strings.Join(g.asked, ", "); !errors.Is(err, errRefused) || got != "denied library://lib.invalid/ann/tools/x:1" {
 		t.Errorf("%v, asked %q", err, got)
 	}
 }
@@ -110,4 +125,4 @@ func TestAllowed(t *testing.T) {
 // allowing allows everything.
 type allowing struct{ guard }
 
-func (*allowing) Unsigned(path, source string) error { return nil }
+func (*allowing) Unsigned(path, name string) error { return nil }

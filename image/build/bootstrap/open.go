@@ -14,15 +14,11 @@ import (
 	"github.com/sealift/sealift/image/build/key"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/stage"
-	"github.com/sealift/sealift/image/trust/policy"
 )
 
 // openFile opens an image file of elsewhere, which is fetched if it is not in the
 // cache.
 func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
-	if err := Denied(&b.Environment, s.Agent, s.From, s.Headers["library"]); err != nil {
-		return nil, err
-	}
 	found, err := b.Find(ctx, s.Agent, s.From, s.Headers["library"], s.platform.Arch)
 	if err != nil {
 		return nil, err
@@ -31,12 +27,16 @@ func (s *fetch) openFile(ctx context.Context, b *build.Build) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", found.Name, err)
 	}
-	o, held, err := s.openHeld(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name, policy.Source(found.Name))
+	o, held, err := s.openHeld(ctx, b, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), found.Name, found.Name)
 	if err != nil {
 		return nil, err
 	}
+	o.read.Name = found.Name
+	if held {
+		return o, nil // which is known by what is read of it
+	}
 	o.read = metadata.Known(found.Name, found.Digest)
-	if found.Digest != "" && !held {
+	if found.Digest != "" {
 		o.identify = func(k *key.Key) error { k.String("image", found.Digest); return nil }
 	}
 	return o, nil
@@ -76,7 +76,7 @@ func (s *fetch) fromFile(ctx context.Context, b *build.Build, f *image.File, nam
 	o.read = metadata.Source{Name: s.Agent + ":" + s.From}
 	if f.Squash() != nil {
 		o.read.Digest = func(ctx context.Context) (string, error) {
-			d, err := kept.FileDigest(ctx, b.Cache, f.File(), b.Warning)
+			d, err := digest(ctx, b, f)
 			return "sha256:" + d.String(), err
 		}
 	}
@@ -93,6 +93,14 @@ func (s *fetch) fromFile(ctx context.Context, b *build.Build, f *image.File, nam
 	}
 	o.raw, o.env = config, c.Env
 	return o, nil
+}
+
+// digest returns the digest of an image file: of what is read of it.
+func digest(ctx context.Context, b *build.Build, f *image.File) (key.Digest, error) {
+	if held := f.Held(); held != nil {
+		return kept.Digest(ctx, held)
+	}
+	return kept.FileDigest(ctx, b.Cache, f.File(), b.Warning)
 }
 
 // created returns when an image file was made.

@@ -3,7 +3,6 @@ package kept
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -40,7 +39,7 @@ func FileDigest(ctx context.Context, c *cache.Cache, f *os.File, warn func(forma
 	if d, ok := knownDigest(c, id, changed); ok {
 		return d, nil
 	}
-	d, err := digestFile(ctx, f, st.Size)
+	d, err := Digest(ctx, io.NewSectionReader(f, 0, st.Size))
 	if err == nil && c != nil {
 		// In place of one that is too young.
 		if err := Replace(ctx, c, id, "digest of "+f.Name(), d[:]); err != nil {
@@ -60,18 +59,17 @@ func knownDigest(c *cache.Cache, id cache.ID, changed time.Time) (d key.Digest, 
 	return d, err == nil && copy(d[:], raw) == len(d) && made.Sub(changed) >= settled
 }
 
-func digestFile(ctx context.Context, f *os.File, size int64) (key.Digest, error) {
+// Digest returns the SHA-256 digest of what r has, unless ctx ends before.
+func Digest(ctx context.Context, r io.Reader) (key.Digest, error) {
 	h := sha256.New()
-	r := io.NewSectionReader(f, 0, size)
 	for {
 		if err := ctx.Err(); err != nil {
 			return key.Digest{}, err
 		}
-		n, err := io.CopyN(h, r, 16<<20)
-		if errors.Is(err, io.EOF) || n == 0 {
+		switch _, err := io.CopyN(h, r, 16<<20); {
+		case err == io.EOF:
 			return key.Digest(h.Sum(nil)), nil
-		}
-		if err != nil {
+		case err != nil:
 			return key.Digest{}, err
 		}
 	}

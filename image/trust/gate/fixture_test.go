@@ -122,6 +122,16 @@ func rules(t testing.TB, known []*keyring.Key, texts ...string) *Gate {
 	}
 }
 
+// progress is how much of what is read.
+type progress struct {
+	expected, read int64
+	stops          int
+}
+
+func (p *progress) start(size int64) Progress { p.expected += size; return p }
+func (p *progress) Add(n int64)               { p.read += n }
+func (p *progress) Stop()                     { p.stops++ }
+
 // verify is the rule that all images are signed.
 const verify = "[default]\naction = \"verify\"\ntree = true\n"
 

@@ -97,7 +97,7 @@ func TestLevels(t *testing.T) {
 	// A refusal costs no look at the image, nor at keys.
 	g := rules(t, nil, "[default]\naction = \"deny\"")
 	g.Keys = func() (keyring.Rings, error) { t.Error("keys are read"); return nil, nil }
-	g.Whole = func(int64) { t.Error("the image is read") }
+	g.Whole = func(int64) Progress { t.Error("the image is read"); return untold{} }
 	refused(t, g, newImage(t, false), "no rule allows it")
 }
 
@@ -132,6 +132,7 @@ func TestPlaces(t *testing.T) {
 	wantError(t, err, "where it is: file does not exist")
 
 	must(t, g.Denied("oras://h.example/x"))
+	wantRefusal(t, nil, g.Denied("oras://H.example.:443/no/1:2"), "images of there are not to be used")
 	wantRefusal(t, nil, g.Denied("oras://h.example/no/1"), "site.toml:7: images of there are not to be used")
 	wantRefusal(t, nil, g.Unsigned("", "docker://h.example/x"), "it is not signed")
 	wantRefusal(t, nil, g.Unsigned(dir+"/oci", ""), "images of there")
@@ -148,15 +149,6 @@ func TestOtherKinds(t *testing.T) {
 	if r, err := rules(t, nil, "").Hold(t.Context(), "")(f, nil); r != nil || err != nil {
 		t.Errorf("without rules: %v", err)
 	}
-}
-
-func TestNoGate(t *testing.T) {
-	var g *Gate
-	if g.Hold(t.Context(), "") != nil {
-		t.Error("nobody's rules decide about an image")
-	}
-	must(t, g.Unsigned("/a", ""))
-	must(t, g.Denied("docker://a"))
 }
 
 // A signature over less than the whole image does not count.
@@ -203,13 +195,13 @@ func TestNoKeys(t *testing.T) {
 	sign(t, f, ada)
 	g := rules(t, nil, verify)
 	g.Keys = func() (keyring.Rings, error) { return nil, fs.ErrPermission }
-	read := int64(0)
-	g.Whole = func(n int64) { read += n }
+	var read progress
+	g.Whole = read.start
 	if r, err := hold(t, g, f); r != nil || err != fs.ErrPermission {
 		t.Errorf("%v", err)
 	}
-	if read != int64(len(body)) {
-		t.Errorf("it is told that %d bytes are read", read)
+	if size := int64(len(body)); read != (progress{size, size, 1}) {
+		t.Errorf("it is told that %+v is read", read)
 	}
 	g = rules(t, []*keyring.Key{ada}, verify)
 	g.Now = time.Now().Add(-time.Hour) // before the key was made

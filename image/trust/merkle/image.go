@@ -30,7 +30,7 @@ const (
 // ErrNoTree is that of an image without a tree.
 var ErrNoTree = errors.New("the image has no hash tree")
 
-// Tree is the tree of a SIF file's primary partition. All that FromImage and
+// Tree is the tree of a SIF file's primary partition, in the file or kept elsewhere. All that FromImage and
 // Reader promise is that the partition is what the Root says. Who made the Root, a
 // signature says, if it is valid and if what it covers are
 //
@@ -48,12 +48,18 @@ var ErrNoTree = errors.New("the image has no hash tree")
 // Whoever signs must have the partition hashed whole and held against the tree
 // first (Add, Check). Else somebody who makes an image could give it a tree of other
 // data, have it signed, and put the other data in place of those that were looked at.
+// Who does not know that they did so uses the tree of a Summary: then the text has to name
+// the digest of the data.
 type Tree struct {
 	Root Root
-	// Partition, RootObject and TreeObject are the objects concerned.
+	// Partition, RootObject and TreeObject are the objects concerned. There are no such
+	// objects of a tree that is kept elsewhere.
 	Partition, RootObject, TreeObject sif.Object
 
-	img *sif.Image
+	img  *sif.Image
+	tree io.ReaderAt
+	// digest, unless empty, is the SHA-256 of the data that the Root is of (Summary.Of).
+	digest string
 }
 
 // FromImage finds the tree of the primary partition of an image, which may be nil:
@@ -89,6 +95,7 @@ func FromImage(img *sif.Image) (*Tree, error) {
 	if want := t.Root.TreeSize(); t.TreeObject.Size != want {
 		return nil, fmt.Errorf("its hash tree has %d bytes, not %d", t.TreeObject.Size, want)
 	}
+	t.tree = img.Section(t.TreeObject)
 	return t, nil
 }
 
@@ -129,7 +136,7 @@ func (t *Tree) Vouched(id uint32) bool { return id == t.Partition.ID || id == t.
 
 // Reader returns a Reader of the partition.
 func (t *Tree) Reader() *Reader {
-	return NewReader(t.img.Section(t.Partition), t.img.Section(t.TreeObject), t.Root)
+	return NewReader(t.img.Section(t.Partition), t.tree, t.Root)
 }
 
 // Held returns a Reader of the primary partition of an image that has a tree; the

@@ -16,7 +16,7 @@ var ErrAltered = errors.New("the image is not what was signed")
 // SignedBy holds the image against what a signature of the partition's group says, whose
 // text must have been found to be somebody's whom the caller trusts. It reads neither the
 // partition nor the tree: the Root vouches for both, and is compared as it was when
-// the Tree was found. The group must have the objects that were signed, all and
+// the Tree was found; of a Summary's Tree, the digest of the partition is. The group must have the objects that were signed, all and
 // no others. The error wraps ErrAltered, unless the text is malformed or the file cannot be read.
 func (t *Tree) SignedBy(text []byte) error {
 	p, err := payload.Parse(text)
@@ -27,6 +27,27 @@ func (t *Tree) SignedBy(text []byte) error {
 		return fmt.Errorf("its header: %w", err)
 	}
 	return t.objectsMatch(p.Objects)
+}
+
+// Digest returns the SHA-256 digest, 64 hexadecimal digits, that a signature of the group of the
+// primary partition of an image says that has, by the text that was signed. It is empty if the
+// signature is not about the partition, or has another kind of digest.
+func Digest(img *sif.Image, text []byte) (string, error) {
+	part, ok := img.PrimaryObject()
+	if !ok || part.Group == 0 {
+		return "", nil
+	}
+	p, err := payload.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	_, first := img.Group(part.Group)
+	for _, o := range p.Objects {
+		if first+o.RelativeID == part.ID {
+			return o.Data.SHA256(), nil
+		}
+	}
+	return "", nil
 }
 
 // objectsMatch compares the partition's group with what was signed.
@@ -56,6 +77,11 @@ func (t *Tree) objectMatches(o sif.Object, first uint32, s payload.Object) error
 		return fmt.Errorf("descriptor: %w", err)
 	}
 	switch {
+	case o.ID == t.Partition.ID && t.digest != "":
+		if s.Data.SHA256() != t.digest {
+			return ErrAltered
+		}
+		return nil
 	case t.Vouched(o.ID):
 		return nil
 	case o.ID == t.RootObject.ID:

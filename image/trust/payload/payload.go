@@ -75,6 +75,16 @@ func parse(text []byte) (*Payload, error) {
 // Digest is ALGORITHM:HEX.
 type Digest string
 
+// SHA256 returns the hexadecimal digits of a digest of SHA-256, in lower case; nothing for
+// one of another kind.
+func (d Digest) SHA256() string {
+	digits, ok := strings.CutPrefix(string(d), "sha256:")
+	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 2*sha256.Size {
+		return ""
+	}
+	return strings.ToLower(digits)
+}
+
 // hash returns what computes such a digest, and the digest.
 func (d Digest) hash() (h hash.Hash, sum []byte, err error) {
 	algorithm, value, _ := strings.Cut(string(d), ":")

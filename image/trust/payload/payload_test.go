@@ -69,3 +69,15 @@ func TestOf(t *testing.T) {
 		t.Error("md5 is taken")
 	}
 }
+
+func TestSHA256(t *testing.T) {
+	digits := strings.TrimPrefix(good256, "sha256:")
+	for digest, want := range map[string]string{
+		good256: digits, "sha256:" + strings.ToUpper(digits): digits, good512: "", digits: "", "": "", "sha256:": "", "sha256:00": "",
+		"SHA256:" + digits: "", "sha256:" + digits + "00": "", "sha256:" + strings.Repeat("x", 64): "",
+	} {
+		if got := Digest(digest).SHA256(); got != want {
+			t.Errorf("%q: %q, want %q", digest, got, want)
+		}
+	}
+}

@@ -123,10 +123,10 @@ func (t ruleTable) where(r *Rule) (string, error) {
 		return "", fmt.Errorf("path %q is not absolute and plain", t.Path)
 	case t.Path != "":
 		return t.Path, nil
-	case len(r.source) == 0 || r.source[0] == "":
+	case len(r.source) == 0 || r.source[0].name == "":
 		return "", fmt.Errorf("source %q names no place", t.Source)
 	}
-	return r.source[0], nil
+	return r.source[0].name, nil
 }
 
 // fallback returns the rule for images that no other is for.

@@ -33,8 +33,8 @@ type Subject struct {
 	// Path is the path of the open file, absolute and without symbolic links;
 	// empty for one that comes from elsewhere.
 	Path string
-	// Source is where it comes from, such as "docker://docker.io/library/debian",
-	// without a tag; empty for a file.
+	// Source is where it comes from, such as "docker://docker.io/library/debian", as
+	// the function Source returns it; empty for a file.
 	Source string
 }
 
@@ -74,7 +74,7 @@ type Rule struct {
 
 	path   []string // real ones, of which any; of the image or a directory above
 	dir    bool     // the path is that of the image's directory
-	source []string // in the form of Source, of which any
+	source []source // of which any
 }
 
 // File is what a policy file says.
@@ -145,19 +145,19 @@ func (f *File) rule(s Subject) *Rule {
 
 // matches returns how closely the rule names the image's place, -1 if it is for
 // others: the components count, then whether it names the transport, and then
-// whether it is written so.
+// whether it is written so, with the host.
 func (r *Rule) matches(s Subject) int {
 	closest := -1
 	for i, source := range r.source {
-		n := covers(source, s.Source)
+		n := source.covers(s.Source)
 		if n < 0 {
 			continue
 		}
 		n *= 4
-		if strings.Contains(source, "://") {
+		if strings.Contains(source.name, "://") {
 			n += 2
 		}
-		if i == 0 {
+		if i == 0 && !source.hostless {
 			n++
 		}
 		closest = max(closest, n)

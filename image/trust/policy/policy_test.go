@@ -85,7 +85,8 @@ func TestRules(t *testing.T) {
 		{Subject{Source: "docker://docker.io/library"}, ""},
 		{Subject{Source: "docker://docker.io/librarian/debian"}, "trust.toml verify"},
 		{Subject{Source: "docker://docker.io.example/library/debian"}, "trust.toml verify"},
-		{Subject{Source: "library://team/tools/x"}, "trust.toml:30 deny"},
+		{Subject{Source: "library://h.example/team/tools/x"}, "trust.toml:30 deny"},
+		{Subject{Source: "library://h.example/x/team"}, "trust.toml verify"},
 		{Subject{Source: "oras://team/tools/x"}, "trust.toml verify"},
 		{Subject{}, "trust.toml verify"},
 	} {
@@ -120,11 +121,12 @@ func TestSource(t *testing.T) {
 		"docker://[::1]:443/x":                          "docker://[::1]/x",
 		"oras://HOST/x:1":                               "oras://host/x",
 		"library://H.example:443/a/b/c:1":               "library://h.example/a/b/c",
-		"library://Team/Tools/x:1":                      "library://Team/Tools/x",
+		"library://HOST/Team/Tools/x:1":                 "library://host/Team/Tools/x",
 		"https://host.example/a%2F..%2Fb/x":             "https://host.example/a%2F..%2Fb/x",
 		"https://host.example/a/%2e%2E/b":               "https://host.example/b",
 		"https://host.example/a%252Fb":                  "https://host.example/a%252Fb",
-		"library://team/tools/x:1,2":                    "library://team/tools/x",
+		"library://[::1]:5000/team/tools/x:1,2":         "library://[::1]:5000/team/tools/x",
+		"library://h.example/x:1":                       "library://h.example/x",
 		"https://host.example/dir/x.sif?token=1#a":      "https://host.example/dir/x.sif",
 		"https://u:p@HOST.example.:443/a/../dir//x.sif": "https://host.example/dir/x.sif",
 		"https://host.example/%64ir/x.sif":              "https://host.example/dir/x.sif",
@@ -165,8 +167,29 @@ func TestSources(t *testing.T) {
 		{"https://Host.example:443/dir/../a/", "https://host.example/a/x", 1},
 		{"https://host.example/", "https://host.example/x", 1},
 		{"host.example/dir", "http://HOST.example.:80/dir/x", 1},
-		{"Team", "library://Team/x/y", 1},
-		{"Team", "library://team/x/y", 0},
+		{"library://H.example.:443/", "library://h.example/Team/x/y:1", 1},
+		{"library://h.example/Team", "library://H.EXAMPLE/Team/x/y:1", 1},
+		{"h.example/Team", "library://h.example/Team/x/y:1", 1},
+		{"library://h.example/Team", "library://h.example:5000/Team/x/y:1", 0},
+		{"library://h.example/Team", "library://g.example/Team/x/y:1", 0},
+		// What looks like a host is none of the entities of another library.
+		{"library://h.example", "library://g.example/h.example/x/y:1", 0},
+		{"h.example/x", "library://g.example/h.example/x/y:1", 0},
+		{"[::1]/x", "library://[::1]/x/y/z:1", 1},
+		// A name without a host is one of any library, and of no other place.
+		{"Team", "library://h.example/Team/x/y", 1},
+		{"library://Team/x/", "library://g.example:5000/Team/x/y", 1},
+		{"library://Team/x", "library://g.example:5000/Team/xy/y", 0},
+		{"Team", "library://h.example/team/x/y", 0},
+		{"Team", "oras://h.example/Team/x", 0},
+		{"oras://Team", "library://h.example/Team/x/y", 0},
+		{"x", "library://h.example/Team/x/y", 0},
+		{"library://tool", "library://h.example/tool:1", 1},
+		// A host without dot or port may be called so.
+		{"library://intra", "library://intra/Team/x/y", 1},
+		{"library://intra:443", "library://intra/Team/x/y", 1},
+		{"library://intra:443", "library://h.example/intra/x/y", 0},
+		{"library://", "library://h.example/Team/x/y", 1},
 	} {
 		f := parsed(t, fmt.Sprintf("[[rule]]\nsource = %q\naction = \"deny\"", c.rule))
 		if n := len(New(f).Rules(Subject{Source: Source(c.name)})); n != c.want {
@@ -179,7 +202,10 @@ func TestSources(t *testing.T) {
 func TestClosest(t *testing.T) {
 	for _, c := range []struct{ loose, close, name string }{
 		{"docker://docker.io/a", "docker.io/a/bb", "docker://docker.io/a/bb"},
-		{"library://a", "a/b", "library://a/b/c"},
+		{"library://a", "a/b", "library://h.example/a/b/c"},
+		{"library://a/b", "library://h.example/a/b", "library://h.example/a/b/c"},
+		{"library://a", "library://h.example", "library://h.example/a/b/c"},
+		{"library://h.example", "library://a/b", "library://h.example/a/b/c"},
 		{"docker.io/a", "docker://docker.io/a", "docker://docker.io/a/b"},
 		{"docker://", "docker.io", "docker://docker.io/a/b"},
 		{"docker.io/debian", "docker.io/library/debian", "docker://docker.io/debian:12"},
@@ -248,7 +274,7 @@ func TestJudge(t *testing.T) {
 			check(t, err, c.want)
 		})
 	}
-	err := p.Rules(Subject{Source: "library://team/x"})[0].Judge([]Signature{good(ada)})
+	err := p.Rules(Subject{Source: "library://h.example/team/x"})[0].Judge([]Signature{good(ada)})
 	check(t, err, "refused by trust.toml:30: images of there are not to be used")
 	if err := (&Rule{Action: Allow}).Judge(nil); err != nil {
 		t.Error(err)

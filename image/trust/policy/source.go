@@ -10,6 +10,7 @@ import (
 // "docker://docker.io/library/debian:12": without its tag and its digest, and in
 // the one form that names and the sources of rules are compared in. A host is in
 // lower case, without a dot at its end or the usual port; Docker Hub is docker.io.
+// The name of a library's file has a host.
 func Source(name string) string {
 	transport, rest, ok := strings.Cut(name, "://")
 	switch {
@@ -22,7 +23,7 @@ func Source(name string) string {
 	if last := strings.LastIndexByte(rest, '/'); strings.Contains(rest[last+1:], ":") {
 		rest = rest[:last+1+strings.IndexByte(rest[last+1:], ':')]
 	}
-	rest = place(transport, rest)
+	rest = place(transport, rest, true)
 	if image, ok := strings.CutPrefix(rest, hub+"/"); ok && transport != "library" && !strings.Contains(image, "/") {
 		rest = hub + "/library/" + image
 	}
@@ -36,10 +37,41 @@ var hubNames = []string{"index.docker.io", "registry-1.docker.io", "registry.hub
 
 func isWeb(transport string) bool { return transport == "http" || transport == "https" }
 
-// sources returns the source of a rule in the form of Source. What it says of
+// source is a place that a rule is for, in the form of Source.
+type source struct {
+	name string
+	// hostless is that a library's host, which the name lacks, may be any.
+	hostless bool
+}
+
+// covers returns how many components of a place the rule names, -1 if it is another.
+func (s source) covers(place string) int {
+	n := covers(s.name, place)
+	if s.hostless {
+		n = max(n, covers(s.name, inLibrary(place)))
+	}
+	return n
+}
+
+// inLibrary returns a place in a library without its host, and nothing for others.
+func inLibrary(place string) string {
+	rest, ok := strings.CutPrefix(place, library)
+	_, rest, more := strings.Cut(rest, "/")
+	if !ok || !more {
+		return ""
+	}
+	return library + rest
+}
+
+// library begins the names of files in libraries.
+const library = "library://"
+
+// sources returns the source of a rule, of which any counts. What it says of
 // Docker Hub with one component, such as docker.io/debian, is a user's images and
-// the image that Docker Hub has by this short name: the second one.
-func sources(text string) []string {
+// the image that Docker Hub has by this short name: the second one. A host that a
+// library's name begins with has a dot or a port; a name without one is of any
+// library, or of the host that is called so.
+func sources(text string) []source {
 	transport, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		transport, rest = "", text
@@ -47,26 +79,28 @@ func sources(text string) []string {
 	rest = strings.TrimRight(rest, "/")
 	switch {
 	case ok && rest == "":
-		return []string{transport + "://"}
+		return []source{{name: transport + "://"}}
 	case isWeb(transport):
-		return []string{strings.TrimSuffix(address(transport+"://"+rest), "/")}
+		return []source{{name: strings.TrimSuffix(address(transport+"://"+rest), "/")}}
 	case ok:
 		transport += "://"
 	}
-	rest = place(strings.TrimSuffix(transport, "://"), rest)
-	list := []string{transport + rest}
+	first, _, _ := strings.Cut(rest, "/")
+	hosted := strings.ContainsAny(first, ".:")
+	rest = place(strings.TrimSuffix(transport, "://"), rest, hosted)
+	list := []source{{transport + rest, !hosted && (!ok || transport == library)}}
 	image, ok := strings.CutPrefix(rest, hub+"/")
-	if ok && image != "library" && !strings.Contains(image, "/") && transport != "library://" {
-		list = append(list, transport+hub+"/library/"+image)
+	if ok && image != "library" && !strings.Contains(image, "/") && transport != library {
+		list = append(list, source{name: transport + hub + "/library/" + image})
 	}
 	return list
 }
 
 // place returns HOST/PATH of a transport, or of any if that is empty, with the host
-// in its one form. A library's names need no host; one has a dot or a port.
-func place(transport, text string) string {
+// in its one form, which a name of another transport than a registry's may lack.
+func place(transport, text string, hosted bool) string {
 	first, rest, more := strings.Cut(text, "/")
-	if transport == "docker" || transport == "oras" || strings.ContainsAny(first, ".:") {
+	if hosted || transport == "docker" || transport == "oras" {
 		first = host(first, "443")
 		for _, name := range hubNames {
 			if first == name && transport != "library" {

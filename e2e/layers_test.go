@@ -22,8 +22,17 @@ const module = "github.com/sealift/sealift/"
 var layers = map[string][]string{
 	"buildcfg":      {},
 	"buildcfg/hint": {},
-	"starter":       {"starter/mountinfo", "starter/plan", "starter/rootemu"},
-	"starter/plan":  {},
+	"starter": {
+		"starter/confine", "starter/fds", "starter/mountinfo", "starter/netns", "starter/plan", "starter/program", "starter/resolve",
+		"starter/rootemu", "starter/seccomp", "starter/talk",
+	},
+	"starter/plan":    {},
+	"starter/program": {},
+	"starter/confine": {"starter/plan"},
+	"starter/fds":     {},
+	"starter/netns":   {},
+	"starter/resolve": {},
+	"starter/talk":    {"starter/plan"},
 	// What root emulation writes on files, and who reads it.
 	"starter/owner":          {},
 	"starter/mountinfo":      {},
@@ -55,7 +64,8 @@ var layers = map[string][]string{
 	"image/trust/merkle": {
 		"image/trust/payload",
 		"image/sif", "image/squashfs/lru"},
-	"image/sif/edit":      {"image/output", "image/sif"},
+	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile"},
+	"image/sif/siffile":   {"image/sif"},
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner"},
 	"image/output":        {},
@@ -110,6 +120,7 @@ var layers = map[string][]string{
 		"image/crypt/gocryptfs", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/table", "image/tree",
 	},
 	"image/crypt/gocryptfs": {"image/squashfs/lru"},
+	"image/layered":         {"image"},
 	"image/contents": {
 		"image", "image/crypt", "image/oci", "image/oci/compression", "image/oci/export", "image/output", "image/oci/registry", "image/sandbox",
 		"image/sif", "image/squashfs", "image/squashfs/codec", "image/squashfs/format", "image/squashfs/writer", "image/tree", "image/trust/merkle",
@@ -143,6 +154,7 @@ var layers = map[string][]string{
 	},
 	"image/sbom":         {"image"},
 	"image/provenance":   {},
+	"image/documents":    {"image/provenance", "image/sbom", "image/sif", "image/sif/siffile"},
 	"image/build/attach": {"image/build", "image/provenance", "image/sbom", "image/sif", "image/squashfs"},
 	"image/build/bootstrap": {
 		"image", "image/build", "image/build/kept", "image/build/key", "image/distro", "image/elsewhere", "image/metadata", "image/oci", "image/stage",
@@ -163,20 +175,24 @@ var layers = map[string][]string{
 	"runtime/shell":    {},
 	"runtime/view":     {"image"},
 	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
-	"runtime/identity": {"runtime/host", "starter/plan"},
+	"runtime/identity": {"runtime/account", "runtime/host", "starter/plan"},
+	"runtime/network":  {"runtime/bind", "runtime/host", "starter/plan"},
+	"runtime/seccomp":  {"starter/plan", "starter/seccomp"},
+	"runtime/security": {"runtime/host"},
 	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
-	"runtime/layout":   {"image", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
-		"runtime/account", "runtime/bind", "runtime/identity", "runtime/layout", "runtime/view", "starter/plan",
+		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/layout", "runtime/view", "starter/plan",
 	},
 	"runtime/spec": {
 		"image", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/layout", "runtime/mounts",
-		"runtime/payload", "runtime/shell", "runtime/view", "starter/plan",
+		"runtime/network", "runtime/payload", "runtime/seccomp", "runtime/security", "runtime/shell", "runtime/view", "starter/plan",
 	},
 	"runtime/imagefs": {
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
-	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan"},
+	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan", "starter/seccomp", "starter/talk"},
 	"runtime/doctor": {"runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
 		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
@@ -187,12 +203,12 @@ var layers = map[string][]string{
 	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
 	"cmd/sealift/images": {
 		"cmd/sealift/cryptkeys", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
-		"image/oci/export", "image/output", "image/provenance", "image/sandbox", "image/sbom", "image/scif", "image/sif", "image/squashfs/codec", "image/squashfs/writer",
+		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/policies",
 		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "image/trust/merkle", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
-		"runtime/launch", "runtime/spec", "starter/plan",
+		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
@@ -218,10 +234,10 @@ var layers = map[string][]string{
 	"cmd/sealift/trusts": {
 		"image",
 		"cmd/sealift/policies", "image/trust/merkle", "image/trust/policy",
-		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/trust",
+		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/sif/siffile", "image/trust",
 		"image/trust/keyring", "image/trust/pem",
 	},
-	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout"},
+	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {
 		"cmd/sealift/trusts",
 		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
@@ -281,8 +297,8 @@ var owners = map[string][]string{
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
-		"runtime/launch", "starter", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
-		"starter/rootemu/memory", "starter/seccomp",
+		"runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
+		"starter/rootemu/memory", "starter/seccomp", "starter/talk",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

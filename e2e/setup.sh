@@ -4,8 +4,8 @@
 set -eu
 
 packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry gcc gnupg
-libc6-dev libcap2-bin libdeflate-dev mandoc mmdebstrap mpich openmpi-bin openssl slurm-client snakemake squashfs-tools
-squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
+libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich openmpi-bin openssl passt slirp4netns slurm-client snakemake
+squashfs-tools squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"
@@ -25,5 +25,7 @@ case "$missing" in *docker-registry*)
 	[ ! -d /run/systemd/system ] || systemctl --quiet disable --now docker-registry ;;
 esac
 id sealift-test >/dev/null 2>&1 || useradd --create-home --uid 1501 sealift-test
-# Some machines restrict the device to root; 0666 is what distributions ship.
-[ ! -c /dev/fuse ] || chmod 0666 /dev/fuse
+# Some machines restrict these devices to root; 0666 is what distributions ship.
+for device in /dev/fuse /dev/net/tun; do
+	[ ! -c "$device" ] || chmod 0666 "$device"
+done

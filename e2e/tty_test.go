@@ -119,7 +119,7 @@ func TestShellOnTerminal(t *testing.T) {
 	x.exit(t, 5)
 }
 
-// TestInterruptReachesPayloadOnce counts the SIGINTs of one Ctrl-C.
+// TestInterruptReachesPayloadOnce counts the SIGINTs of one Ctrl-C (T121).
 func TestInterruptReachesPayloadOnce(t *testing.T) {
 	asUser(t, "^TestInterruptReachesPayloadOnce$")
 	sealift, image := busyboxImage(t)
@@ -152,7 +152,7 @@ func TestInterruptStopsScripts(t *testing.T) {
 }
 
 // TestSignalsAreForwarded sends each signal to the command line's process, as
-// a batch system does, and expects the payload to get it.
+// a batch system does, and expects the payload to get it (T113).
 func TestSignalsAreForwarded(t *testing.T) {
 	asUser(t, "^TestSignalsAreForwarded$")
 	sealift, image := busyboxImage(t)
@@ -194,7 +194,7 @@ func waitReady(t *testing.T, cmd *exec.Cmd) {
 }
 
 // TestKillEndsEverything kills the command line's process and expects no
-// process of the container to be left after two seconds.
+// process of the container to be left after two seconds (T114).
 func TestKillEndsEverything(t *testing.T) {
 	asUser(t, "^TestKillEndsEverything$")
 	sealift, image := busyboxImage(t)
@@ -232,7 +232,7 @@ func running(t *testing.T, mark string) bool {
 }
 
 // TestDescriptorsPass proves that the caller's descriptors reach the payload
-// under their numbers and that Sealift's own do not.
+// under their numbers and that Sealift's own do not (T74).
 func TestDescriptorsPass(t *testing.T) {
 	asUser(t, "^TestDescriptorsPass$")
 	sealift, image := busyboxImage(t)

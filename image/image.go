@@ -15,8 +15,6 @@ import (
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/sandbox"
@@ -34,10 +32,12 @@ const (
 	SIF Kind = iota
 	SquashFS
 	Sandbox
+	// Ext3 is ext2, ext3 or ext4. Such files, and partitions, have no FS here.
+	Ext3
 )
 
 // String returns the format's name.
-func (k Kind) String() string { return [...]string{"SIF", "SquashFS", "sandbox"}[k] }
+func (k Kind) String() string { return [...]string{"SIF", "SquashFS", "sandbox", "ext3"}[k] }
 
 // FS is the file system of an image. Symbolic links are resolved inside it, as
 // if it were mounted on /. Names have no leading slash, as in io/fs.
@@ -58,6 +58,9 @@ type Info struct {
 	// not say.
 	Arch string
 	FS   FS
+	// WorkDir is the working directory that an OCI image names (File.WorkDir), for
+	// who asks for it.
+	WorkDir string
 }
 
 // File is an open image.
@@ -69,7 +72,7 @@ type File struct {
 	squash *squashfs.Reader
 	held   *merkle.Reader // what the partition is held against its tree by, or nil
 	plain  *crypt.Image   // the SquashFS image of an encrypted partition, or nil
-	offset int64          // of the partition or SquashFS image in f
+	part   span           // of f that is the partition or the file system
 }
 
 // Hold is a decision about an image that is being opened (Options.Hold).
@@ -116,52 +119,20 @@ func (i Info) Title(absolute func(path string) string) string {
 // Open opens the image at path. Errors about a file that is no image say what
 // it looks like.
 func Open(path string, o Options) (*File, error) {
-	f, st, err := openPath(path)
-	switch cause := errors.Unwrap(err); {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, hint.Wrap(fmt.Errorf("open image %s: %w", path, cause), "check the spelling of the path")
-	case errors.Is(err, fs.ErrPermission):
-		return nil, hint.Wrap(fmt.Errorf("open image %s: %w", path, cause), "ask its owner to let you read it")
-	default:
-		return nil, fmt.Errorf("open image %s: %w", path, cause)
+	f, st, err := openImage(path)
+	if err != nil {
+		return nil, err
 	}
 	file := &File{f: f, info: Info{Path: path, Name: o.Name}}
 	if st.IsDir() {
 		err = file.openSandbox(o)
 	} else {
-		err = file.openFile(st.Size(), o)
+		err = file.openFile(st.Size(), System, 0, o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open image %s: %w", path, err), f.Close())
 	}
 	return file, nil
-}
-
-// openPath opens a regular file or directory. It looks before it opens, since
-// to open a device can have effects, and again after, since the path may have
-// changed; O_NONBLOCK keeps a FIFO put there in between from hanging it.
-func openPath(path string) (*os.File, fs.FileInfo, error) {
-	st, err := os.Stat(path)
-	if err == nil {
-		err = checkType(path, st)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err = f.Stat()
-	if err == nil {
-		err = checkType(path, st)
-	}
-	if err != nil {
-		_ = f.Close() // nothing was written
-		return nil, nil, err
-	}
-	return f, st, nil
 }
 
 func (f *File) openSandbox(o Options) error {
@@ -173,7 +144,9 @@ func (f *File) openSandbox(o Options) error {
 	return checkDirectory(fsys, f.info.Path)
 }
 
-func (f *File) openFile(size int64, o Options) error {
+// openFile opens a file of size bytes for a use; id, unless 0, is of the partition
+// of a SIF file.
+func (f *File) openFile(size int64, use Use, id uint32, o Options) error {
 	head := make([]byte, min(size, sniffSize))
 	if _, err := io.ReadFull(io.NewSectionReader(f.f, 0, size), head); err != nil {
 		return fmt.Errorf("read its start: %w", err)
@@ -183,15 +156,20 @@ func (f *File) openFile(size int64, o Options) error {
 	switch {
 	case has(head, sif.MagicOffset, sif.Magic):
 		var err error
-		if part, err = f.openSIF(size, o); err != nil {
+		if part, err = f.openSIF(size, id, o); err != nil {
 			return err
 		}
 	case bare:
 		f.info.Kind = SquashFS
+	case use != System && has(head, ext3.offset, ext3.magic):
+		f.info.Kind = Ext3
 	default:
 		return notImage(head, f.info.Path)
 	}
-	f.offset = part.Offset
+	f.part = span{part.Offset, part.Size}
+	if f.info.Kind == Ext3 {
+		return f.unsigned(o)
+	}
 	source, err := f.source(o, part.Size)
 	if err != nil {
 		return err
@@ -225,10 +203,11 @@ func (f *File) source(o Options, length int64) (io.ReaderAt, error) {
 			return f.held, nil
 		}
 	}
-	return io.NewSectionReader(f.f, f.offset, length), nil
+	return io.NewSectionReader(f.f, f.part.offset, length), nil
 }
 
-func (f *File) openSIF(size int64, o Options) (sif.Partition, error) {
+// openSIF finds the partition with the id, 0 for the primary one.
+func (f *File) openSIF(size int64, id uint32, o Options) (sif.Partition, error) {
 	var err error
 	if o.Hold == nil {
 		f.sif, err = sif.Open(f.f, size)
@@ -238,7 +217,24 @@ func (f *File) openSIF(size int64, o Options) (sif.Partition, error) {
 	if err != nil {
 		return sif.Partition{}, err
 	}
-	f.info.Kind, f.info.Arch = SIF, f.sif.Arch()
+	f.info.Kind = SIF
+	if id == 0 {
+		f.info.Arch = f.sif.Arch()
+		return f.sif.Primary()
+	}
+	object, err := f.sif.Lookup(id)
+	if err != nil {
+		return sif.Partition{}, err
+	}
+	p, ok := object.Partition()
+	switch {
+	case !ok:
+		return p, hint.New(fmt.Sprintf("%v is no partition", object), "'sealift sif list' shows the objects")
+	case p.FS == ext3FS:
+		f.info.Kind = Ext3
+		return p, nil
+	}
+	f.sif = f.sif.Select(id)
 	return f.sif.Primary()
 }
 

@@ -103,7 +103,7 @@ func kinds(t *testing.T, fn func(t *testing.T, f *File)) {
 		t.Run(kind.String(), func(t *testing.T) {
 			f, err := Open(path, Options{})
 			must(t, err)
-			if f.Kind() != kind || f.Path() != path || f.Info() != (Info{path, "", kind, f.Arch(), f.FS()}) {
+			if f.Kind() != kind || f.Path() != path || f.Info() != (Info{Path: path, Kind: kind, Arch: f.Arch(), FS: f.FS()}) {
 				t.Errorf("%s opens as %v, %+v", path, f.Kind(), f.Info())
 			}
 			fn(t, f)

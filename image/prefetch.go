@@ -24,7 +24,7 @@ func (f *File) Prefetch() error {
 		if f.plain != nil {
 			r.Off, r.N = f.plain.Stored(r.Off, r.N)
 		}
-		if err := unix.Fadvise(int(f.f.Fd()), f.offset+r.Off, r.N, unix.FADV_WILLNEED); err != nil {
+		if err := unix.Fadvise(int(f.f.Fd()), f.part.offset+r.Off, r.N, unix.FADV_WILLNEED); err != nil {
 			return fmt.Errorf("image %s: read ahead: %w", f.info.Path, err)
 		}
 	}

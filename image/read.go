@@ -2,9 +2,13 @@ package image
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/image/sif"
@@ -67,7 +71,7 @@ func (f *File) Held() *io.SectionReader {
 		return nil
 	}
 	_, size := f.sif.File()
-	return io.NewSectionReader(&view{f.pins, f.held, f.offset, f.held.Root().Size}, 0, size)
+	return io.NewSectionReader(&view{f.pins, f.held, f.part.offset, f.held.Root().Size}, 0, size)
 }
 
 // Deffile returns the definition file that the image was built from: the SIF
@@ -94,6 +98,27 @@ func (f *File) OCIConfig() ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("OCI configuration of %s: %w", f.info.Path, fs.ErrNotExist)
+}
+
+// WorkDir returns the working directory (WORKDIR) that the OCI image names that
+// the image was made of: an absolute path, or nothing where it names none, or where
+// there is no such image.
+func (f *File) WorkDir() (string, error) {
+	text, err := f.OCIConfig()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	var c struct{ WorkingDir string }
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("OCI configuration of %s: %w", f.info.Path, err)
+	case c.WorkingDir == "" || strings.IndexByte(c.WorkingDir, 0) >= 0:
+		return "", nil
+	}
+	return path.Join("/", c.WorkingDir), nil
 }
 
 // Tree returns the whole image as a tree, whose contents can be opened as long

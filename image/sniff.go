@@ -60,10 +60,13 @@ const (
 	unpackFirst  = "decompress it first"
 )
 
+// ext3 is an image for some uses only.
+var ext3 = lookalike{1080, "\x53\xef", "an ext2, ext3 or ext4 file system", buildAgain}
+
 // lookalikes are ordered; more specific ones come first.
 var lookalikes = []lookalike{
 	{0, "sqsh", "a big-endian or pre-4.0 SquashFS file", buildAgain},
-	{1080, "\x53\xef", "an ext2, ext3 or ext4 file system", buildAgain},
+	ext3,
 	{257, "ustar", "a tar archive", buildArchive},
 	{0, "\x1f\x8b", "a gzip file", buildArchive},
 	{0, "\x28\xb5\x2f\xfd", "a zstd file", buildArchive},

@@ -10,7 +10,7 @@ import (
 // source is -1 when it was missing or, with the flag session, when name is a
 // path in the session directory.
 func (m *machine) bind(source int, name, target, words string) error {
-	f, err := parseFlags(words, flagTry, flagSession)
+	f, err := parseFlags(words, flagTry, flagSession, flagOwn)
 	if err != nil {
 		return err
 	}
@@ -28,14 +28,22 @@ func (m *machine) bind(source int, name, target, words string) error {
 }
 
 func (m *machine) bindOn(source int, target string, f flagSet) error {
-	at, err := m.open(target, 0)
+	at, err := m.mountPoint(target, 0)
 	if err != nil {
 		return unless(f.has(flagTry) && missing(err), err)
 	}
 	defer unix.Close(at)
-	if err := sameKind(source, at); err != nil {
-		return err
+	if f.has(flagOwn) && !ours(source) {
+		return unix.EACCES
 	}
+	err = m.bindTree(source, at, target, f)
+	if err != nil && !sameKind(source, at) {
+		return unix.ENOTDIR // for which system calls have different errors
+	}
+	return err
+}
+
+func (m *machine) bindTree(source, at int, target string, f flagSet) error {
 	const clone = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
 	tree, err := unix.OpenTree(source, "", clone)
 	if unsupported(err) {
@@ -55,20 +63,11 @@ func unless(fine bool, err error) error {
 	return err
 }
 
-// sameKind returns ENOTDIR when one is a directory and the other is not, for
-// which the system calls have different errors.
-func sameKind(source, at int) error {
+// sameKind tells whether both are directories, or neither is.
+func sameKind(source, at int) bool {
 	var s, a unix.Stat_t
-	if err := unix.Fstat(source, &s); err != nil {
-		return err
-	}
-	if err := unix.Fstat(at, &a); err != nil {
-		return err
-	}
-	if (s.Mode&unix.S_IFMT == unix.S_IFDIR) != (a.Mode&unix.S_IFMT == unix.S_IFDIR) {
-		return unix.ENOTDIR
-	}
-	return nil
+	return unix.Fstat(source, &s) == nil && unix.Fstat(at, &a) == nil &&
+		(s.Mode&unix.S_IFMT == unix.S_IFDIR) == (a.Mode&unix.S_IFMT == unix.S_IFDIR)
 }
 
 // attach sets the flags on a detached tree and mounts it on at: at no time is

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/resolve"
 )
 
 func parseMode(octal string) (uint32, error) {
@@ -20,7 +22,7 @@ func (m *machine) mkdir(target, octal string) error {
 	if err != nil {
 		return err
 	}
-	names := components(target[min(1, len(target)):])
+	names := resolve.Components(target[min(1, len(target)):])
 	if slices.Contains(names, "..") {
 		return unix.EINVAL
 	}
@@ -28,7 +30,6 @@ func (m *machine) mkdir(target, octal string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(base)
 	fd, err := m.makeDir(base, names, mode)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ const (
 	flagTry        = "try"
 	flagSession    = "session"
 	flagAllowOther = "allow_other"
+	flagSuid       = "suid"
+	flagOwn        = "own"
 )
 
 // mountFlag is a flag of a mount in its three forms: the plan's, mount(2)'s

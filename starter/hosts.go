@@ -25,7 +25,7 @@ func openHosts(op plan.Op) (hosts, error) {
 	case plan.Session:
 		return openAll([]string{op.Args[0]}, false)
 	case plan.Bind:
-		f, err := parseFlags(op.Args[2], flagTry, flagSession)
+		f, err := parseFlags(op.Args[2], flagTry, flagSession, flagOwn)
 		if err != nil || f.has(flagSession) {
 			return nil, err
 		}

@@ -3,10 +3,12 @@ package main
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/fds"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -24,13 +26,68 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := m.emulator.Attach(); err != nil {
 		return 0, err
 	}
-	signals := <-m.signals
 	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{
 		Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential},
 	})
 	if err != nil {
 		return 0, err
 	}
+	return m.attend(child)
+}
+
+// delegate has a second starter carry out p, without an init, and is its init.
+// The filter of the payload would stop the calls of whoever starts it; this
+// way only the second starter's execve(2) is made under it.
+func (m *machine) delegate(p *plan.Plan) (status int, f *plan.Report) {
+	if err := forbidTracing(); err != nil {
+		return 0, failure(plan.StagePlan, -1, err)
+	}
+	rest := *p
+	rest.Process.Init = false
+	data, err := plan.Encode(&rest)
+	if err != nil {
+		return 0, failure(plan.StagePlan, -1, err)
+	}
+	child, err := m.second(data)
+	if err == nil {
+		status, err = m.attend(child)
+	}
+	if err != nil {
+		return 0, failure(plan.StagePlan, -1, err)
+	}
+	return status, nil
+}
+
+// second starts a starter with the descriptors of this one and sends it a plan.
+func (m *machine) second(data []byte) (pid int, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return 0, err
+	}
+	defer unix.Close(ends[1])
+	for _, fd := range []int{ends[0], m.report} {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return 0, err
+		}
+	}
+	args := []string{"sealift-starter", strconv.Itoa(ends[0]), strconv.Itoa(m.report)}
+	pid, err = syscall.ForkExec("/proc/self/exe", args, &syscall.ProcAttr{Env: []string{}, Files: []uintptr{0, 1, 2}})
+	if err != nil {
+		return 0, err
+	}
+	for len(data) > 0 {
+		n, err := unix.Write(ends[1], data)
+		if err != nil && err != unix.EINTR {
+			return 0, err // EPIPE: it has failed, and said so
+		}
+		data = data[max(n, 0):]
+	}
+	return pid, nil
+}
+
+// attend is the init of child, and returns its exit status.
+func (m *machine) attend(child int) (status int, err error) {
+	signals := <-m.signals
 	// The payload stays in the caller's process group, to which the terminal
 	// sends its signals; this process leaves it, lest it forward them as well.
 	// EPERM: it leads the session, and then nobody shares its group.
@@ -40,7 +97,7 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	discardKeys(signals)
 	// Launch takes the end of the report socket for success, and who reads
 	// from a pipe of the caller's waits for the payload, not for us.
-	closeBut(append([]int{2}, m.emulator.FDs()...), 0)
+	fds.CloseOthers(m.emulator.FDs())
 	m.emulator.Serve() // not before: the threads open files
 	go forward(signals, child)
 	return reap(child)

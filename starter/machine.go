@@ -5,20 +5,34 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/confine"
+	"github.com/sealift/sealift/starter/fds"
+	"github.com/sealift/sealift/starter/netns"
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/resolve"
 	"github.com/sealift/sealift/starter/rootemu"
+	"github.com/sealift/sealift/starter/seccomp"
 )
 
 // machine executes one plan.
 type machine struct {
 	report   int
-	resolver resolver
+	resolver resolve.Resolver
 	// session is an O_PATH descriptor of the session directory, or -1 before
 	// Session and after Pivot.
 	session int
+	// root is an O_PATH descriptor of the root directory, or -1 when it has to be
+	// opened.
+	root    int
 	pivoted bool
 	// emulator is for the payload, or nil.
 	emulator *rootemu.Emulator
+	// filter is for the payload, or empty, with flags of seccomp(2).
+	filter      []unix.SockFilter
+	filterFlags uintptr
+	// spare are capabilities that this thread needs until the payload is
+	// executed, and the payload does not get.
+	spare string
 	// signals delivers the channel on which catch receives signals.
 	signals <-chan (chan os.Signal)
 }
@@ -26,8 +40,14 @@ type machine struct {
 // run executes p. It returns only when something failed or, after Init, with
 // the payload's exit status.
 func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
+	if p.Process.Init && p.Late() {
+		return m.delegate(p)
+	}
+	if p.Process.User != nil && !p.Has(plan.Emulate) {
+		m.spare = "setuid,setgid"
+	}
 	if p.Process.CloseFDs {
-		closeOthers(p.Process.KeepFDs, m.report)
+		fds.HideOthers(p.Process.KeepFDs, m.report)
 	}
 	// Modes are what the plan says; the mask is for the payload.
 	mask := unix.Umask(0)
@@ -60,6 +80,8 @@ func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 		return m.startSession(h.first(), a[0], a[1])
 	case plan.Fuse:
 		return m.fuse(index, a[0], a[1])
+	case plan.Fill:
+		return m.fill(index, a[0])
 	case plan.Mount:
 		return m.mount(a[0], a[1], a[2], a[3])
 	case plan.Bind:
@@ -85,8 +107,36 @@ func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 		// that it would stop.
 		m.emulator, err = rootemu.New(rootemu.Mode(a[0]), a[1])
 		return err
+	case plan.Network:
+		return netns.Up()
+	case plan.Label:
+		return confine.Label(a[0], a[1])
 	case plan.Dropcaps:
-		return dropCaps(a[0])
+		if err := confine.Drop(a[0], m.spare); err != nil {
+			return err
+		}
+		return confine.NoNewPrivs()
+	case plan.Limitcaps:
+		return confine.Drop(a[0], m.spare)
+	case plan.Raisecaps:
+		return confine.Raise(a[0])
+	case plan.Seccomp:
+		return m.prepareFilter(a[0], a[1])
 	}
 	return unix.EINVAL
+}
+
+// prepareFilter reads a filter, and installs it or leaves that until nothing is
+// left to do on this thread that it could stop.
+func (m *machine) prepareFilter(words, program string) error {
+	p, err := seccomp.ParseProgram(program)
+	if err != nil {
+		return err
+	}
+	flags, now, err := seccomp.ParseFlags(words)
+	if err == nil && now {
+		return seccomp.InstallSilent(p, flags)
+	}
+	m.filter, m.filterFlags = p, flags
+	return err
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/talk"
 )
 
 // exitFailed is the status of every failure of the starter's own.
@@ -64,7 +65,7 @@ func run(args []string) int {
 	if orphaned(reportFD) {
 		return exitFailed
 	}
-	m := machine{report: reportFD, session: -1, signals: signals}
+	m := machine{report: reportFD, session: -1, root: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
 		return fail(reportFD, f)
@@ -145,20 +146,6 @@ func failure(stage plan.Stage, index int, err error) *plan.Report {
 
 // fail sends r. When launch is gone, nobody is left to be told.
 func fail(report int, r *plan.Report) int {
-	send(report, r, nil)
+	talk.Tell(report, r)
 	return exitFailed
-}
-
-// send sends r with a descriptor or none as one message (unix(7)).
-func send(report int, r *plan.Report, fds []int) error {
-	var rights []byte
-	if len(fds) > 0 {
-		rights = unix.UnixRights(fds...)
-	}
-	for {
-		err := unix.Sendmsg(report, r.Encode(), rights, nil, unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
-			return err
-		}
-	}
 }

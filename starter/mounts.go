@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/talk"
 )
 
 // rootName is the directory in the session that becomes the root directory.
@@ -63,7 +64,7 @@ func (m *machine) bindable(mount func() error) error {
 // fuse mounts what launch serves. /dev/fuse is opened here because the kernel
 // wants opener and mounter in the same user namespace (fuse(4)).
 func (m *machine) fuse(index int, target, words string) error {
-	f, err := parseFlags(words, flagAllowOther)
+	f, err := parseFlags(words, flagAllowOther, flagSuid)
 	if err != nil || f.ms != 0 {
 		return unix.EINVAL
 	}
@@ -73,7 +74,7 @@ func (m *machine) fuse(index int, target, words string) error {
 	}
 	// While this copy were open, the death of the server would go unnoticed.
 	defer unix.Close(dev)
-	at, err := m.open(target, unix.O_DIRECTORY)
+	at, err := m.mountPoint(target, unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -83,11 +84,25 @@ func (m *machine) fuse(index int, target, words string) error {
 	if f.has(flagAllowOther) {
 		data += ",allow_other"
 	}
-	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
+	flags := uintptr(unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV)
+	if f.has(flagSuid) {
+		flags &^= unix.MS_NOSUID
+	}
 	if err := unix.Mount(sourceName, fdPath(at), "fuse", flags, data); err != nil {
 		return err
 	}
-	return send(m.report, &plan.Report{Stage: plan.StageFuse, Index: index}, []int{dev})
+	return talk.Tell(m.report, &plan.Report{Stage: plan.StageFuse, Index: index}, dev)
+}
+
+// fill has launch write to a directory, and waits.
+func (m *machine) fill(index int, target string) error {
+	at, err := m.open(target, unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	_, err = talk.Ask(m.report, &plan.Report{Stage: plan.StageFill, Index: index}, at)
+	return err
 }
 
 func (m *machine) mount(fstype, target, words, data string) error {
@@ -95,7 +110,7 @@ func (m *machine) mount(fstype, target, words, data string) error {
 	if err != nil {
 		return err
 	}
-	at, err := m.open(target, 0)
+	at, err := m.mountPoint(target, 0)
 	if err != nil {
 		return err
 	}
@@ -106,7 +121,7 @@ func (m *machine) mount(fstype, target, words, data string) error {
 // overlay mounts directories on top of each other. They are named through
 // their descriptors, which no character in a name can break.
 func (m *machine) overlay(dirs hosts, target, words string) error {
-	f, err := parseFlags(words)
+	f, err := parseFlags(words, flagOwn)
 	if err != nil {
 		return err
 	}
@@ -119,17 +134,22 @@ func (m *machine) overlay(dirs hosts, target, words string) error {
 			}
 			defer unix.Close(fd)
 		}
-		if fd >= 0 {
-			paths[i] = fdPath(fd)
+		if fd < 0 {
+			continue
+		}
+		paths[i] = fdPath(fd)
+		if i < 2 && f.has(flagOwn) && !ours(fd) {
+			return unix.EACCES
 		}
 	}
 	// xino gives files and directories one device number; du -x and df stop
-	// at files without it (overlayfs.rst of the kernel, "Inode properties").
-	data := "userxattr,xino=on,lowerdir=" + strings.Join(paths[2:], ":")
+	// at files without it (overlayfs.rst of the kernel, "Inode properties"). An
+	// index would refuse an upper directory that was used over other lower ones.
+	data := "userxattr,xino=on,index=off,lowerdir=" + strings.Join(paths[2:], ":")
 	if paths[0] != "" {
 		data += ",upperdir=" + paths[0] + ",workdir=" + paths[1]
 	}
-	at, err := m.open(target, unix.O_DIRECTORY)
+	at, err := m.mountPoint(target, unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -137,8 +157,14 @@ func (m *machine) overlay(dirs hosts, target, words string) error {
 	return m.bindable(func() error { return unix.Mount(sourceName, fdPath(at), "overlay", f.ms, data) })
 }
 
+// ours says whether this user owns what fd is.
+func ours(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && int(st.Uid) == unix.Geteuid()
+}
+
 func (m *machine) umount(target string) error {
-	at, err := m.open(target, 0)
+	at, err := m.mountPoint(target, 0)
 	if err != nil {
 		return err
 	}
@@ -153,7 +179,7 @@ func (m *machine) pivot() error {
 	if err != nil || m.pivoted {
 		return unix.EINVAL
 	}
-	defer unix.Close(root)
+	defer m.forgetRoot("/")
 	if err := unix.Fchdir(root); err != nil {
 		return err
 	}

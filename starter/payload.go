@@ -1,15 +1,12 @@
 package main
 
 import (
-	"strings"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/program"
+	"github.com/sealift/sealift/starter/seccomp"
 )
-
-// defaultPath is searched when the environment has no PATH, as execvp(3) does.
-const defaultPath = "/usr/local/bin:/bin:/usr/bin"
 
 // payload executes pr. It returns only when that failed or, after Init, with
 // the payload's exit status.
@@ -17,19 +14,51 @@ func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
 	if err := enter(pr.Dirs); err != nil {
 		return 0, failure(plan.StageDir, -1, err)
 	}
-	path, err := find(pr.Args[0], pr.Env)
+	path, err := program.Find(pr.Args[0], pr.Env)
 	if err != nil {
 		return 0, failure(plan.StageFind, -1, err)
 	}
 	if pr.Init {
 		status, err = m.supervise(path, pr)
 	} else {
-		err = unix.Exec(path, pr.Args, pr.Env)
+		err = m.exec(path, pr)
 	}
 	if err != nil {
 		return 0, failure(plan.StageExec, -1, err)
 	}
 	return status, nil
+}
+
+// exec replaces this process by path.
+func (m *machine) exec(path string, pr *plan.Process) error {
+	if err := setUser(pr.User); err != nil {
+		return err
+	}
+	if m.filter != nil {
+		if err := seccomp.InstallSilent(m.filter, m.filterFlags); err != nil {
+			return err
+		}
+	}
+	return unix.Exec(path, pr.Args, pr.Env)
+}
+
+// setUser makes this process u. Groups first: a user other than root may not
+// change them.
+func setUser(u *plan.User) error {
+	if u == nil {
+		return nil
+	}
+	groups := make([]int, len(u.Groups))
+	for i, g := range u.Groups {
+		groups[i] = int(g)
+	}
+	if err := unix.Setgroups(groups); err != nil {
+		return err
+	}
+	if err := unix.Setresgid(int(u.GID), int(u.GID), int(u.GID)); err != nil {
+		return err
+	}
+	return unix.Setresuid(int(u.UID), int(u.UID), int(u.UID))
 }
 
 // enter makes the first of dirs that it can the working directory.
@@ -61,47 +90,4 @@ func chdir(dir string) error {
 		return unix.ENOENT
 	}
 	return nil
-}
-
-// find returns the path of the command name. A name without a slash is looked
-// up in the PATH of env; among those, what is not executable is passed over,
-// and reported only when nothing else is found (execvp(3)).
-func find(name string, env []string) (string, error) {
-	if strings.Contains(name, "/") {
-		return name, executable(name)
-	}
-	search := defaultPath
-	for _, e := range env {
-		if value, ok := strings.CutPrefix(e, "PATH="); ok {
-			search = value
-			break
-		}
-	}
-	var failed error = unix.ENOENT
-	for dir := range strings.SplitSeq(search, ":") {
-		if dir == "" {
-			dir = "."
-		}
-		path := dir + "/" + name
-		err := executable(path)
-		if err == nil {
-			return path, nil
-		}
-		if !missing(err) {
-			failed = err
-		}
-	}
-	return "", failed
-}
-
-// executable says whether path is a regular file this user may execute.
-func executable(path string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return unix.EACCES
-	}
-	return unix.Access(path, unix.X_OK)
 }

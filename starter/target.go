@@ -6,21 +6,36 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/resolve"
 )
 
-// base opens the directory that target is resolved in. It is opened anew for
-// each operation, because an earlier one may have mounted on it.
+// base returns the directory that target is resolved in, which stays open. That of
+// the root is opened anew when something was mounted on it.
 func (m *machine) base(target string) (int, error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	var err error
 	switch {
 	case strings.HasPrefix(target, "@") && m.session >= 0:
-		return unix.Openat(m.session, ".", flags, 0)
-	case strings.HasPrefix(target, "/") && m.session >= 0:
-		return unix.Openat(m.session, rootName, flags, 0)
-	case strings.HasPrefix(target, "/") && m.pivoted:
-		return unix.Open("/", flags, 0)
+		return m.session, nil
+	case !strings.HasPrefix(target, "/") || m.session < 0 && !m.pivoted:
+		return -1, unix.EINVAL
+	case m.root >= 0:
+	case m.pivoted:
+		m.root, err = unix.Open("/", flags, 0)
+	default:
+		m.root, err = unix.Openat(m.session, rootName, flags, 0)
 	}
-	return -1, unix.EINVAL
+	return m.root, err
+}
+
+// forgetRoot closes the directory that is the root if target is, which a mount is
+// about to change.
+func (m *machine) forgetRoot(target string) {
+	if m.root >= 0 && (target == "@"+rootName || len(resolve.Components(target)) == 0) {
+		unix.Close(m.root)
+		m.root = -1
+	}
 }
 
 // open opens target with O_PATH and flags.
@@ -29,14 +44,20 @@ func (m *machine) open(target string, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(base)
-	return m.resolver.open(base, "./"+target[1:], flags)
+	return m.resolver.Open(base, "./"+target[1:], flags)
+}
+
+// mountPoint opens target with O_PATH and flags, to mount something there.
+func (m *machine) mountPoint(target string, flags int) (int, error) {
+	at, err := m.open(target, flags)
+	m.forgetRoot(target)
+	return at, err
 }
 
 // parent opens the directory of target, after making those that are missing,
 // and returns it with target's last name.
 func (m *machine) parent(target string) (dir int, name string, err error) {
-	names := components(target[1:])
+	names := resolve.Components(target[1:])
 	if len(names) == 0 || slices.Contains(names, "..") {
 		return -1, "", unix.EINVAL
 	}
@@ -44,7 +65,6 @@ func (m *machine) parent(target string) (dir int, name string, err error) {
 	if err != nil {
 		return -1, "", err
 	}
-	defer unix.Close(base)
 	last := len(names) - 1
 	dir, err = m.makeDir(base, names[:last], parentMode)
 	return dir, names[last], err
@@ -57,7 +77,7 @@ const parentMode = 0o755
 // with mode, and so are its parents with parentMode.
 func (m *machine) makeDir(base int, names []string, mode uint32) (int, error) {
 	path := "./" + strings.Join(names, "/")
-	fd, err := m.resolver.open(base, path, unix.O_DIRECTORY)
+	fd, err := m.resolver.Open(base, path, unix.O_DIRECTORY)
 	if err != unix.ENOENT || len(names) == 0 {
 		return fd, err
 	}
@@ -70,7 +90,7 @@ func (m *machine) makeDir(base int, names []string, mode uint32) (int, error) {
 	if err := unix.Mkdirat(dir, names[last], mode); err != nil {
 		return -1, err // EEXIST: a symbolic link to nothing
 	}
-	return m.resolver.open(base, path, unix.O_DIRECTORY)
+	return m.resolver.Open(base, path, unix.O_DIRECTORY)
 }
 
 // fdPath names fd for system calls that take paths only (proc_pid_fd(5)).

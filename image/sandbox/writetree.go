@@ -21,7 +21,8 @@ type WriteOptions struct {
 	// Chown gives every file the owner and group of its node. Without it, they
 	// are written down in attributes, which ReadTree reads (starter/owner).
 	Chown bool
-	// Devices makes block and character devices.
+	// Devices makes block and character devices. Whiteouts of overlayfs, character
+	// devices 0:0 that anybody may make, are made anyway.
 	Devices bool
 }
 
@@ -69,6 +70,21 @@ func WriteTree(ctx context.Context, root *tree.Node, dir *os.File, o WriteOption
 		err = fmt.Errorf("write directory %s: %w", dir.Name(), err)
 	}
 	return w.report, err
+}
+
+// Room returns how many bytes the tree takes at most where WriteTree writes it, with
+// what a file system needs for each file.
+func Room(root *tree.Node) int64 {
+	const block, perFile = 4096, 1024
+	total := int64(0)
+	seen := map[*tree.Node]bool{}
+	for _, n := range root.Walk() {
+		if !seen[n] {
+			seen[n] = true
+			total += (n.Size()+block-1)/block*block + perFile
+		}
+	}
+	return total
 }
 
 // copySize is the unit of copies and of holes, in bytes.
@@ -128,7 +144,7 @@ func (w *treeWriter) entries(dir int, n *tree.Node, at *place) error {
 // entry writes one node and all below it.
 func (w *treeWriter) entry(dir int, n *tree.Node, at *place) error {
 	kind := n.Mode & tree.TypeMask
-	if (kind == tree.TypeBlock || kind == tree.TypeChar) && !w.opts.Devices {
+	if (kind == tree.TypeBlock || kind == tree.TypeChar) && !w.opts.Devices && !n.IsWhiteout() {
 		w.report.Devices++
 		return nil
 	}
@@ -142,6 +158,10 @@ func (w *treeWriter) entry(dir int, n *tree.Node, at *place) error {
 		return fail("link", at.String(), w.link(first, dir, at.name))
 	}
 	err := w.file(dir, n, at.name)
+	if err == unix.EPERM && n.IsWhiteout() { // before Linux 5.8
+		w.report.Devices++
+		return nil
+	}
 	if err == nil {
 		err = w.finish(dir, at.name, n)
 	}

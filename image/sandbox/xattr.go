@@ -158,3 +158,15 @@ func nilIf(err, harmless error) error {
 	}
 	return err
 }
+
+// Attribute returns the value of an extended attribute of what name is itself, and
+// whether it has it. What cannot be read is not there.
+func (d *DirFS) Attribute(name, attr string) (value string, found bool) {
+	f, err := d.open("getxattr", name, unix.O_PATH, noFinal)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	b, err := sized(func(b []byte) (int, error) { return unix.Getxattr(procPath(int(f.Fd()), ""), attr, b) })
+	return string(b), err == nil
+}

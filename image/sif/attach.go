@@ -2,11 +2,16 @@ package sif
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // attachments describes objects that belong to the object with the id.
@@ -38,4 +43,17 @@ func (l *lazy) Read(p []byte) (int, error) {
 		l.r = bytes.NewReader(b)
 	}
 	return l.r.Read(p)
+}
+
+// Lock keeps other processes from changing the image in f. File systems without
+// locks are used without. Unlocking ends a lock that f had before, too: flock(2).
+func Lock(f *os.File) (unlock func(), err error) {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, hint.New("another process changes the image", "try again when it has ended")
+	}
+	if err != nil {
+		return func() {}, nil
+	}
+	return func() { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }, nil
 }

@@ -86,7 +86,7 @@ func (i *Image) without(id uint32) *Image {
 // then ends at end.
 func (i *Image) headerWithout(o Object, end int64, at time.Time) []byte {
 	b := append([]byte{}, i.h.raw[:]...)
-	if p, ok := o.Partition(); ok && p.primary {
+	if p, ok := o.Partition(); ok && p.isPrimary() {
 		copy(b[archAt:], "00\x00")
 	}
 	le := binary.LittleEndian

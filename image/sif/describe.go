@@ -2,12 +2,8 @@ package sif
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"syscall"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
 
@@ -66,7 +62,7 @@ func (o Object) Details() []Detail {
 	first, second := binary.LittleEndian.Uint32(o.raw[extraOffset:]), binary.LittleEndian.Uint32(o.raw[extraOffset+4:])
 	switch o.Type {
 	case FileSystem:
-		p, part := o.partition()
+		p, _ := o.Partition()
 		if p.Arch == "" {
 			p.Arch = "unknown"
 		}
@@ -74,7 +70,7 @@ func (o Object) Details() []Detail {
 		if p.FS == fsName(uint32(fsGocryptfs)) {
 			fs = "Gocryptfs squashfs"
 		}
-		return []Detail{{"Filesystem Type", fs}, {"Partition Type", part.String()}, {"Architecture", p.Arch}}
+		return []Detail{{"Filesystem Type", fs}, {"Partition Type", p.Role.String()}, {"Architecture", p.Arch}}
 	case Signature:
 		hash := "Unknown"
 		if h, ok := hashes()[int32(first)]; ok {
@@ -93,65 +89,4 @@ func (o Object) Details() []Detail {
 		return []Detail{{"Digest", digest}}
 	}
 	return nil
-}
-
-// partition is Partition for an object that is one.
-func (o Object) partition() (Partition, sif.PartType) {
-	p, _ := o.Partition()
-	return p, sif.PartType(binary.LittleEndian.Uint32(o.raw[extraOffset+4:]))
-}
-
-// OpenFile opens the path of a SIF image, with a mode of os.OpenFile. It never
-// waits for the writer of a FIFO, and looks at nothing but the magic.
-func OpenFile(path string, mode int) (*os.File, error) {
-	f, err := os.OpenFile(path, mode|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if err != nil {
-		if errors.Is(err, syscall.EISDIR) {
-			return nil, notSIF(path, "a directory")
-		}
-		return nil, hint.Wrap(err, "check the path, and whether the image is yours")
-	}
-	if err := checkSIF(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-func notSIF(path, what string) error {
-	return hint.New(fmt.Sprintf("%s: it is %s, not a SIF image", path, what), "make one of it: sealift build image.sif %s", path)
-}
-
-func checkSIF(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if st.IsDir() {
-		return notSIF(f.Name(), "a directory")
-	}
-	if !st.Mode().IsRegular() {
-		return notSIF(f.Name(), "no regular file")
-	}
-	magic := make([]byte, len(Magic))
-	if _, err := f.ReadAt(magic, MagicOffset); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if string(magic) != Magic {
-		return notSIF(f.Name(), "a file of another kind")
-	}
-	return nil
-}
-
-// Lock keeps other processes from changing the image in f. File systems without
-// locks are used without. Unlocking ends a lock that f had before, too: flock(2).
-func Lock(f *os.File) (unlock func(), err error) {
-	fd := int(f.Fd())
-	err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, hint.New("another process changes the image", "try again when it has ended")
-	case err != nil:
-		return func() {}, nil
-	}
-	return func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }, nil
 }

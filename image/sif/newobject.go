@@ -152,10 +152,10 @@ func setPrimary(f *os.File, id uint32, at time.Time) error {
 		return err
 	}
 	p, ok := o.Partition()
-	if _, part := o.partition(); !ok || part != sif.PartSystem && !p.primary {
+	if !ok || p.Role != sif.PartSystem && !p.isPrimary() {
 		return hint.New(fmt.Sprintf("%v is no system partition", o), "choose a partition of type System: 'sealift sif list' shows them")
 	}
-	if p.primary {
+	if p.isPrimary() {
 		return nil
 	}
 	c, err := sif.LoadContainer(f, sif.OptLoadWithCloseOnUnload(false))

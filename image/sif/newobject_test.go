@@ -180,22 +180,3 @@ func TestHeader(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
-
-func TestOpenFile(t *testing.T) {
-	dir := t.TempDir()
-	must(t, os.WriteFile(dir+"/text", []byte("text"), 0o600))
-	must(t, syscall.Mkfifo(dir+"/fifo", 0o600))
-	for path, text := range map[string]string{
-		dir: "a directory", dir + "/text": "a file of another kind", dir + "/fifo": "no regular file", "/dev/zero": "no regular file",
-		dir + "/none": "no such file",
-	} {
-		for _, mode := range []int{os.O_RDONLY, os.O_RDWR} {
-			if _, err := OpenFile(path, mode); err == nil || !strings.Contains(err.Error(), text) || hint.Of(err) == "" {
-				t.Errorf("%s: %v", path, err)
-			}
-		}
-	}
-	f, err := OpenFile(file(t, typical(t)).Name(), os.O_RDWR)
-	must(t, err)
-	must(t, f.Close())
-}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/sylabs/sif/v2/pkg/sif"
 
@@ -21,9 +22,18 @@ type Partition struct {
 	FS string
 	// Arch is the architecture by its Go name, or empty where unknown.
 	Arch string
-
-	primary bool
+	// Role is what the partition is for.
+	Role Role
 }
+
+// Role says what a partition is for.
+type Role = sif.PartType
+
+// The roles of partitions besides those of the systems that are run.
+const (
+	Data    = sif.PartData
+	Overlay = sif.PartOverlay
+)
 
 // Partition returns what the descriptor says about a file system, and whether
 // the object is one.
@@ -34,9 +44,42 @@ func (o Object) Partition() (Partition, bool) {
 	extra := o.raw[extraOffset:]
 	fs, part := binary.LittleEndian.Uint32(extra), binary.LittleEndian.Uint32(extra[4:])
 	return Partition{
-		ID: o.ID, Offset: o.Offset, Size: o.Size, FS: fsName(fs), Arch: archName(extra[8:11]),
-		primary: part == uint32(sif.PartPrimSys),
+		ID: o.ID, Offset: o.Offset, Size: o.Size, FS: fsName(fs), Arch: archName(extra[8:11]), Role: Role(part),
 	}, true
+}
+
+func (p Partition) isPrimary() bool { return p.Role == sif.PartPrimSys }
+
+// Partitions returns those of a role, in the order of their descriptors.
+func (i *Image) Partitions(r Role) (list []Partition) {
+	for _, o := range i.objects {
+		if p, ok := o.Partition(); ok && p.Role == r {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Select returns the image with another partition in the place of the primary one:
+// Primary, PrimaryObject and Arch are about that of the object with the id.
+func (i *Image) Select(id uint32) *Image {
+	chosen := *i
+	chosen.selected = id
+	return &chosen
+}
+
+// Selected says whether Select has chosen the partition.
+func (i *Image) Selected() bool { return i.selected != 0 }
+
+// Again opens the file anew, which is read through r from now on. What is selected
+// stays so.
+func (i *Image) Again(r io.ReaderAt) (*Image, error) {
+	again, err := Open(r, i.h.fileEnd)
+	if err != nil {
+		return nil, err
+	}
+	again.selected = i.selected
+	return again, nil
 }
 
 // Arch returns the Go name of the primary partition's architecture, or the
@@ -47,10 +90,12 @@ func (i *Image) Arch() string {
 }
 
 func (i *Image) primary() (Partition, bool) {
-	for _, o := range i.objects {
-		if p, ok := o.Partition(); ok && p.primary {
-			return p, true
-		}
+	if i.selected != 0 {
+		o, _ := i.Object(i.selected)
+		return o.Partition()
+	}
+	for _, p := range i.Partitions(sif.PartPrimSys) {
+		return p, true
 	}
 	return Partition{}, false
 }
@@ -65,7 +110,7 @@ func (i *Image) Primary() (Partition, error) {
 	if p.FS == fsName(uint32(sif.FsSquash)) || p.Encrypted() {
 		return p, nil
 	}
-	err := fmt.Errorf("sif: the primary system partition is %s, not squashfs", p.FS)
+	err := fmt.Errorf("sif: the %s is %s, not squashfs", i.name(p), p.FS)
 	switch p.FS {
 	case "encrypted squashfs":
 		err = errors.New("sif: it is encrypted with dm-crypt, which only the root user of a machine can open")
@@ -75,6 +120,14 @@ func (i *Image) Primary() (Partition, error) {
 		return p, hint.Wrap(err, "rebuild the image; version 2 of Singularity was the last to make such ones")
 	}
 	return p, err
+}
+
+// name names the partition that Primary is about.
+func (i *Image) name(p Partition) string {
+	if i.selected != 0 {
+		return fmt.Sprintf("partition %d", p.ID)
+	}
+	return "primary system partition"
 }
 
 func (i *Image) noPrimary() error {

@@ -68,6 +68,8 @@ type Image struct {
 	h       *header
 	objects []Object
 	slots   []int // of the objects' descriptors in the table
+	// selected is the id of the partition that counts as the primary one, or 0.
+	selected uint32
 }
 
 // Open parses the header and the descriptors of a SIF file of size bytes. It
@@ -96,16 +98,11 @@ func load(r io.ReaderAt, size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	primaries := 0
-	for _, o := range objects {
-		if p, ok := o.Partition(); ok && p.primary {
-			primaries++
-		}
-	}
-	if primaries > 1 {
+	img := &Image{r: r, h: h, objects: objects, slots: slots}
+	if primaries := len(img.Partitions(sif.PartPrimSys)); primaries > 1 {
 		return nil, fmt.Errorf("%d primary system partitions", primaries)
 	}
-	return &Image{r, h, objects, slots}, nil
+	return img, nil
 }
 
 // Load is Open of all of a file.

@@ -120,3 +120,18 @@ func (r *Reader) xattrElsewhere(at []byte) ([]byte, error) {
 	}
 	return xattrValue(&c)
 }
+
+// Attribute returns the value of an extended attribute of the named file, a
+// symbolic link itself, and whether it has it. What cannot be read is not there.
+func (f *FS) Attribute(name, attr string) (value string, found bool) {
+	ino, err := f.walk("getxattr", name, false)
+	if err != nil {
+		return "", false
+	}
+	list, _ := f.r.Xattrs(ino)
+	i := slices.IndexFunc(list, func(x tree.Xattr) bool { return x.Name == attr })
+	if i < 0 {
+		return "", false
+	}
+	return string(list[i].Value), true
+}

@@ -19,7 +19,7 @@ func Apply(base, upper *Node) *Node {
 	}
 	for name, up := range upper.Entries {
 		switch {
-		case up.isWhiteout():
+		case up.IsWhiteout():
 			delete(merged.Entries, name)
 		case up.IsDir():
 			merged.Entries[name] = Apply(under(merged.Entries[name]), up)
@@ -39,4 +39,5 @@ func under(n *Node) *Node {
 	return n
 }
 
-func (n *Node) isWhiteout() bool { return n.Type() == TypeChar && n.Rdev == 0 }
+// IsWhiteout says whether the node removes a name of a lower layer.
+func (n *Node) IsWhiteout() bool { return n.Type() == TypeChar && n.Rdev == 0 }

@@ -42,7 +42,7 @@ func TestApply(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, paths(got), c.want)
 		}
 		for p, n := range got.Walk() {
-			if n.Opaque || n.isWhiteout() {
+			if n.Opaque || n.IsWhiteout() {
 				t.Errorf("%s: %s is a mark of the overlay", name, p)
 			}
 		}

@@ -8,6 +8,7 @@ package bind
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -17,6 +18,17 @@ import (
 type Bind struct {
 	Source, Target string // absolute
 	ReadOnly       bool
+	// Image says that Source is an image, and what of it is bound; the zero value
+	// is that Source itself is.
+	Image Part
+	// Unnested keeps the target from containers that are started in this one.
+	Unnested bool
+}
+
+// Part is a directory or file in an image.
+type Part struct {
+	Path string // absolute there, or empty for no part
+	ID   uint32 // of the partition in a SIF file; 0 is the first that holds data
 }
 
 // Attached is something mounted for the time of one program: a bind mount or,
@@ -28,9 +40,9 @@ type Attached struct {
 }
 
 // Parse reads values of --bind. A value is a list separated by commas; an item
-// is SOURCE[:TARGET[:OPTIONS]], OPTIONS being ro or rw, again separated by
-// commas. A backslash makes a comma, colon or backslash literal. A relative
-// source is one in the directory cwd.
+// is SOURCE[:TARGET[:OPTIONS]], OPTIONS being ro or rw, image-src=PATH and id=N,
+// again separated by commas. A backslash makes a comma, colon or backslash
+// literal. A relative source is one in the directory cwd.
 func Parse(values []string, cwd string) ([]Bind, error) {
 	var binds []Bind
 	for _, value := range values {
@@ -113,12 +125,33 @@ func parse(fields []string, cwd string) (Bind, error) {
 		case option == "rw", option == "":
 			b.ReadOnly = false
 		case isOption(option):
-			return b, hint.New(fmt.Sprintf("option %s is not supported yet", option), "bind a directory instead of an image")
+			key, value, _ := strings.Cut(option, "=")
+			if err := b.Image.set(key, value); err != nil {
+				return b, err
+			}
 		default:
 			return b, hint.New(fmt.Sprintf("unknown option %q", option), grammar)
 		}
 	}
 	return b, nil
+}
+
+// set takes over an option that says what of an image is bound. Each says that
+// there is one.
+func (p *Part) set(key, value string) error {
+	if p.Path == "" {
+		p.Path = "/"
+	}
+	if key == "image-src" {
+		p.Path = path.Clean("/" + value)
+		return nil
+	}
+	id, err := strconv.ParseUint(value, 10, 32)
+	if err != nil || id == 0 {
+		return hint.New(fmt.Sprintf("id=%s is not the number of an object", value), "'sealift sif list' shows the objects of an image")
+	}
+	p.ID = uint32(id)
+	return nil
 }
 
 // CheckTarget refuses container paths that nothing can be mounted on.

@@ -9,21 +9,24 @@ import (
 
 func TestParse(t *testing.T) {
 	for value, want := range map[string][]Bind{
-		"/a":              {{"/a", "/a", false}},
-		"/a:/b":           {{"/a", "/b", false}},
-		"/a:/b:ro":        {{"/a", "/b", true}},
-		"/a:/b:ro,rw":     {{"/a", "/b", false}},
-		"/a:/b:rw,ro,/c":  {{"/a", "/b", true}, {"/c", "/c", false}},
-		"/a,/b:/c:ro,/d":  {{"/a", "/a", false}, {"/b", "/c", true}, {"/d", "/d", false}},
-		"/a::ro":          {{"/a", "/a", true}},
-		"/a/../b/:/c//d/": {{"/b", "/c/d", false}},
-		"x":               {{"/cwd/x", "/cwd/x", false}},
-		"./x:/y":          {{"/cwd/x", "/y", false}},
-		"..":              nil,
-		`/a\:b:/c\,d`:     {{"/a:b", "/c,d", false}},
-		`/a\\:/b`:         {{`/a\`, "/b", false}},
-		`/a\b`:            {{`/a\b`, `/a\b`, false}},
-		"/a,ro":           {{"/a", "/a", false}, {"/cwd/ro", "/cwd/ro", false}},
+		"/a":                               {{Source: "/a", Target: "/a"}},
+		"/a:/b":                            {{Source: "/a", Target: "/b"}},
+		"/a:/b:ro":                         {{Source: "/a", Target: "/b", ReadOnly: true}},
+		"/a:/b:ro,rw":                      {{Source: "/a", Target: "/b"}},
+		"/a:/b:rw,ro,/c":                   {{Source: "/a", Target: "/b", ReadOnly: true}, {Source: "/c", Target: "/c"}},
+		"/a,/b:/c:ro,/d":                   {{Source: "/a", Target: "/a"}, {Source: "/b", Target: "/c", ReadOnly: true}, {Source: "/d", Target: "/d"}},
+		"/a::ro":                           {{Source: "/a", Target: "/a", ReadOnly: true}},
+		"/a/../b/:/c//d/":                  {{Source: "/b", Target: "/c/d"}},
+		"x":                                {{Source: "/cwd/x", Target: "/cwd/x"}},
+		"./x:/y":                           {{Source: "/cwd/x", Target: "/y"}},
+		"..":                               nil,
+		`/a\:b:/c\,d`:                      {{Source: "/a:b", Target: "/c,d"}},
+		`/a\\:/b`:                          {{Source: `/a\`, Target: "/b"}},
+		`/a\b`:                             {{Source: `/a\b`, Target: `/a\b`}},
+		"/i:/b:image-src=":                 {{Source: "/i", Target: "/b", Image: Part{Path: "/"}}},
+		"/i:/b:image-src=/d,ro,/c":         {{Source: "/i", Target: "/b", ReadOnly: true, Image: Part{Path: "/d"}}, {Source: "/c", Target: "/c"}},
+		"i:/b:ro,id=3,image-src=d/../../e": {{Source: "/cwd/i", Target: "/b", ReadOnly: true, Image: Part{Path: "/e", ID: 3}}},
+		"/a,ro":                            {{Source: "/a", Target: "/a"}, {Source: "/cwd/ro", Target: "/cwd/ro"}},
 	} {
 		got, err := Parse([]string{value}, "/cwd")
 		if (err != nil) != (want == nil) || !slices.Equal(got, want) {
@@ -33,7 +36,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseFails(t *testing.T) {
-	for _, value := range []string{"", ":/b", "/a:b", "/a:/", "/a:/b:x", "/a:/b:ro:rw:x", "/a:/b:id=1", "/a:/b:image-src=/", "/a,,/b", "/"} {
+	for _, value := range []string{"", ":/b", "/a:b", "/a:/", "/a:/b:x", "/a:/b:ro:rw:x", "/a:/b:id=0", "/a:/b:id=x", "/a:/b:id=", "/a,,/b", "/"} {
 		if got, err := Parse([]string{value}, "/cwd"); err == nil || hint.Of(err) == "" {
 			t.Errorf("%q: %v, %v", value, got, err)
 		}

@@ -10,9 +10,10 @@ import (
 )
 
 // ParseMounts reads values of --mount. Each line of a value is one mount, a
-// record of RFC 4180 with fields KEY=VALUE, as Docker has it: type=bind, source
-// or src, destination, dst or target, and ro or readonly, which may go without
-// a value. A relative source is one in the directory cwd.
+// record of RFC 4180 with fields KEY=VALUE, as Docker has it: type=bind, which
+// may be left out, source or src, destination, dst or target, image-src and id,
+// and ro or readonly and nonested, which may go without a value. A relative source
+// is one in the directory cwd.
 func ParseMounts(values []string, cwd string) ([]Bind, error) {
 	var binds []Bind
 	for _, value := range values {
@@ -50,9 +51,8 @@ func Both(binds, mounts []string, cwd string) ([]Bind, error) {
 
 const mountGrammar = "write type=bind,source=PATH,destination=PATH[,ro], with a field that holds a comma in double quotes"
 
-func parseMount(fields []string, cwd string) (Bind, error) {
-	var b Bind
-	kind, source := "", ""
+func parseMount(fields []string, cwd string) (b Bind, err error) {
+	kind, source := "bind", ""
 	for _, field := range fields {
 		key, value, _ := strings.Cut(field, "=")
 		switch key {
@@ -63,14 +63,18 @@ func parseMount(fields []string, cwd string) (Bind, error) {
 		case "destination", "dst", "target":
 			b.Target = value
 		case "ro", "readonly":
-			if value != "" && value != "true" && value != "false" {
-				return b, hint.New(fmt.Sprintf("%s=%s is neither true nor false", key, value), mountGrammar)
-			}
-			b.ReadOnly = value != "false"
+			b.ReadOnly, err = truth(key, value)
+		case "nonested":
+			b.Unnested, err = truth(key, value)
 		case "image-src", "id":
-			return b, hint.New(fmt.Sprintf("option %s is not supported yet", key), "mount a directory instead of an image")
+			err = b.Image.set(key, value)
+		case "bind-propagation":
+			err = hint.New("bind-propagation cannot be chosen", "leave it out: what the host mounts later appears in the container, and never the other way round")
 		default:
-			return b, hint.New(fmt.Sprintf("unknown option %q", key), mountGrammar)
+			err = hint.New(fmt.Sprintf("unknown option %q", key), mountGrammar)
+		}
+		if err != nil {
+			return b, err
 		}
 	}
 	switch {
@@ -85,4 +89,12 @@ func parseMount(fields []string, cwd string) (Bind, error) {
 	}
 	b.Target = path.Clean(b.Target)
 	return b, nil
+}
+
+// truth reads the value of an option that may go without.
+func truth(key, value string) (bool, error) {
+	if value != "" && value != "true" && value != "false" {
+		return false, hint.New(fmt.Sprintf("%s=%s is neither true nor false", key, value), mountGrammar)
+	}
+	return value != "false", nil
 }

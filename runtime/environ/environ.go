@@ -10,6 +10,7 @@
 package environ
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -25,10 +26,12 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // interface it shares, in the order in which they count.
 var prefixes = []string{"SEALIFT", "APPTAINER", "SINGULARITY"}
 
-// variable is NAME=value; literal values are not subject to expansion.
+// variable is NAME=value; literal values are not subject to expansion. The
+// origin says where it comes from, in the words of the user's options.
 type variable struct {
 	name, value string
 	literal     bool
+	origin      string
 }
 
 // Inputs is what the environment follows from.
@@ -36,15 +39,20 @@ type Inputs struct {
 	// Caller is the caller's environment, NAME=value.
 	Caller []string
 	// Set are values of --env, lists of assignments NAME=value that beat
-	// everything else, Files texts of such assignments in shell syntax. Drop names variables of the caller
-	// that stay outside.
+	// everything else, Files texts of such assignments in shell syntax.
 	Set   []string
 	Files []File
-	Drop  []string
-	// Clean keeps the caller's variables out, but for those of batch systems.
+	// Drop are patterns of variables of the caller that stay outside. Clean keeps
+	// all of them out but those of KeptNames and of the patterns Keep.
+	Drop, Keep []string
+	Clean      bool
 	// NoEval takes the values of Set, and of variables such as SEALIFTENV_X,
 	// literally; otherwise they are expanded like double-quoted text.
-	Clean, NoEval bool
+	NoEval bool
+
+	// Exact has the runscripts that the peers make of OCI images hand arguments on as
+	// they are; they evaluate them otherwise.
+	Exact bool
 
 	// Home and Dir are the home and working directories in the container.
 	Home, Dir string
@@ -55,52 +63,79 @@ type Inputs struct {
 	// user's binds.
 	Image, App, Command, Shell string
 	Binds                      []string
-	// Prompt is the PS1 of an interactive shell, or empty.
+	// UserShell is SHELL in the container; empty means the caller's.
+	UserShell string
+	// Prompt is the PS1 of interactive shells in images that set none of their own,
+	// or empty where nobody is there to see one.
 	Prompt string
+	// Libraries, unless nil, returns the directories in which programs of the image
+	// look for libraries. LibsShown says that libraries of the host are shown in
+	// /.singularity.d/libs: those of the image are to come first.
+	Libraries func() []string
+	LibsShown bool
 }
 
 // File is a text and its name for messages.
 type File struct{ Name, Text string }
 
 // Environment says how the payload's variables come about: the image's scripts
-// run with base set; after 99-base.sh the injected variables are set; then the
-// paths are extended, the caller's variables are added where the scripts left
-// a name alone, and final is set. A variable of the caller that the image sets
-// to nothing is removed.
+// run with base set; after 99-base.sh the injected variables are set; after
+// 99-runtimevars.sh the paths are extended, then the caller's variables are
+// added where the scripts left a name alone, and final is set. A variable of the
+// caller that the image sets to nothing is removed.
 type Environment struct {
 	base     []variable
 	scripts  []string // absolute paths, in order
 	injected []variable
-	paths    []pathEdit
-	caller   []variable
-	final    []variable
-	notes    []string
+	// libraries are directories that come before libsDir, when LD_LIBRARY_PATH has
+	// nothing but that.
+	libraries []string
+	paths     []pathEdit
+	caller    []variable
+	final     []variable
+	prompt    string
+	notes     []string
+	left      []variable // of the caller, with the reason
 	// complete has directories that the image's own PATH lacks added to it
 	// where the script that holds an OCI image's variables has set it.
 	complete bool
 }
 
-// pathEdit replaces or extends a list of directories.
-type pathEdit struct{ name, replace, prepend, append string }
+// pathEdit replaces or extends a list of directories. origin names the
+// variables that say so.
+type pathEdit struct{ name, replace, prepend, append, origin string }
 
 // New decides on all variables. The error is about the user's own input.
 func New(in Inputs) (*Environment, error) {
-	e := &Environment{scripts: in.Scripts, caller: in.forwarded(), complete: true}
+	if err := errors.Join(checkPatterns("--no-env", in.Drop), checkPatterns("--env-keep", in.Keep)); err != nil {
+		return nil, err
+	}
+	e := &Environment{scripts: in.Scripts, prompt: in.Prompt, complete: true}
 	vars, err := in.injected()
 	if err != nil {
 		return nil, err
 	}
 	e.sort(vars)
-	e.caller = slices.DeleteFunc(e.caller, func(v variable) bool { return e.injects(v.name) })
-	home := variable{name: "HOME", value: in.Home}
+	injected := map[string]string{}
+	for _, v := range e.injected {
+		injected[v.name] = v.origin
+	}
+	e.caller, e.left = in.forwarded()
+	e.caller = slices.DeleteFunc(e.caller, func(v variable) bool { return injected[v.name] != "" })
+	home := variable{name: "HOME", value: in.Home, origin: "the home directory"}
 	about := in.described()
-	e.base = append([]variable{home, {name: "PATH", value: defaultPath}, {name: "PWD", value: in.Dir}}, about...)
+	e.base = append([]variable{home, {name: "PATH", value: defaultPath, origin: "the default"},
+		{name: "PWD", value: in.Dir, origin: "the working directory"}}, about...)
 	e.final = append([]variable{home}, about...)
 	if host := lookup(in.Caller, "PATH"); host != "" && !in.Clean {
-		e.final = append(e.final, variable{name: "USER_PATH", value: host})
+		e.final = append(e.final, variable{name: "USER_PATH", value: host, origin: "the caller's PATH"})
 	}
-	if in.Prompt != "" && !e.injects("PS1") {
-		e.final = append(e.final, variable{name: "PS1", value: in.Prompt})
+	if in.UserShell != "" {
+		e.final = append(e.final, variable{name: "SHELL", value: in.UserShell, origin: "the shell"})
+	}
+	e.final = slices.DeleteFunc(e.final, func(v variable) bool { return injected[v.name] != "" })
+	if extends := slices.ContainsFunc(e.paths, func(p pathEdit) bool { return p.name == libraryPath }); in.Libraries != nil && (extends || in.LibsShown) {
+		e.libraries = in.Libraries()
 	}
 	return e, nil
 }
@@ -111,7 +146,7 @@ func Over(environ, scripts []string) *Environment {
 	e := &Environment{scripts: scripts}
 	for _, entry := range environ {
 		if name, value, ok := strings.Cut(entry, "="); ok && validName(name) {
-			e.base = append(e.base, variable{name: name, value: value})
+			e.base = append(e.base, variable{name: name, value: value, origin: "the caller"})
 		}
 	}
 	return e
@@ -134,82 +169,15 @@ func (in *Inputs) described() []variable {
 		facts = append(facts, variable{name: "NO_EVAL", value: "1"})
 	}
 	var all []variable
+	if in.Exact && !in.NoEval {
+		all = append(all, variable{name: "SINGULARITY_NO_EVAL", value: "1", origin: "Sealift"})
+	}
 	for _, fact := range facts {
 		for _, prefix := range prefixes {
 			if fact.value != "" {
-				all = append(all, variable{name: prefix + "_" + fact.name, value: fact.value})
+				all = append(all, variable{name: prefix + "_" + fact.name, value: fact.value, origin: "Sealift"})
 			}
 		}
 	}
 	return all
-}
-
-// batchPrefixes begin the names of variables by which batch systems and MPI
-// launchers talk to their processes. --cleanenv keeps them: without them every
-// rank would believe to be alone.
-var batchPrefixes = []string{"SLURM_", "SLURMD_", "PMI_", "PMI2_", "PMIX_", "PMI", "OMPI_", "PRTE_", "PALS_", "FLUX_",
-	"HYDRA_", "HYDI_", "MPI_LOCAL", "MPIEXEC_", "I_MPI_HYDRA_", "MV2_COMM_WORLD_"}
-
-// cleanNames are what --cleanenv keeps besides: the terminal, the way to the
-// network, and the devices that a batch system has given to the job.
-var cleanNames = []string{"TERM", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
-	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
-	"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"}
-
-// ownedNames are set by Sealift, by the image, or by every shell for itself.
-var ownedNames = []string{"HOME", "PATH", "LD_LIBRARY_PATH", "PWD", "OLDPWD", "_", "UID", "EUID", "PPID", "SHELLOPTS",
-	"BASHOPTS", "BASH_VERSINFO", "IFS"}
-
-// forwarded are the caller's variables that go into the container.
-func (in *Inputs) forwarded() []variable {
-	var vars []variable
-	for _, entry := range in.Caller {
-		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !validName(name) || slices.Contains(ownedNames, name) || slices.Contains(in.Drop, name) || ours(name) {
-			continue
-		}
-		if in.Clean && !keptClean(name) {
-			continue
-		}
-		vars = slices.DeleteFunc(vars, func(v variable) bool { return v.name == name })
-		vars = append(vars, variable{name: name, value: value, literal: true})
-	}
-	if in.Clean {
-		vars = append(vars, variable{name: "LANG", value: "C", literal: true})
-	}
-	return vars
-}
-
-// ours says whether a variable is addressed to Sealift and its like.
-func ours(name string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool {
-		return strings.HasPrefix(name, p+"_") || strings.HasPrefix(name, p+"ENV_")
-	})
-}
-
-func keptClean(name string) bool {
-	return slices.Contains(cleanNames, name) ||
-		slices.ContainsFunc(batchPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-}
-
-// validName says whether a shell accepts name as that of a variable.
-func validName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// lookup returns a variable of an environment, or the empty string.
-func lookup(environ []string, name string) string {
-	for _, e := range slices.Backward(environ) {
-		if value, ok := strings.CutPrefix(e, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }

@@ -155,6 +155,8 @@ unset SING_USER_DEFINED_PREPEND_PATH \
 	  SING_USER_DEFINED_PATH
 export PATH
 `},
+	"later":     {"90-environment.sh": "X=1\n", "99-runtimevars.sh": "export R=1\n", "99-z.sh": "export PATH=/z:$PATH LATE=$A\n"},
+	"prompt":    {"90-environment.sh": "export PS1='own> ' PROMPT_COMMAND=true\n", "99-base.sh": "export LD_LIBRARY_PATH=/.singularity.d/libs\n"},
 	"no path":   {"10-docker2singularity.sh": "export A=1\nunset PATH\n"},
 	"removes":   {"90-environment.sh": "export FOO=\nBAR=\nunset EMPTY\n"},
 	"apps":      {"95-apps.sh": "if test -n \"${SING_APPNAME:-}\"; then\n  export SING_APPNAME\n  foo | bar\nfi\n"},
@@ -183,6 +185,18 @@ func TestBothWaysAgree(t *testing.T) {
 			func(*Inputs) {},
 			func(in *Inputs) { in.NoEval = true },
 			func(in *Inputs) { in.Clean = true; in.Prompt = "Sealift> " },
+			func(in *Inputs) {
+				in.Clean, in.Keep, in.Drop = true, []string{"FOO", "B?R"}, []string{"*_PROXY", "TE[RS]M"}
+			},
+			func(in *Inputs) {
+				in.Prompt = "it's> "
+				in.Caller = append(in.Caller, "PROMPT_COMMAND=history -a", "PREPEND_PATH=/no")
+				in.Set = []string{"PS1=$HOME> ", "PREPEND_PATH=/p", "APPEND_PATH=/a"}
+			},
+			func(in *Inputs) {
+				in.Libraries, in.LibsShown = func() []string { return []string{"/usr/local/lib", "/lib"} }, true
+				in.Set = []string{"PREPEND_LD_LIBRARY_PATH=/p,APPEND_LD_LIBRARY_PATH=/a $x"}
+			},
 			func(in *Inputs) {
 				in.Set = []string{"PREPEND_PATH=/p", "APPEND_PATH=/a", "PREPEND_LD_LIBRARY_PATH=/pl", "Q=a\"b\\", "LD_LIBRARY_PATH=/x"}
 			},

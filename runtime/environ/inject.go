@@ -11,9 +11,9 @@ import (
 )
 
 // injected collects the variables that beat all others, weakest first: those of
-// files, of SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, and of Set.
+// SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, of files, and of Set.
 func (in *Inputs) injected() ([]variable, error) {
-	var all []variable
+	all := in.prefixed()
 	for _, file := range in.Files {
 		vars, err := in.evaluateFile(file)
 		if err != nil {
@@ -21,24 +21,31 @@ func (in *Inputs) injected() ([]variable, error) {
 		}
 		all = append(all, vars...)
 	}
-	for _, prefix := range slices.Backward(prefixes) {
-		for _, entry := range in.Caller {
-			name, value, ok := strings.Cut(entry, "=")
-			if name, has := strings.CutPrefix(name, prefix+"ENV_"); ok && has && validName(name) {
-				all = append(all, variable{name, value, in.NoEval})
-			}
-		}
-	}
 	for _, list := range in.Set {
 		for _, entry := range assignments(list) {
 			name, value, ok := strings.Cut(entry, "=")
 			if !ok || !validName(name) {
 				return nil, hint.New(fmt.Sprintf("--env %q is not an assignment", entry), "write --env NAME=value")
 			}
-			all = append(all, variable{name, value, in.NoEval})
+			all = append(all, variable{name, value, in.NoEval, "--env"})
 		}
 	}
 	return all, nil
+}
+
+// prefixed returns the variables that those of the caller set whose names begin
+// with SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, in this order.
+func (in *Inputs) prefixed() []variable {
+	var all []variable
+	for _, prefix := range slices.Backward(prefixes) {
+		for _, entry := range in.Caller {
+			name, value, ok := strings.Cut(entry, "=")
+			if short, has := strings.CutPrefix(name, prefix+"ENV_"); ok && has && validName(short) {
+				all = append(all, variable{short, value, in.NoEval, name})
+			}
+		}
+	}
+	return all
 }
 
 // assignments splits a value of --env at the commas before NAME=; others are
@@ -93,68 +100,110 @@ func cutQuoted(list string) (item, rest string, more bool) {
 
 // sort puts each of vars where it takes effect; the last of a name wins.
 func (e *Environment) sort(vars []variable) {
-	edits := map[string]*pathEdit{"PATH": {name: "PATH"}, "LD_LIBRARY_PATH": {name: "LD_LIBRARY_PATH"}}
-	for _, v := range vars {
+	edits := map[string]*pathEdit{"PATH": {name: "PATH"}, libraryPath: {name: libraryPath}}
+	chosen := map[string]variable{}
+	for _, v := range slices.Backward(vars) {
+		if by, again := chosen[v.name]; again {
+			e.noteRival(by, v)
+			continue
+		}
+		chosen[v.name] = v
 		list, isPrepend := strings.CutPrefix(v.name, "PREPEND_")
 		if !isPrepend {
 			list = strings.TrimPrefix(v.name, "APPEND_")
 		}
 		edit := edits[list]
 		switch {
-		case edit != nil && isPrepend:
-			edit.prepend = v.value
-		case edit != nil && list != v.name:
-			edit.append = v.value
-		case v.name == "PATH":
-			edit.replace = v.value
-		case v.name == "LD_LIBRARY_PATH" && v.value != "":
+		case edit != nil && (list != v.name || v.name == "PATH"):
+			edit.set(v, list, isPrepend)
+		case v.name == libraryPath && v.value != "":
 			v.value += ":" + libsDir
-			e.set(v)
-		case fixed(v.name):
-			note := v.name + " cannot be set with --env or SEALIFTENV_" + v.name
-			if v.name == "HOME" {
-				note += "; use --home"
-			}
-			e.notes = append(e.notes, note)
+			e.injected = append(e.injected, v)
+		case v.name != libraryPath && fixed(v.name):
+			e.notes = append(e.notes, fixedNote(v.name))
 		default:
-			e.set(v)
+			e.injected = append(e.injected, v)
 		}
 	}
-	for _, name := range []string{"PATH", "LD_LIBRARY_PATH"} {
-		if edit := edits[name]; *edit != (pathEdit{name: name}) {
+	slices.Reverse(e.injected)
+	slices.Reverse(e.notes)
+	for _, name := range []string{"PATH", libraryPath} {
+		if edit := edits[name]; edit.origin != "" {
 			e.paths = append(e.paths, *edit)
 		}
 	}
 }
 
-// set injects v instead of an earlier variable of the same name.
-func (e *Environment) set(v variable) {
-	e.injected = slices.DeleteFunc(e.injected, func(w variable) bool { return w.name == v.name })
-	e.injected = append(e.injected, v)
+// noteRival tells of two variables of the caller that want the same one to be
+// different.
+func (e *Environment) noteRival(chosen, other variable) {
+	if a, b := chosen.from(), other.from(); a == chosen.origin && b == other.origin && a != b && chosen.value != other.value {
+		e.notes = append(e.notes, fmt.Sprintf("%s and %s have different values: that of %s counts", b, a, a))
+	}
 }
 
-// injects says whether the variable name is injected, be it with no value.
-func (e *Environment) injects(name string) bool {
-	return slices.ContainsFunc(e.injected, func(v variable) bool { return v.name == name })
+// set has v, which is for list, be part of the edit.
+func (edit *pathEdit) set(v variable, list string, isPrepend bool) {
+	switch {
+	case v.value == "":
+		return
+	case isPrepend:
+		edit.prepend = v.value
+	case list != v.name:
+		edit.append = v.value
+	default:
+		edit.replace = v.value
+	}
+	if origin := v.from(); edit.origin == "" {
+		edit.origin = origin
+	} else {
+		edit.origin += ", " + origin
+	}
 }
 
-// libsDir is where libraries of the host, such as a GPU driver's, are shown.
-const libsDir = "/.singularity.d/libs"
+// from is the origin of v with its name.
+func (v variable) from() string {
+	if strings.HasSuffix(v.origin, "ENV_"+v.name) {
+		return v.origin
+	}
+	return v.origin + " " + v.name
+}
 
-// fixed names follow from other options and cannot be injected.
-func fixed(name string) bool { return slices.Contains(ownedNames, name) || ours(name) }
+// libraryPath is where the dynamic linker looks first (ld.so(8)); libsDir is
+// where libraries of the host, such as a GPU driver's, are shown.
+const (
+	libraryPath = "LD_LIBRARY_PATH"
+	libsDir     = "/.singularity.d/libs"
+)
+
+// fixed names follow from other options, or say where the payload runs, and
+// cannot be injected. Other settings can: they are for nested containers.
+func fixed(name string) bool {
+	return name == "GID" || slices.Contains(ownedNames, name) || slices.ContainsFunc(prefixes, func(prefix string) bool {
+		key, ok := strings.CutPrefix(name, prefix+"_")
+		return ok && slices.Contains([]string{"CONTAINER", "NAME", "INSTANCE", "APPNAME", "COMMAND", "SHELL"}, key)
+	})
+}
+
+func fixedNote(name string) string {
+	note := name + " cannot be set with --env or SEALIFTENV_" + name
+	if name == "HOME" {
+		note += "; use --home"
+	}
+	return note
+}
 
 // evaluateFile reads assignments in shell syntax, in which the caller's
 // variables can be used.
 func (in *Inputs) evaluateFile(file File) ([]variable, error) {
-	sh := shell.New(in.Caller, noFiles{})
+	sh := shell.New(append(slices.Clip(in.Caller), "APPTAINER_IMAGE="+in.Image), noFiles{}).Plain()
 	if err := sh.Run(file.Name, file.Text); err != nil {
 		return nil, hint.Wrap(fmt.Errorf("--env-file: %w", err), "use lines of the form NAME=value, quoted where a shell would need it; commands are not run")
 	}
 	var vars []variable
 	for _, entry := range sh.Assigned() {
 		name, value, _ := strings.Cut(entry, "=")
-		vars = append(vars, variable{name, value, true})
+		vars = append(vars, variable{name, value, true, "--env-file " + file.Name})
 	}
 	return vars, nil
 }

@@ -12,6 +12,7 @@ func TestBadInput(t *testing.T) {
 	for _, in := range []Inputs{
 		{Set: []string{"A"}}, {Set: []string{"=x"}}, {Set: []string{"A-B=x"}},
 		{Files: []File{{"e", "echo hi"}}}, {Files: []File{{"e", "A=$(id)"}}}, {Files: []File{{"e", "A='"}}},
+		{Drop: []string{"A["}}, {Keep: []string{"[]"}},
 		{Files: []File{{"e", "[ -f /etc/passwd ] && A=1"}}}, {Files: []File{{"e", ". /etc/profile"}}},
 	} {
 		_, err := New(in)
@@ -63,7 +64,7 @@ func TestPathEdit(t *testing.T) {
 		{pathEdit{}, "/a", "/a"},
 		{pathEdit{prepend: "/p"}, "/a", "/p:/a"},
 		{pathEdit{append: "/z"}, "/a", "/a:/z"},
-		{pathEdit{replace: "/r", prepend: "/p", append: "/z"}, "/a", "/p:/r:/z"},
+		{pathEdit{replace: "/r", prepend: "/p", append: "/z"}, "/a", "/r"},
 		{pathEdit{prepend: "/p", append: "/z"}, "", "/p:/z"},
 	} {
 		if got := c.edit.apply(c.current); got != c.want {

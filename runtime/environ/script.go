@@ -1,7 +1,6 @@
 package environ
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -10,7 +9,7 @@ import (
 
 // The generated script works with variables under this prefix, and removes
 // them: l_ and e_ hold the injected values, literal and to be expanded; h_ the
-// caller's; f_ the final ones; p_, a_ and r_ what is put before, after or in
+// caller's; f_ the final ones; p_, a_, r_ and d_ what is put before, after or in
 // place of a list of directories. Values travel in the environment and not in
 // the script, which other users can read in /proc/PID/cmdline.
 const reserved = "sealift_"
@@ -31,17 +30,18 @@ func (e *Environment) Script(args []string) (command []string, environ []string)
 		}
 	}
 	b.WriteByte('\n')
-	before, after := e.split()
+	before, middle, after := e.split()
 	s.source(before, e.complete)
-	b.WriteString(resetOptions)
 	s.inject(e.injected)
-	s.source(after, e.complete)
-	b.WriteString(resetOptions)
+	s.libraries(e.libraries)
+	s.source(middle, e.complete)
 	for _, edit := range e.paths {
 		s.edit(edit)
 	}
+	s.source(after, e.complete)
 	s.restore(e.caller)
 	s.assign(e.final)
+	s.prompt(e.prompt)
 	b.WriteString("eval \"set -- $sealift_args\"\nunset sealift_args sealift_n\n" + missing + "exec \"$@\"\n")
 
 	command = []string{"/bin/sh", "-c", b.String(), "sealift"}
@@ -78,11 +78,24 @@ type scriptWriter struct {
 func (s scriptWriter) source(files []string, complete bool) {
 	for _, f := range files {
 		s.WriteString(". " + quoteSingle(f) + "\n")
-		if complete && setsDockerPath(path.Base(f)) {
+		if complete && setsImagePath(f) {
 			s.WriteString("for sealift_n in " + strings.ReplaceAll(defaultPath, ":", " ") + "; do\n" +
 				"case \":$PATH:\" in *\":$sealift_n:\"*) ;; *) PATH=\"${PATH:+$PATH:}$sealift_n\" ;; esac\ndone\nexport PATH\n")
 		}
 	}
+	if len(files) > 0 {
+		s.WriteString(resetOptions)
+	}
+}
+
+// libraries has the image's libraries found before the host's.
+func (s scriptWriter) libraries(dirs []string) {
+	if len(dirs) == 0 {
+		return
+	}
+	key := s.keep("d_", libraryPath, strings.Join(dirs, ":"))
+	s.WriteString("if [ \"${" + libraryPath + "-}\" = " + libsDir + " ]; then export " + libraryPath + "=\"$" + key + ":" + libsDir + "\"; fi\n" +
+		"unset " + key + "\n")
 }
 
 func (s scriptWriter) inject(vars []variable) {
@@ -108,9 +121,11 @@ func (s scriptWriter) edit(edit pathEdit) {
 	set := func(expr, key string) {
 		s.WriteString(edit.name + "=" + expr + "; unset " + key + "\n")
 	}
-	if edit.replace != "" {
+	switch {
+	case edit.replace != "":
 		key := s.keep("r_", edit.name, edit.replace)
 		set("\"$"+key+"\"", key)
+		edit.prepend, edit.append = "", ""
 	}
 	if edit.prepend != "" {
 		key := s.keep("p_", edit.name, edit.prepend)
@@ -156,14 +171,6 @@ func (s scriptWriter) assign(vars []variable) {
 eval "export $sealift_n=\"\$sealift_f_$sealift_n\"; unset sealift_f_$sealift_n"
 done
 `)
-}
-
-func entries(vars []variable) []string {
-	list := make([]string, len(vars))
-	for i, v := range vars {
-		list[i] = v.name + "=" + v.value
-	}
-	return list
 }
 
 func sortedEntries(values map[string]string) []string {

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,10 @@ type Inputs struct {
 	SubIDs bool
 	// Notify asks for UserNotify, which costs a thread.
 	Notify bool
+	// Network asks for what connects a network namespace.
+	Network bool
+	// Terminal says that somebody types what the process reads.
+	Terminal bool
 }
 
 // Facts describes the caller and the machine.
@@ -52,6 +57,8 @@ type Facts struct {
 	Cwd string
 	// Environ is the caller's environment, NAME=value.
 	Environ []string
+	// Terminal says that the standard input is a terminal.
+	Terminal bool
 
 	// Hostname and Kernel are what uname(2) says: 6.18.0-1-amd64.
 	Hostname, Kernel string
@@ -63,10 +70,10 @@ type Facts struct {
 	// ProcMasked says that the kernel would refuse a procfs in a new PID
 	// namespace, because something hides parts of the visible one.
 	ProcMasked bool
-	// Fuse says that /dev/fuse exists and the caller may open it.
-	Fuse bool
+	// NoFuse says what keeps /dev/fuse from being used, nil for nothing.
+	NoFuse error
 	// MemoryLimit is how many bytes the caller's control groups allow it, 0
-	// for no limit.
+	// where that is no less than the machine has.
 	MemoryLimit int64
 	// SubUIDs and SubGIDs are the caller's subordinate ids (subuid(5)).
 	SubUIDs, SubGIDs []Range
@@ -80,6 +87,11 @@ type Facts struct {
 	// process (seccomp_unotify(2)): the kernel can do it, and nobody above
 	// does it already.
 	UserNotify bool
+	// Pasta and Slirp4netns are the paths of the programs that connect a network
+	// namespace with the outside, or empty. Tun says that /dev/net/tun, which they
+	// need, is there and open to the caller.
+	Pasta, Slirp4netns string
+	Tun                bool
 	// Root is the host's file tree, rooted at /. It has StatFS and ReadLinkFS.
 	Root fs.FS
 }
@@ -90,30 +102,33 @@ type Range struct{ First, Count uint32 }
 // Probe collects the facts. It fails only where no container could be started
 // either: /proc is not mounted. An unknown account is no failure.
 func Probe(in Inputs) (*Facts, error) {
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := readAll("/proc/self/status")
 	if err != nil {
 		if errors.Is(err, unix.EMFILE) {
 			return nil, hint.Wrap(err, "raise the limit of open files (ulimit -n)")
 		}
 		return nil, hint.Wrap(err, "mount proc on /proc")
 	}
-	s := parseStatus(string(status))
+	s := parseStatus(status)
 	f := &Facts{
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Groups: s.groups, Umask: s.umask, Admin: s.admin,
-		Cwd: in.Cwd, Environ: in.Environ,
+		Cwd: in.Cwd, Environ: in.Environ, Terminal: in.Terminal,
 		Arch: runtime.GOARCH,
-		Fuse: fuseDevice(),
 		Root: os.DirFS("/"),
 	}
+	f.NoFuse = device("/dev/fuse", unix.Mkdev(10, 229))
 	f.Hostname, f.Kernel = uname()
 	f.UserNS = userNamespaces()
 	f.ProcMasked = !f.Admin && procMasked(read("/proc/self/mountinfo"))
-	f.MemoryLimit = memoryLimit(read("/proc/self/cgroup"), f.Root)
+	f.MemoryLimit = binding(memoryLimit(read("/proc/self/cgroup"), read))
 	f.SessionDir = firstDir("/tmp", "/var/tmp", "/run", "/mnt", "/srv", "/proc")
 	f.identify(in.Environ)
 	if in.SubIDs {
 		f.subordinate()
+	}
+	if in.Network {
+		f.networks()
 	}
 	f.UserNotify = in.Notify && rootemu.Supported()
 	return f, nil
@@ -122,20 +137,56 @@ func Probe(in Inputs) (*Facts, error) {
 // read returns the content of a file, or nothing: files of /proc and /etc that
 // are missing or closed to the caller tell as much as empty ones.
 func read(name string) string {
-	b, err := os.ReadFile(name)
+	text, err := readAll(name)
 	if err != nil {
 		return ""
 	}
-	return string(b)
+	return text
 }
 
-// fuseDevice says that /dev/fuse can be opened and is the FUSE device: character
-// device 10:229 (admin-guide/devices.txt of the kernel). Containers are known to
-// cover it with something else.
-func fuseDevice() bool {
+// readAll reads a file with a third of the system calls that package os takes,
+// which tries whether it could be waited for.
+func readAll(name string) (string, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	text := make([]byte, 0, 4096)
+	for {
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return "", &os.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return string(text), nil
+		}
+		if text = text[:len(text)+n]; len(text) == cap(text) {
+			text = slices.Grow(text, len(text))
+		}
+	}
+}
+
+// device says what keeps the character device of a number (admin-guide/devices.txt of
+// the kernel) from being used, nil for nothing: that it cannot be opened, which only
+// trying tells where a control group restricts devices, or that it is something else.
+// Containers are known to cover devices.
+func device(name string, number uint64) error {
+	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
 	var st unix.Stat_t
-	return unix.Stat("/dev/fuse", &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR &&
-		st.Rdev == unix.Mkdev(10, 229) && unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == nil
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != number {
+		return errors.New("it is something else")
+	}
+	return nil
 }
 
 func uname() (hostname, release string) {

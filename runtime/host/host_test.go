@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,11 +139,21 @@ func TestGetent(t *testing.T) {
 	if root, none := Home(0), Home(3999999999); root != "/root" || none != "" {
 		t.Errorf("home directories %q, %q", root, none)
 	}
-	if u, ok := account.Find(getent("passwd", "0"), 0); !ok || u.Name != "root" {
+	if u, ok := account.Find(getent(t.Context(), "passwd", "0"), 0); !ok || u.Name != "root" {
 		t.Errorf("getent knows root as %+v", u)
 	}
-	if out := getent("passwd", "3999999999"); out != "" {
+	if out := getent(t.Context(), "passwd", "3999999999"); out != "" {
 		t.Errorf("getent knows %q", out)
+	}
+}
+
+// TestGetentEnds: a directory service that does not answer delays a start, and no
+// more.
+func TestGetentEnds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	if out := getent(ctx, "passwd", "0"); out != "" {
+		t.Errorf("after the end of the time: %q", out)
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/sealift/sealift/runtime/account"
 )
 
-// getentTime bounds the wait for a directory service that does not answer.
+// getentTime bounds the wait for a directory service that does not answer, for all
+// questions together.
 const getentTime = 3 * time.Second
 
 // getentPaths are where the C library's own name lookup is asked for accounts
@@ -20,12 +21,12 @@ var getentPaths = []string{"/usr/bin/getent", "/bin/getent"}
 // identify fills in User and GroupNames. Files are read first; getent is
 // started only for what they do not have.
 func (f *Facts) identify(environ []string) {
-	user, known := find(f.UID)
 	gids := append([]uint32{f.GID}, f.Groups...)
 	f.GroupNames = account.GroupNames(read("/etc/group"), gids)
-	if _, named := f.GroupNames[f.GID]; !named {
-		f.nameGroups(gids)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), getentTime)
+	defer cancel()
+	user, known := find(ctx, f.UID)
+	f.nameGroups(ctx, gids)
 	f.User = user
 	if !known {
 		f.User = userFromEnv(environ)
@@ -33,10 +34,10 @@ func (f *Facts) identify(environ []string) {
 }
 
 // find returns the account of a user.
-func find(uid uint32) (user account.User, known bool) {
+func find(ctx context.Context, uid uint32) (user account.User, known bool) {
 	user, known = account.Find(read("/etc/passwd"), uid)
 	if !known {
-		user, known = account.Find(getent("passwd", itoa(uid)), uid)
+		user, known = account.Find(getent(ctx, "passwd", itoa(uid)), uid)
 	}
 	return user, known
 }
@@ -44,28 +45,31 @@ func find(uid uint32) (user account.User, known bool) {
 // Home returns a user's home directory, empty where no account says so. A program
 // without the variable HOME finds its user's files by it.
 func Home(uid int) string {
-	user, _ := find(uint32(uid))
+	ctx, cancel := context.WithTimeout(context.Background(), getentTime)
+	defer cancel()
+	user, _ := find(ctx, uint32(uid))
 	return user.Home
 }
 
 // nameGroups asks getent for every group that has no name yet.
-func (f *Facts) nameGroups(gids []uint32) {
+func (f *Facts) nameGroups(ctx context.Context, gids []uint32) {
 	var missing []string
 	for _, gid := range gids {
 		if _, named := f.GroupNames[gid]; !named {
 			missing = append(missing, itoa(gid))
 		}
 	}
-	for gid, name := range account.GroupNames(getent("group", missing...), gids) {
+	if len(missing) == 0 {
+		return
+	}
+	for gid, name := range account.GroupNames(getent(ctx, "group", missing...), gids) {
 		f.GroupNames[gid] = name
 	}
 }
 
 // getent returns what the first getent that can be started says about keys. It
 // answers unknown keys with a status and nothing on its output.
-func getent(database string, keys ...string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), getentTime)
-	defer cancel()
+func getent(ctx context.Context, database string, keys ...string) string {
 	for _, path := range getentPaths {
 		cmd := exec.CommandContext(ctx, path, append([]string{database}, keys...)...)
 		cmd.Env = []string{}

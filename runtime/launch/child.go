@@ -23,6 +23,7 @@ type Child struct {
 	plan   *os.File // where the starter reads its plan; nil once it is sent
 	report int      // our end of the report socket; -1 once it is being read
 
+	helper *connector // connects the network namespace, or nil
 	pid    int
 	exited chan struct{}      // closed when the starter has ended
 	status syscall.WaitStatus // valid then
@@ -100,17 +101,26 @@ func streams(j Job) (std [3]*os.File, closeNull func(), err error) {
 // the starter asks to be killed when its parent dies, and for the kernel the
 // parent is this thread (PR_SET_PDEATHSIG(2const)).
 func (c *Child) fork(l *layout) error {
+	attr, err := attributes(c.clone, mayMap(c.clone))
+	if err != nil {
+		return err
+	}
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		if c.clone.NetPath == "" {
+			defer runtime.UnlockOSThread() // else the thread ends with this goroutine
+		} else if err := enterNet(c.clone.NetPath); err != nil {
+			result <- err
+			return
+		}
 		argv := []string{c.job.Starter, strconv.Itoa(l.plan), strconv.Itoa(l.report)}
 		pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 			// The caller's environment reaches the payload through the plan
 			// only: GODEBUG and the like are not for the starter.
 			Env:   []string{},
 			Files: l.files,
-			Sys:   attributes(c.clone, mayMap(c.clone)),
+			Sys:   attr,
 		})
 		if err != nil {
 			result <- cloneError(c.clone, c.job.Starter, err)
@@ -155,6 +165,7 @@ func (c *Child) Close() {
 	if c.pid != 0 {
 		<-c.exited
 	}
+	c.helper.stop()
 	if c.plan != nil {
 		c.plan.Close()
 		c.plan = nil
@@ -172,7 +183,7 @@ func (c *Child) send(p *plan.Plan) error {
 		return errors.New("the plan wants other namespaces than were started")
 	}
 	sent := *p
-	sent.Image = nil
+	sent.Image, sent.Helper = nil, nil
 	data, err := plan.Encode(&sent)
 	if err != nil {
 		return err

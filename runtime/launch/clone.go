@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,16 +21,30 @@ import (
 // name (SYS_ADMIN), to drop from the bounding set (SETPCAP), to change root
 // where there is no pivoting (SYS_CHROOT); the others are for overlayfs, which
 // copies files with the capabilities of whoever mounted it. All apply to files
-// of ids mapped here, that is the caller's own, only.
-func setupCaps() []uintptr {
-	return []uintptr{
+// of ids mapped here, that is the caller's own, only. NET_ADMIN sets up a network
+// namespace of the container's own; the plan may name more.
+func setupCaps(c plan.Clone) ([]uintptr, error) {
+	caps := []uintptr{
 		unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_SYS_CHROOT,
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_SETFCAP,
 	}
+	if c.Net {
+		caps = append(caps, unix.CAP_NET_ADMIN)
+	}
+	more, err := plan.ParseCaps(c.Caps)
+	if err != nil {
+		return nil, err
+	}
+	for n := range uintptr(64) {
+		if more&(1<<n) != 0 && !slices.Contains(caps, n) {
+			caps = append(caps, n)
+		}
+	}
+	return caps, nil
 }
 
 // attributes returns what clone(2) is asked for.
-func attributes(c plan.Clone, mapHere bool) *syscall.SysProcAttr {
+func attributes(c plan.Clone, mapHere bool) (*syscall.SysProcAttr, error) {
 	a := &syscall.SysProcAttr{}
 	for _, n := range []struct {
 		on   bool
@@ -43,16 +58,17 @@ func attributes(c plan.Clone, mapHere bool) *syscall.SysProcAttr {
 		}
 	}
 	if !c.User {
-		return a
+		return a, nil
 	}
-	a.AmbientCaps = setupCaps()
+	var err error
+	if a.AmbientCaps, err = setupCaps(c); err != nil {
+		return nil, err
+	}
 	if mapHere {
 		a.UidMappings, a.GidMappings = sysMaps(c.UIDs), sysMaps(c.GIDs)
-		// Only root may map groups and leave setgroups(2) usable, and only where
-		// it is usable already (user_namespaces(7)).
-		a.GidMappingsEnableSetgroups = os.Geteuid() == 0 && setgroupsAllowed()
+		a.GidMappingsEnableSetgroups = mayKeepGroups()
 	}
-	return a
+	return a, nil
 }
 
 // setgroupsAllowed says whether the caller's user namespace has setgroups(2). One
@@ -72,10 +88,26 @@ func sysMaps(maps []plan.IDMap) []syscall.SysProcIDMap {
 	return out
 }
 
-// mayMap reports whether this process may write the maps of c by itself: root
-// may write any, others one line with their own id.
+// mayKeepGroups reports whether this process may map groups and leave setgroups(2)
+// usable: that takes a capability, and is passed on only by a namespace that has
+// it (user_namespaces(7)).
+func mayKeepGroups() bool { return has(unix.CAP_SETGID) && setgroupsAllowed() }
+
+// has reports whether this process has a capability below 32. An ordinary user's
+// has none that is of use here.
+func has(capability int) bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	return unix.Capget(&hdr, &sets[0]) == nil && sets[0].Effective&(1<<capability) != 0
+}
+
+// mayMap reports whether this process may write the maps of c by itself: with
+// root's capabilities it may write any, else one line with its own id.
 func mayMap(c plan.Clone) bool {
-	if !c.User || os.Geteuid() == 0 {
+	if !c.User || has(unix.CAP_SETUID) && has(unix.CAP_SETGID) {
 		return true
 	}
 	own := func(maps []plan.IDMap, id int) bool {

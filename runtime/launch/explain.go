@@ -45,6 +45,8 @@ func describe(op plan.Op) string {
 		return "mount the session directory on " + a[0]
 	case plan.Fuse:
 		return "mount the image on " + place(a[0])
+	case plan.Fill:
+		return "unpack an image to " + place(a[0])
 	case plan.Mount:
 		return fmt.Sprintf("mount %s on %s", a[0], place(a[1]))
 	case plan.Bind:
@@ -67,8 +69,16 @@ func describe(op plan.Op) string {
 		return "enter the container's root directory"
 	case plan.Emulate:
 		return "prepare the emulation of root"
-	case plan.Dropcaps:
+	case plan.Dropcaps, plan.Limitcaps:
 		return "drop capabilities"
+	case plan.Raisecaps:
+		return "add the capabilities " + a[0]
+	case plan.Network:
+		return "set up the loopback interface"
+	case plan.Label:
+		return "run under " + a[0] + " " + a[1]
+	case plan.Seccomp:
+		return "prepare the seccomp filter"
 	}
 	return op.String()
 }
@@ -133,7 +143,10 @@ func cloneError(c plan.Clone, starter string, err error) error {
 		return hint.Wrap(fmt.Errorf("start %s: %w", starter, err), "reinstall Sealift: its starter is missing or damaged")
 	}
 	verb := verbClone
-	if c.User {
+	switch {
+	case c.User && errno == syscall.EPERM && len(c.UIDs) > 0 && c.UIDs[0].Outside == 0:
+		verb = verbCloneRoot
+	case c.User:
 		verb = verbCloneUser
 	}
 	return advise(fmt.Errorf("make the container's namespaces: %w", err), plan.StageOp, plan.Op{Verb: verb}, errno)

@@ -25,6 +25,10 @@ func TestDescribe(t *testing.T) {
 		"set the host name h":                           plan.Do(plan.Hostname, "h"),
 		"enter the container's root directory":          plan.Do(plan.Pivot),
 		"drop capabilities":                             plan.Do(plan.Dropcaps, "all"),
+		"add the capabilities net_raw":                  plan.Do(plan.Raisecaps, "net_raw"),
+		"set up the loopback interface":                 plan.Do(plan.Network),
+		"run under apparmor p":                          plan.Do(plan.Label, "apparmor", "p"),
+		"prepare the seccomp filter":                    plan.Do(plan.Seccomp, "", "00"),
 		"frobnicate x":                                  plan.Do("frobnicate", "x"),
 	} {
 		if got := describe(op); got != want {
@@ -37,6 +41,7 @@ func TestDescribe(t *testing.T) {
 func TestRemedies(t *testing.T) {
 	args := map[plan.Verb][]string{
 		plan.Session: {"/s", ""}, plan.Fuse: {"@root", ""}, plan.Mount: {"", "/m", "", ""},
+		plan.Label: {"apparmor", "p"}, plan.Raisecaps: {"net_raw"},
 		plan.Bind: {"/a", "/b", ""}, plan.Overlay: {"/", "/l", "", "", ""},
 	}
 	for _, r := range remedies() {
@@ -44,6 +49,8 @@ func TestRemedies(t *testing.T) {
 		switch r.verb {
 		case verbClone, verbCloneUser:
 			err = cloneError(plan.Clone{User: r.verb == verbCloneUser}, "/starter", r.errno)
+		case verbCloneRoot:
+			err = cloneError(plan.Clone{User: true, UIDs: []plan.IDMap{{Size: 1}}}, "/starter", r.errno)
 		default:
 			op := plan.Op{Verb: r.verb, Args: append([]string{}, args[r.verb]...)}
 			if r.first != "" {

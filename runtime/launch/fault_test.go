@@ -110,7 +110,7 @@ func TestHugeEnvironment(t *testing.T) {
 }
 
 // TestHostileEnvironment gives the launching process variables that steer Go
-// programs and dynamic linkers; none reaches the starter or the payload.
+// programs and dynamic linkers; none reaches the starter or the payload (T96).
 func TestHostileEnvironment(t *testing.T) {
 	cmd := helper(t, container(t, sh("env | grep -v -e ^PWD= -e ^SHLVL=")))
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1", "GOTRACEBACK=crash", "LD_PRELOAD=/no/such.so", "PATH=/no/such")

@@ -3,6 +3,7 @@ package launch
 import (
 	"encoding/binary"
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,5 +110,46 @@ func TestNoFuse(t *testing.T) {
 	r.fails(t, 125, "mount the image on /mnt: invalid argument")
 	if strings.Contains(r.out, "panic") {
 		t.Error(r.out)
+	}
+}
+
+// filled mounts a directory on /mnt that launch fills.
+func filled(t testing.TB, args []string) *plan.Plan {
+	return container(t, args, plan.Do(plan.Mkdir, "@fill", "755"), plan.Do(plan.Fill, "@fill"),
+		plan.Do(plan.Bind, "@fill", "/mnt", "ro,nosuid,nodev,session"))
+}
+
+// TestFill has launch write files that are in the container alone.
+func TestFill(t *testing.T) {
+	p := filled(t, sh("cat /mnt/sub/file; touch /mnt/x 2>&1; ls -A /mnt"))
+	r := startJob(t, p, Job{Fill: func(target string, dir *os.File) error {
+		if target != "@fill" {
+			t.Errorf("target %s", target)
+		}
+		if err := unix.Mkdirat(int(dir.Fd()), "sub", 0o700); err != nil {
+			return err
+		}
+		fd, err := unix.Openat(int(dir.Fd()), "sub/file", unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), "file")
+		_, err = f.WriteString("filled\n")
+		return errors.Join(err, f.Close())
+	}})
+	r.want(t, "filled\ntouch: /mnt/x: Read-only file system\nsub\n")
+}
+
+// TestFillFails has the container end with the error of who fills it, and with one
+// where nobody does.
+func TestFillFails(t *testing.T) {
+	wrong := hint.New("nothing to fill it with", "have something")
+	r := startJob(t, filled(t, sh("echo ran")), Job{Fill: func(string, *os.File) error { return wrong }})
+	if !errors.Is(r.err, wrong) || r.out != "" {
+		t.Errorf("%q, %v", r.out, r.err)
+	}
+	r = startJob(t, filled(t, sh("echo ran")), Job{})
+	if r.err == nil || !strings.Contains(r.err.Error(), "nothing serves it") || r.out != "" {
+		t.Errorf("%q, %v", r.out, r.err)
 	}
 }

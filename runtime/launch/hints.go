@@ -7,10 +7,12 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// Pseudo verbs for clone(2), with and without a user namespace.
+// Pseudo verbs for clone(2): without a user namespace, with one, and with one that
+// maps root of the namespace around it.
 const (
 	verbClone     plan.Verb = "clone"
 	verbCloneUser plan.Verb = "clone user"
+	verbCloneRoot plan.Verb = "clone user of root"
 )
 
 // remedy is what to do when op fails with errno.
@@ -31,7 +33,11 @@ const (
 	openFuse   = "have /dev/fuse made readable and writable for this user, also by the device cgroup"
 	noProcHere = "run with --no-pid: in another container whose /proc is masked, the kernel allows no new one"
 	fileOnFile = "bind a directory on a directory, a file on a file"
-	noOverlay  = "use a kernel from 5.11 on, with overlayfs, or do without a writable image"
+	noLabel    = "check that the kernel runs this security module and knows the name, and that it allows the change"
+	noCaps     = "leave out what the caller does not have itself"
+	noOverlay  = "use a kernel from 5.11 on, with overlayfs; have changes go to a local disk, as network and FUSE " +
+		"file systems cannot be used for them; or do without a writable image"
+	foreignUpper = "have the directories upper and work of the overlay belong to you (chown), or take an empty directory of your own"
 )
 
 // remedies is searched from the top.
@@ -41,6 +47,7 @@ func remedies() []remedy {
 		{plan.StageOp, verbCloneUser, "", syscall.EINVAL, "use a kernel with user and PID namespaces (CONFIG_USER_NS, CONFIG_PID_NS)"},
 		{plan.StageOp, verbCloneUser, "", syscall.ENOSPC, raiseUserNS},
 		{plan.StageOp, verbCloneUser, "", syscall.EUSERS, raiseUserNS},
+		{plan.StageOp, verbCloneRoot, "", syscall.EPERM, "start as an ordinary user: since Linux 5.12 root without CAP_SETFCAP may not be mapped into a user namespace; " + enableUserNS},
 		{plan.StageOp, verbClone, "", syscall.EPERM, "run as root with CAP_SYS_ADMIN, or with a user namespace"},
 		{plan.StageOp, verbClone, "", syscall.ENOSPC, raiseUserNS},
 		{plan.StageOp, verbCloneUser, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u)"},
@@ -65,6 +72,7 @@ func remedies() []remedy {
 		{plan.StageSource, plan.Bind, "", syscall.ENOENT, "create the source, or leave this bind out"},
 		{plan.StageSource, plan.Bind, "", syscall.EACCES, "get access to the source, or leave this bind out"},
 		{plan.StageOp, plan.Bind, "", syscall.ENOENT, "create the target in the image"},
+		{plan.StageOp, plan.Bind, "", syscall.EACCES, "have what is in the directory of --workdir belong to you, or take another one"},
 		{plan.StageOp, plan.Bind, "", syscall.ENOTDIR, fileOnFile},
 		{plan.StageOp, plan.Bind, "", syscall.EISDIR, fileOnFile},
 		{plan.StageOp, plan.Bind, "", syscall.ELOOP, "remove the loop of symbolic links at the target in the image"},
@@ -73,7 +81,14 @@ func remedies() []remedy {
 		{plan.StageSource, plan.Overlay, "", syscall.ENOENT, "create the directories of the overlay"},
 		{plan.StageOp, plan.Overlay, "", syscall.EINVAL, noOverlay},
 		{plan.StageOp, plan.Overlay, "", syscall.EPERM, noOverlay},
+		{plan.StageOp, plan.Overlay, "", syscall.EACCES, foreignUpper},
 		{plan.StageOp, plan.Overlay, "", syscall.ENODEV, noOverlay},
+
+		{plan.StageOp, plan.Raisecaps, "", syscall.EPERM, noCaps},
+		{plan.StageOp, plan.Label, "", syscall.ENOENT, noLabel},
+		{plan.StageOp, plan.Label, "", syscall.EINVAL, noLabel},
+		{plan.StageOp, plan.Label, "", syscall.EACCES, noLabel},
+		{plan.StageOp, plan.Label, "", syscall.EPERM, noLabel},
 	}
 }
 

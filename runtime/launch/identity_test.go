@@ -30,7 +30,7 @@ func rootMapped(p *plan.Plan) *plan.Plan {
 const showCaps = "grep -E '^(Cap|NoNewPrivs)' /proc/self/status"
 
 // TestCapabilities reads back the sets of the payload: inheritable, permitted,
-// effective, bounding, ambient; and no_new_privs.
+// effective, bounding, ambient; and no_new_privs (T77).
 func TestCapabilities(t *testing.T) {
 	none := "0 0 0 0 0 1"
 	for _, c := range []struct {
@@ -59,14 +59,7 @@ func TestCapabilities(t *testing.T) {
 
 // capSets shortens lines like "CapEff:\t0000000000000021".
 func capSets(t *testing.T, status string) string {
-	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(last)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := lastCap(t)
 	var sets []string
 	for line := range strings.Lines(status) {
 		_, hex, _ := strings.Cut(strings.TrimSpace(line), ":\t")
@@ -83,13 +76,22 @@ func capSets(t *testing.T, status string) string {
 	return strings.Join(sets, " ")
 }
 
+// lastCap is the number of the kernel's last capability.
+func lastCap(t *testing.T) int {
+	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return atoi(t, strings.TrimSpace(string(last)))
+}
+
 func TestRootMapped(t *testing.T) {
 	p := rootMapped(writable(t, sh("id -u; touch /new && stat -c %u /new")))
 	start(t, p).want(t, "0\n0\n")
 }
 
 // TestInitIsShielded keeps the payload from tracing its init and from opening
-// the starter through it.
+// the starter through it (T75).
 func TestInitIsShielded(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("for a user")
@@ -172,12 +174,14 @@ func TestRealMapHelpers(t *testing.T) {
 	if first == 0 || err != nil {
 		t.Skip("no subordinate ids for this user")
 	}
-	p := rootMapped(writable(t, sh("id -u; touch /f; chown 5:6 /f; stat -c %u:%g /f; "+showCaps+"| grep Eff")))
+	p := rootMapped(writable(t, sh("id -u; touch /f; chown 5:6 /f; stat -c %u:%g /f; "+showCaps)))
 	more := plan.IDMap{Inside: 1, Outside: uint32(first), Size: 1000}
 	p.Clone.UIDs, p.Clone.GIDs = append(p.Clone.UIDs, more), append(p.Clone.GIDs, more)
+	p.Clone.Caps = plan.FormatCaps(1<<(lastCap(t)+1) - 1)
 	p.Ops[len(p.Ops)-1].Args[0] = "all"
 	r := startJob(t, p, Job{NewUIDMap: "/usr/bin/newuidmap", NewGIDMap: "/usr/bin/newgidmap"})
-	if !strings.HasPrefix(r.out, "0\n5:6\nCapEff:") || strings.Contains(r.out, "\t0000000000000000") {
+	ids, sets, _ := strings.Cut(r.out, "CapInh")
+	if ids != "0\n5:6\n" || capSets(t, "CapInh"+sets) != "0 all all all 0 1" {
 		t.Errorf("%q, %v", r.out, r.err)
 	}
 }
@@ -204,6 +208,13 @@ func TestMayMap(t *testing.T) {
 }
 
 func TestAttributes(t *testing.T) {
+	attributes := func(c plan.Clone, mapHere bool) *syscall.SysProcAttr {
+		a, err := attributes(c, mapHere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
 	a := attributes(plan.Clone{Mount: true, PID: true, UTS: true, IPC: true, Net: true}, true)
 	if want := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET); a.Cloneflags != want || a.AmbientCaps != nil {
 		t.Errorf("%+v", a)

@@ -31,6 +31,9 @@ type Job struct {
 	// mount, and must not open anything below target. An error ends the
 	// container. It may be nil in the absence of such an operation.
 	Serve func(target string, fd int, image []plan.Op) error
+	// Fill writes what the plan's operation Fill wants on target to the directory, which
+	// is in the container alone. It is called in a goroutine; an error ends the container.
+	Fill func(target string, dir *os.File) error
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal

@@ -127,7 +127,7 @@ func makeRoot(root string) error {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, copyFile(filepath.Join(root, "bin/busybox"), busybox))
-	for applet := range strings.FieldsSeq("sh cat ls id sleep kill true echo mount hostname touch stat ps grep tr wc head stty readlink mkdir rm pwd env dd umount setsid") {
+	for applet := range strings.FieldsSeq("sh sed sort nice cat ls id sleep kill true echo mount hostname touch stat ps grep tr wc head stty readlink mkdir rm pwd env dd umount setsid") {
 		errs = append(errs, os.Symlink("busybox", filepath.Join(root, "bin", applet)))
 	}
 	return errors.Join(errs...)

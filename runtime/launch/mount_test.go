@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -53,6 +55,32 @@ func TestReadOnlyOverlay(t *testing.T) {
 	}, p.Ops[2:]...)
 	if r := start(t, p); r.out != "/added\n/extra\nwritten\ntouch: /x: Read-only file system\n" {
 		t.Errorf("%q, %v", r.out, r.err)
+	}
+}
+
+// TestForeignUpper refuses to write where somebody else can, whoever the directory
+// belonged to when it was looked at (T91).
+func TestForeignUpper(t *testing.T) {
+	dir := tempDir(t)
+	if err := errors.Join(os.Mkdir(dir+"/upper", 0o755), os.Mkdir(dir+"/work", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	over := func(upper string) result {
+		p := container(t, sh("echo changed > /etc/hosts; cat /etc/hosts"))
+		p.Ops = append([]plan.Op{p.Ops[0], plan.Do(plan.Overlay, "@root", root, upper, dir+"/work", "nosuid,nodev,own")}, p.Ops[2:]...)
+		return start(t, p)
+	}
+	over(dir+"/upper").want(t, "changed\n")
+	foreign := "/etc"
+	if os.Getuid() == 0 {
+		foreign = dir + "/foreign"
+		if err := errors.Join(os.Mkdir(foreign, 0o777), os.Chown(foreign, 4711, 4711)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := over(foreign)
+	if r.err == nil || !strings.Contains(r.err.Error(), "mount overlay on /: permission denied") || !strings.Contains(hint.Of(r.err), "belong to you") {
+		t.Errorf("an upper directory of somebody else: %q, %v, hint %q", r.out, r.err, hint.Of(r.err))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/talk"
 )
 
 // Run sends the plan, whose namespaces must be those that were started, and
@@ -21,21 +23,32 @@ func (c *Child) Run(ctx context.Context, p *plan.Plan) (Status, error) {
 		return Status{}, failed(errors.New("this starter has its plan already"))
 	}
 	terminal := saveTerminal()
-	if err := c.send(p); err != nil {
-		c.Close()
-		return Status{}, failed(err)
-	}
-	told := make(chan error, 1) // why the payload does not run, or nil
-	served := make(chan error, len(p.Ops))
+	told := make(chan error, 1)              // why the payload does not run, or nil
+	served := make(chan error, len(p.Ops)+1) // what ended of that which the container needs
 	report := c.report
 	c.report = -1
-	go func() { told <- c.listen(report, p, served) }()
+	go func() { told <- c.begin(report, p, served) }()
 
 	status, err := c.attend(ctx, told, served)
 	if c.status.Signaled() || status.Code > 128 {
 		terminal.restore()
 	}
 	return status, err
+}
+
+// begin has the payload run: it connects the network, sends the plan and reads
+// the reports. It returns why that failed, or nil when the payload runs.
+func (c *Child) begin(report int, p *plan.Plan, served chan<- error) error {
+	defer unix.Close(report)
+	err := c.connect(p.Helper, served)
+	if err == nil {
+		err = c.send(p)
+	}
+	if err != nil {
+		c.kill(syscall.SIGKILL)
+		return err
+	}
+	return c.listen(report, p, served)
 }
 
 // patience is how long a signal is held back for a payload that does not run
@@ -119,7 +132,6 @@ func imageError(err error) error {
 // listen reads reports to their end, and starts to serve the file systems they
 // announce; what Serve returns goes to served.
 func (c *Child) listen(socket int, p *plan.Plan, served chan<- error) error {
-	defer unix.Close(socket)
 	msg, rights := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(socket, msg, rights, unix.MSG_CMSG_CLOEXEC)
@@ -132,13 +144,24 @@ func (c *Child) listen(socket int, p *plan.Plan, served chan<- error) error {
 		if n == 0 {
 			return nil
 		}
-		fd := receivedFD(rights[:oobn])
+		fd := talk.Received(rights[:oobn])
 		r, err := plan.ParseReport(msg[:n])
 		known := err == nil && r.Index < len(p.Ops)
-		if known && r.Stage == plan.StageFuse && r.Index >= 0 && fd >= 0 && c.job.Serve != nil {
+		if known && r.Index >= 0 && fd >= 0 {
 			target := p.Ops[r.Index].Args[0]
-			go func() { served <- c.job.Serve(target, fd, p.Image) }()
-			continue
+			switch {
+			case r.Stage == plan.StageFuse && c.job.Serve != nil:
+				go func() { served <- c.job.Serve(target, fd, p.Image) }()
+				continue
+			case r.Stage == plan.StageFill && c.job.Fill != nil:
+				// A copy, as this end may be closed before the answer.
+				answer, err := unix.FcntlInt(uintptr(socket), unix.F_DUPFD_CLOEXEC, 0)
+				if err != nil {
+					return fmt.Errorf("copy the report socket: %w", err)
+				}
+				go func() { served <- c.fill(answer, target, fd) }()
+				continue
+			}
 		}
 		if fd >= 0 {
 			unix.Close(fd)
@@ -146,22 +169,27 @@ func (c *Child) listen(socket int, p *plan.Plan, served chan<- error) error {
 		switch {
 		case !known:
 			return fmt.Errorf("the starter's report is malformed: %q", msg[:n])
-		case r.Stage == plan.StageFuse:
-			return errors.New("the plan mounts an image, and nothing serves it")
+		case r.Stage == plan.StageFuse, r.Stage == plan.StageFill:
+			return errors.New("the plan wants files of an image, and nothing serves it")
 		}
 		return explain(p, r)
 	}
 }
 
-// receivedFD returns the one descriptor in a control message, or -1.
-func receivedFD(rights []byte) int {
-	msgs, err := unix.ParseSocketControlMessage(rights)
-	if err != nil || len(msgs) == 0 {
-		return -1
+// fill has the directory fd filled, and tells the starter. It closes both.
+func (c *Child) fill(socket int, target string, fd int) error {
+	defer unix.Close(socket)
+	dir, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	unix.Close(fd)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", place(target), err)
 	}
-	fds, err := unix.ParseUnixRights(&msgs[0])
-	if err != nil || len(fds) == 0 {
-		return -1
+	f := os.NewFile(uintptr(dir), place(target))
+	if err := errors.Join(c.job.Fill(target, f), f.Close()); err != nil {
+		return err
 	}
-	return fds[0]
+	if err := talk.Answer(socket, -1); err != nil && !errors.Is(err, unix.EPIPE) { // then it has ended
+		return fmt.Errorf("answer the starter: %w", err)
+	}
+	return nil
 }

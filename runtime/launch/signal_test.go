@@ -81,7 +81,7 @@ func TestUnhandledSignals(t *testing.T) {
 	}
 }
 
-// TestStops stops and continues a job that has no terminal.
+// TestStops stops and continues a job that has no terminal (T112).
 func TestStops(t *testing.T) {
 	cmd := helper(t, container(t, sh("echo ready; sleep 0.1; echo on; exec sleep 60")))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -113,7 +113,7 @@ func TestIgnoredStaysIgnored(t *testing.T) {
 	}
 }
 
-// TestKilledLauncher kills -9 the launching process: all must end.
+// TestKilledLauncher kills -9 the launching process: all must end (T114).
 func TestKilledLauncher(t *testing.T) {
 	for i, name := range []string{"init", "exec"} {
 		mark := fmt.Sprint(2000000 + 10*os.Getpid() + i)
@@ -129,7 +129,7 @@ func TestKilledLauncher(t *testing.T) {
 	}
 }
 
-// TestKilledInit kills -9 the starter from outside.
+// TestKilledInit kills -9 the starter from outside (T114).
 func TestKilledInit(t *testing.T) {
 	p := container(t, sh("echo ready; sleep 60"))
 	c, err := Start(p.Clone, Job{Starter: starterPath()})
@@ -213,7 +213,7 @@ func terminal(t *testing.T, p *plan.Plan) (*exec.Cmd, *os.File, *bufio.Reader) {
 	return cmd, tty, r
 }
 
-// TestKeys types Ctrl-C, which must arrive once, and Ctrl-\.
+// TestKeys types Ctrl-C, which must arrive once, and Ctrl-\ (T121).
 func TestKeys(t *testing.T) {
 	for name, p := range variants(t, "stty -echo; exec signals") {
 		cmd, tty, r := terminal(t, p)
@@ -234,7 +234,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestTerminalIsRestored kills a payload that has turned echo off.
+// TestTerminalIsRestored kills a payload that has turned echo off (T121).
 func TestTerminalIsRestored(t *testing.T) {
 	cmd, tty, _ := terminal(t, container(t, sh("stty raw -echo; echo ready; exec sleep 60")))
 	raw, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)

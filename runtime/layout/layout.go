@@ -9,8 +9,10 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -26,7 +28,18 @@ type Layout struct {
 	// Layers is how many SquashFS images lie over each other to make Image, each
 	// with a server of its own; 0 is one.
 	Layers int
+	// Unpack has the files of the image written to memory and not served.
+	Unpack bool
+	// Volumes are what the container has besides its image, by their number.
+	Volumes []Volume
+	// Shared says that other users than the one that mounts are to see the files
+	// of images.
+	Shared bool
 	Facts  *host.Facts
+	// InPlace says that the image, a directory, is the root as it is and written to.
+	InPlace bool
+	// Kept says that changes to the root are kept: in the image or in an overlay.
+	Kept bool
 	// Tree tells what paths lead to, after all that has been decided.
 	Tree *view.View
 	// Ops are the mounts, in order. They follow the operations of Root.
@@ -36,12 +49,22 @@ type Layout struct {
 	Extras []plan.Op
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
+
+	served []Served
+	over   []int // numbers of the volumes that are laid over the image, the lowest first
+
+	stats map[string]stat // what HostStat has found, by path
+}
+
+type stat struct {
+	mode fs.FileMode
+	err  error
 }
 
 // New returns the layout of a container on an image, with nothing mounted. An
 // image without FS is an empty root.
 func New(img image.Info, f *host.Facts) *Layout {
-	return &Layout{Image: img, Facts: f, Tree: view.New(img.FS, f.Root)}
+	return &Layout{Image: img, Facts: f, Tree: view.New(img.FS, f.Root), stats: map[string]stat{}}
 }
 
 // Do adds an operation that changes nothing of what paths lead to.
@@ -80,7 +103,34 @@ func (l *Layout) Tmpfs(target, flags, mode string) error {
 	if err != nil {
 		return err
 	}
-	l.Do(plan.Mount, "tmpfs", target, flags, "mode="+mode)
+	data := "mode=" + mode
+	if !strings.Contains(mode, "size=") {
+		data += l.limit()
+	}
+	l.Do(plan.Mount, "tmpfs", target, flags, data)
+	l.Tree.Add(view.Mount{Target: target, From: view.Memory, Dir: true, Grow: true})
+	return nil
+}
+
+// limit is the option that keeps a tmpfs to half of the memory that control groups
+// allow, where they allow less than there is. The kernel's own default is half of
+// what there is.
+func (l *Layout) limit() string {
+	if l.Facts.MemoryLimit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(",size=%d", l.Facts.MemoryLimit/2)
+}
+
+// BindSession plans a bind mount of a directory in the session, and makes both; dir
+// has no @. What was there before has to belong to the caller.
+func (l *Layout) BindSession(dir, mode, target, flags string) error {
+	target, err := l.Place(target, true)
+	if err != nil {
+		return err
+	}
+	l.Do(plan.Mkdir, "@"+dir, mode)
+	l.Do(plan.Bind, "@"+dir, target, flags+",session,own")
 	l.Tree.Add(view.Mount{Target: target, From: view.Memory, Dir: true, Grow: true})
 	return nil
 }
@@ -107,6 +157,10 @@ func (l *Layout) BindKernel(dir, flags string) error {
 	return nil
 }
 
+// ErrNoPoint says that the image lacks a mount point, and none is made as the image is
+// written to.
+var ErrNoPoint = errors.New("it does not exist in the image, which --writable leaves as it is")
+
 // Place makes sure that target, where a directory or a file is about to be
 // mounted, exists as such, and returns its canonical path.
 func (l *Layout) Place(target string, dir bool) (string, error) {
@@ -126,13 +180,18 @@ func (l *Layout) Place(target string, dir bool) (string, error) {
 		op, mode = plan.Do(plan.Mkdir, at.Path, "0755"), fs.ModeDir|0o755
 	}
 	switch m := l.Tree.Governing(at.Path); {
+	case m.From == view.Image && l.InPlace:
+		return "", hint.Wrap(fmt.Errorf("mount on %s: %w", target, ErrNoPoint), "make it there first, or leave out --writable")
 	case m.From == view.Image:
 		l.Extras = append(l.Extras, op)
 	case m.Grow:
 		l.Ops = append(l.Ops, op)
 	case m.From == view.Host:
 		return "", hint.New(fmt.Sprintf("mount on %s: it does not exist in %s, which comes from the host", target, m.Target),
-			"create %s on the host first, or choose another target", m.HostPath(at.Path))
+			"create %s on the host first, or choose another target", m.SourcePath(at.Path))
+	case m.From == view.Volume:
+		return "", hint.New(fmt.Sprintf("mount on %s: it does not exist in %s, which comes from an image", target, m.Target),
+			"choose another target")
 	default:
 		return "", hint.New(fmt.Sprintf("mount on %s: it does not exist in %s, which comes from the kernel", target, m.Target),
 			"choose another target")
@@ -150,11 +209,15 @@ func kindOf(dir bool) string {
 
 // HostStat returns the type of a host path, following symbolic links.
 func (l *Layout) HostStat(name string) (fs.FileMode, error) {
-	info, err := fs.Stat(l.Facts.Root, view.Relative(name))
-	if err != nil {
-		return 0, err
+	found, known := l.stats[name]
+	if !known {
+		info, err := fs.Stat(l.Facts.Root, view.Relative(name))
+		if found.err = err; err == nil {
+			found.mode = info.Mode()
+		}
+		l.stats[name] = found
 	}
-	return info.Mode(), nil
+	return found.mode, found.err
 }
 
 // HostIsDir says whether a host path leads to a directory.

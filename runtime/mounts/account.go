@@ -8,14 +8,16 @@ import (
 
 // Accounts makes the caller known in the container: the image's passwd(5) and
 // group(5), in which lines for the same ids or names give way to the caller's.
-// Root is known to every image, and changes only when --home does. An image
-// without the file stays without.
+// Root is known to every image, and changes only when --home does, and where root's
+// changes are not kept: it may add users then. Where an image that is served has no
+// such file, it gets one.
 func (p *Planner) Accounts() {
+	uid, gid := p.id.Inside()
 	switch {
-	case p.id.UID != 0:
-		p.Replace("/etc/passwd", func(text string) string { return account.AddUser(text, p.user(), p.id.UID, p.id.GID) })
-	case p.wish.Home != "":
-		p.Replace("/etc/passwd", func(text string) string {
+	case uid != 0:
+		p.Replace("/etc/passwd", rootUser, func(text string) string { return account.AddUser(text, p.user(), uid, gid) })
+	case p.wish.Home != "" && !p.Kept:
+		p.Replace("/etc/passwd", "", func(text string) string {
 			root, known := account.Find(text, 0)
 			if !known {
 				return text
@@ -24,20 +26,24 @@ func (p *Planner) Accounts() {
 			return account.AddUser(text, root, 0, 0)
 		})
 	}
-	if p.wish.Hostname != "" {
-		p.Replace("/etc/hostname", func(string) string { return p.wish.Hostname + "\n" })
-	}
 	names := p.groups()
 	if len(names) > 0 {
-		p.Replace("/etc/group", func(text string) string { return account.AddGroups(text, p.user().Name, names, p.id.Groups(p.Facts)) })
+		p.Replace("/etc/group", rootGroup, func(text string) string { return account.AddGroups(text, p.user().Name, names, p.id.Groups(p.Facts)) })
 	}
 }
 
+// What there is besides the caller in files that an image lacks.
+const (
+	rootUser  = "root:x:0:0:root:/root:/bin/sh\n"
+	rootGroup = "root:x:0:\n"
+)
+
 // user is the caller's account with the home and a shell of the container.
 func (p *Planner) user() account.User {
-	u := p.Facts.User
+	u := p.id.Account
 	if u.Name == "" {
-		u.Name = "user" + strconv.FormatUint(uint64(p.Facts.UID), 10)
+		uid, _ := p.id.Inside()
+		u.Name = "user" + strconv.FormatUint(uint64(uid), 10)
 	}
 	u.Home = p.id.Home
 	if u.Shell == "" || !p.Tree.IsFile(u.Shell) {
@@ -48,9 +54,10 @@ func (p *Planner) user() account.User {
 
 func (p *Planner) groups() map[uint32]string {
 	names := map[uint32]string{}
+	_, gid := p.id.Inside()
 	for _, id := range p.id.Groups(p.Facts) {
 		name := p.Facts.GroupNames[id]
-		if name == "" && id == p.id.GID {
+		if name == "" && id == gid {
 			name = p.user().Name
 		}
 		if name != "" {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/runtime/view"
 )
@@ -13,6 +15,12 @@ import (
 // mountBinds plans the user's binds in their order.
 func (p *Planner) mountBinds() error {
 	for _, b := range p.wish.Binds {
+		if w, ok := Want(b); ok {
+			if err := p.BindPart(w, b.Image.Path, b.Target, layout.ReadOnly); err != nil {
+				return fmt.Errorf("--bind: %w", err)
+			}
+			continue
+		}
 		if _, err := p.HostStat(b.Source); err != nil {
 			return missingSource("--bind", b.Source, err)
 		}
@@ -28,6 +36,11 @@ func (p *Planner) mountBinds() error {
 		}
 	}
 	return nil
+}
+
+// Want returns the file system that a bind is from, if it is one of an image.
+func Want(b bind.Bind) (w layout.Want, ok bool) {
+	return layout.Want{Path: b.Source, Use: image.Data, ID: b.Image.ID}, b.Image != bind.Part{}
 }
 
 // missingSource explains why a host path given by option cannot be mounted.

@@ -45,14 +45,23 @@ func (p *Planner) mountDev() error {
 	return p.mountDevDirs()
 }
 
-// mountDevDirs adds the file systems and links of a minimal /dev. /dev/shm is
-// the host's: MPI ranks on one node meet there, and a private one per container
-// makes them fail or fall back to the network.
+// mountShm mounts /dev/shm in a minimal /dev: an empty one, or the host's where
+// several tasks of one job are on the node: MPI ranks meet there, and a private one
+// for each makes them fail or fall back to the network.
+func (p *Planner) mountShm() error {
+	switch {
+	case !p.Wanted("shm", "/dev/shm"):
+		return nil
+	case p.HostIsDir("/dev/shm") && severalTasks(p.Facts.Environ):
+		return p.Bind("/dev/shm", "/dev/shm", layout.Guarded, false)
+	}
+	return p.Tmpfs("/dev/shm", layout.Guarded, "1777")
+}
+
+// mountDevDirs adds the file systems and links of a minimal /dev.
 func (p *Planner) mountDevDirs() error {
-	if p.HostIsDir("/dev/shm") && p.Wanted("shm", "/dev/shm") {
-		if err := p.Bind("/dev/shm", "/dev/shm", layout.Guarded, false); err != nil {
-			return err
-		}
+	if err := p.mountShm(); err != nil {
+		return err
 	}
 	if p.Wanted("devpts", "/dev/pts") {
 		// No gid=: the tty group is not mapped in a user namespace.

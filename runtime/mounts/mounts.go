@@ -25,6 +25,9 @@ type Wish struct {
 	// empty tmpfs.
 	Binds   []bind.Bind
 	Scratch []string
+	// Libraries are files of the host for programs of the container:
+	// SOURCE[:NAME].
+	Libraries []string
 	// Home is SOURCE[:TARGET], replacing the caller's home; empty means that.
 	Home   string
 	NoHome bool
@@ -35,8 +38,13 @@ type Wish struct {
 	Contain bool
 	// PID and IPC say that the container has such a namespace of its own.
 	PID, IPC bool
-	// Hostname is the container's own, unless empty.
-	Hostname string
+	// Files are contents of files in /etc, by their names, that are the container's
+	// own instead of the host's or the image's.
+	Files map[string]string
+	// Workdir is a host directory for what is private: scratch directories, and with
+	// Contain /tmp, /var/tmp and the home directory. They are in memory where it is
+	// empty.
+	Workdir string
 	// Protected keeps root from writing to the host's files in /etc.
 	Protected bool
 }
@@ -75,12 +83,15 @@ func (p *Planner) All() error {
 				"repair the image, or leave the mount out with --no-mount")
 		}
 	}
+	if err := p.mountWorkdir(); err != nil {
+		return err
+	}
 	for _, mount := range []func() error{p.mountProc, p.mountSys, p.mountDev, p.mountTmp} {
-		if err := mount(); err != nil {
+		if err := p.optional(mount()); err != nil {
 			return hint.Wrap(err, "repair the image, or leave the mount out with --no-mount")
 		}
 	}
-	for _, mount := range []func() error{p.mountHome, p.mountCwd, p.mountFiles, p.mountScratch} {
+	for _, mount := range []func() error{p.mountHome, p.mountCwd, p.mountFiles, p.mountLibraries, p.mountScratch} {
 		if err := mount(); err != nil {
 			return err
 		}
@@ -88,8 +99,16 @@ func (p *Planner) All() error {
 	return p.mountBinds()
 }
 
-// Binds are the targets of the user's binds.
-func (p *Planner) Binds() []string { return p.bound[:len(p.wish.Binds)] }
+// Binds are the targets of the user's binds that nested containers are told of.
+func (p *Planner) Binds() []string {
+	var targets []string
+	for _, b := range p.wish.Binds {
+		if !b.Unnested {
+			targets = append(targets, b.Target)
+		}
+	}
+	return targets
+}
 
 // Wanted says whether a default mount is to be made: neither NoMount names it
 // nor would one of the user's mounts hide it.
@@ -125,7 +144,7 @@ func (p *Planner) mountSys() error {
 // mountTmp shares /tmp and /var/tmp with the host, or makes private ones. A
 // /var/tmp that leads to /tmp is done with it.
 func (p *Planner) mountTmp() error {
-	for _, dir := range []string{"/tmp", "/var/tmp"} {
+	for i, dir := range []string{"/tmp", "/var/tmp"} {
 		if !p.Wanted("tmp", dir) {
 			continue
 		}
@@ -135,13 +154,13 @@ func (p *Planner) mountTmp() error {
 		}
 		switch {
 		case p.wish.Contain:
-			err = p.Tmpfs(dir, layout.Guarded, "1777")
+			err = p.private([]string{"tmp", "var_tmp"}[i], dir, "1777")
 		case p.HostIsDir(dir):
 			err = p.Bind(dir, dir, layout.Guarded, false)
 		default:
 			err = nil
 		}
-		if err != nil {
+		if err = p.optional(err); err != nil {
 			return err
 		}
 	}
@@ -149,32 +168,39 @@ func (p *Planner) mountTmp() error {
 }
 
 // mountHome shows the caller's home directory: at its own path, at /root for
-// root, or as --home says. Under --contain it is an empty directory unless
-// --home names one. A home that does not exist is left out.
+// root, or as --home says. Under --contain, and where the host has none, it is an
+// empty directory unless --home names one.
 func (p *Planner) mountHome() error {
 	home := p.id.Home
 	if p.wish.NoHome || home == "/" || home == "" || !path.IsAbs(home) || !p.Wanted("home", home) {
 		return nil
 	}
-	source := p.Facts.User.Home
+	source := p.id.Account.Home
 	if p.wish.Home != "" {
 		source, _, _ = bind.SplitHome(p.wish.Home)
 		source = p.Absolute(source)
 		if mode, err := p.HostStat(source); err != nil || !mode.IsDir() {
 			return missingSource("--home", source, err)
 		}
+		if err := p.homePoint(home); err != nil {
+			return err
+		}
 		return p.Bind(source, home, layout.Guarded, true)
+	}
+	if p.Visible(source, home) {
+		return nil
+	}
+	if err := p.homePoint(home); err != nil {
+		return err
 	}
 	switch {
 	case p.wish.Contain:
-		return p.Tmpfs(home, layout.Guarded, "0700")
+		return p.optional(p.private("home", home, "0700"))
 	case !path.IsAbs(source) || !p.HostIsDir(source):
-		p.Note("home directory %s does not exist and is not mounted", source)
-		return nil
-	case p.Visible(source, home):
-		return nil
+		p.Note("home directory %s does not exist; an empty one is in its place", source)
+		return p.optional(p.Tmpfs(home, layout.Guarded, "0700"))
 	}
-	return p.Bind(source, home, layout.Guarded, false)
+	return p.optional(p.Bind(source, home, layout.Guarded, false))
 }
 
 // unboundDirs are working directories that are the image's own matter.
@@ -193,7 +219,7 @@ func (p *Planner) mountCwd() error {
 			return nil
 		}
 	}
-	if p.wish.NoHome && p.Facts.User.Home != "" && view.Within(p.Facts.User.Home, cwd) {
+	if home := p.id.Account.Home; p.wish.NoHome && home != "" && view.Within(home, cwd) {
 		return nil // it would show the home directory after all
 	}
 	if p.Visible(cwd, cwd) || !p.HostIsDir(cwd) {
@@ -205,36 +231,35 @@ func (p *Planner) mountCwd() error {
 	return nil
 }
 
-// mountFiles shows the host's time zone, host names and resolver. It keeps
-// them under --contain, as the network is the host's as well.
+// mountFiles shows the host's time zone, host names and resolver, or what is the
+// container's own of them. It keeps the host's under --contain, as the network is
+// the host's as well.
 func (p *Planner) mountFiles() error {
 	files := []struct{ name, group string }{
-		{"/etc/localtime", "bind-paths"}, {"/etc/hosts", "bind-paths"}, {"/etc/resolv.conf", "/etc/resolv.conf"},
+		{"/etc/localtime", "bind-paths"}, {"/etc/hosts", "bind-paths"}, {"/etc/resolv.conf", "bind-paths"},
+		{"/etc/hostname", "/etc/hostname"},
 	}
 	flags := layout.Guarded
 	if p.wish.Protected {
 		flags = layout.ReadOnly
 	}
 	for _, file := range files {
-		mode, err := p.HostStat(file.name)
-		if err != nil || !mode.IsRegular() || !p.Wanted(file.group, file.name) {
+		if !p.Wanted(file.group, file.name) {
+			continue
+		}
+		if text, own := p.wish.Files[file.name]; own {
+			p.Provide(file.name, text)
+			continue
+		}
+		if file.name == "/etc/hostname" {
+			continue // the image's
+		}
+		if mode, err := p.HostStat(file.name); err != nil || !mode.IsRegular() {
 			continue
 		}
 		p.UncoverLink(file.name)
 		if err := p.Bind(file.name, file.name, flags, false); err != nil {
 			p.Note("%s is not mounted: %v", file.name, err)
-		}
-	}
-	return nil
-}
-
-func (p *Planner) mountScratch() error {
-	for _, dir := range p.wish.Scratch {
-		if err := bind.CheckTarget("--scratch", dir); err != nil {
-			return err
-		}
-		if err := p.Tmpfs(path.Clean(dir), layout.Guarded, "0700"); err != nil {
-			return err
 		}
 	}
 	return nil

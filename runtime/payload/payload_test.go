@@ -52,6 +52,23 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// TestEvaluates: the runscripts that the peers make of OCI images are known.
+func TestEvaluates(t *testing.T) {
+	peers := "#!/bin/sh\nOCI_ENTRYPOINT=''\nOCI_CMD='\"sh\"'\neval \"set ${SINGULARITY_OCI_RUN}\"\n"
+	for text, want := range map[string]bool{peers: true, "": false, "#!/bin/sh\necho OCI_ENTRYPOINT=''\n": false, strings.Repeat("#", maxScript) + peers: false} {
+		f := files(fstest.MapFS{".singularity.d/runscript": file(text, 0o755), "scif/apps/a/scif/runscript": file(text, 0o755)})
+		if got := f.Evaluates(Runscript(), ""); got != want {
+			t.Errorf("%.40q: %v", text, got)
+		}
+		if f.Evaluates(Runscript(), "a") {
+			t.Errorf("%.40q of an application", text)
+		}
+	}
+	if (Files{Tree: view.New(fstest.MapFS{}, fstest.MapFS{})}).Evaluates(Runscript(), "") {
+		t.Error("no runscript evaluates")
+	}
+}
+
 func TestShell(t *testing.T) {
 	img := apps()
 	for _, c := range []struct{ add, program, want string }{

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -8,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
 	"github.com/sealift/sealift/image/scif"
+	"github.com/sealift/sealift/runtime/view"
 )
 
 // Script is a script that an image may have, for itself and for each of its
@@ -61,6 +64,24 @@ func (f Files) Script(s Script, app string, args []string) ([]string, error) {
 	}
 	return nil, hint.Wrap(err, "use sealift exec --app %s IMAGE COMMAND, or an application that has one: %s", app, strings.Join(apps, ", "))
 }
+
+// Evaluates says whether the script is one that the peers made of an OCI image's
+// ENTRYPOINT and CMD. They have a shell evaluate their arguments a second time,
+// unless a variable keeps them from it.
+func (f Files) Evaluates(s Script, app string) bool {
+	if app != "" {
+		return false
+	}
+	at, err := f.Tree.Resolve(s.path(app))
+	if err != nil || !at.Found || !f.Tree.Original(at.Path) {
+		return false
+	}
+	text, err := image.ReadFile(f.Image, view.Relative(at.Path), maxScript)
+	return err == nil && bytes.Contains(text, []byte("\nOCI_ENTRYPOINT='"))
+}
+
+// maxScript bounds the scripts that are looked at, in bytes.
+const maxScript = 1 << 20
 
 // CheckApp fails when the image has no application of that name. An empty name
 // stands for none.

@@ -207,7 +207,7 @@ func (s *Shell) export(args []string) error {
 			return fmt.Errorf("argument %q: %w", arg, ErrNeedsContainer)
 		}
 		if valued {
-			if err := s.Export(name, value); err != nil {
+			if err := s.exportValue(name, value); err != nil {
 				return err
 			}
 			continue

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -55,6 +54,8 @@ type Shell struct {
 	assigned []string // names in the order of their first assignment
 	total    int      // bytes of all values
 	text     int      // bytes of all scripts
+	script   string   // that is running
+	plain    bool     // no name is special
 	steps    int
 	depth    int
 	status   int // of the last statement
@@ -63,8 +64,13 @@ type Shell struct {
 type variable struct {
 	value         string
 	set, exported bool
-	assigned      bool // by a script
+	assigned      bool   // by a script
+	origin        string // the script's name, or what Set was told
 }
+
+// Variable is a variable, its value, and where that comes from: the name of the
+// script that has set it last, or what Set was told.
+type Variable struct{ Name, Value, Origin string }
 
 // New returns a Shell whose exported variables are environ, NAME=value.
 func New(environ []string, files Files) *Shell {
@@ -74,6 +80,13 @@ func New(environ []string, files Files) *Shell {
 		s.vars[name] = variable{value: value, set: true, exported: true}
 		s.total += len(value)
 	}
+	return s
+}
+
+// Plain has scripts set whatever variables they like: those that have an effect on
+// shells have none here. For texts that no other shell is to evaluate.
+func (s *Shell) Plain() *Shell {
+	s.plain = true
 	return s
 }
 
@@ -94,14 +107,28 @@ func (s *Shell) Run(name, text string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, ErrNeedsContainer)
 	}
+	caller := s.script
+	s.script = name
+	defer func() { s.script = caller }()
 	if err := s.block(file.Stmts); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-// Export sets and exports a variable as it is.
-func (s *Shell) Export(name, value string) error {
+// Set sets and exports a variable as it is, whatever its name is.
+func (s *Shell) Set(name, value, origin string) error {
+	v := s.vars[name]
+	s.total += len(value) - len(v.value)
+	if len(value) > maxValue || s.total > maxTotal {
+		return fmt.Errorf("%s is too large: %w", name, ErrNeedsContainer)
+	}
+	s.vars[name] = variable{value: value, set: true, exported: true, assigned: v.assigned, origin: origin}
+	return nil
+}
+
+// export sets and exports a variable for a script.
+func (s *Shell) exportValue(name, value string) error {
 	err := s.assign(name, value)
 	v := s.vars[name]
 	v.exported = true
@@ -115,16 +142,15 @@ func (s *Shell) Get(name string) (string, bool) {
 	return v.value, v.set
 }
 
-// Environ returns the exported variables, NAME=value, sorted.
-func (s *Shell) Environ() []string {
-	var env []string
+// Exported returns the exported variables, in no order.
+func (s *Shell) Exported() []Variable {
+	vars := make([]Variable, 0, len(s.vars))
 	for name, v := range s.vars {
 		if v.set && v.exported {
-			env = append(env, name+"="+v.value)
+			vars = append(vars, Variable{name, v.value, v.origin})
 		}
 	}
-	slices.Sort(env)
-	return env
+	return vars
 }
 
 // Assigned returns the variables that scripts have set, exported or not, as
@@ -148,13 +174,13 @@ func (s *Shell) assign(name, value string) error {
 	if len(value) > maxValue || s.total > maxTotal {
 		return fmt.Errorf("%s is too large: %w", name, ErrNeedsContainer)
 	}
-	if special(name) {
+	if special(name) && !s.plain {
 		return fmt.Errorf("assignment to %s: %w", name, ErrNeedsContainer)
 	}
 	if !v.assigned {
 		s.assigned = append(s.assigned, name)
 	}
-	s.vars[name] = variable{value, true, v.exported, true}
+	s.vars[name] = variable{value, true, v.exported, true, s.script}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package shell
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -84,7 +85,7 @@ func TestSameAsShells(t *testing.T) {
 			t.Errorf("%s: %v", script, err)
 			continue
 		}
-		want := s.Environ()
+		want := environOf(s)
 		for _, sh := range shells {
 			args := append(slices.Clone(sh[1:]), "-c", "unset "+strings.Join(StartNames, " ")+"\n"+script+"\nexec /usr/bin/env -0")
 			cmd := exec.Command(sh[0], args...)
@@ -121,11 +122,49 @@ var refused = []string{
 	`case a in a) A=1;& b) ;; esac`, `select x in a; do :; done`, `time true`, `function f { :; }`, `let A=1`, `declare A=1`, "cat <<E\nE\n", `$SET`, `"$NONE"`,
 }
 
+// environOf returns the exported variables, sorted.
+func environOf(s *Shell) []string {
+	var env []string
+	for _, v := range s.Exported() {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	slices.Sort(env)
+	return env
+}
+
+// TestOrigins: each variable knows what has set it last.
+func TestOrigins(t *testing.T) {
+	s := New([]string{"OUTER=1", "BOTH=1"}, files)
+	if err := s.Set("GIVEN", "$x", "a flag"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run("first.sh", "export OWN=1 BOTH=2 LATER=1\n. /etc/env.sh\nexport AFTER=$SOURCED\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run("second.sh", "LATER=$LATER:2\nexport GIVEN\nLOCAL=1\n"); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, v := range s.Exported() {
+		got[v.Name] = v.Value + " " + v.Origin
+	}
+	want := map[string]string{
+		"OUTER": "1 ", "GIVEN": "$x a flag", "OWN": "1 first.sh", "BOTH": "2 first.sh", "SOURCED": "yes /etc/env.sh",
+		"AFTER": "yes first.sh", "LATER": "1:2 second.sh",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	if err := s.Set("HUGE", strings.Repeat("x", maxValue+1), ""); !errors.Is(err, ErrNeedsContainer) {
+		t.Errorf("a huge value: %v", err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for _, script := range refused {
 		s := New([]string{"SET=value", "BLANK=a b", "UMLAUT=\u00e4"}, files)
 		if err := s.Run("script", script); !errors.Is(err, ErrNeedsContainer) {
-			t.Errorf("%s: %v, %q", script, err, s.Environ())
+			t.Errorf("%s: %v, %q", script, err, environOf(s))
 		}
 	}
 }
@@ -135,7 +174,7 @@ func TestUntakenBranchesDoNotMatter(t *testing.T) {
 	if err := s.Run("x", `if [ -n "$NONE" ]; then id; fi; [ -n "$NONE" ] && id; case a in b) id;; esac; export A=1`); err != nil {
 		t.Fatal(err)
 	}
-	if env := s.Environ(); !slices.Equal(env, []string{"A=1"}) {
+	if env := environOf(s); !slices.Equal(env, []string{"A=1"}) {
 		t.Errorf("%q", env)
 	}
 }
@@ -152,7 +191,7 @@ if [ -f /etc ]; then export FD=1; fi
 	if err := s.Run("x", script); err != nil {
 		t.Fatal(err)
 	}
-	if env, want := s.Environ(), []string{"D=1", "E2=1", "F=1", "SOURCED=yes"}; !slices.Equal(env, want) {
+	if env, want := environOf(s), []string{"D=1", "E2=1", "F=1", "SOURCED=yes"}; !slices.Equal(env, want) {
 		t.Errorf("%q, want %q", env, want)
 	}
 }

@@ -13,7 +13,7 @@ func (p *planner) actions() {
 	const dir = "/.singularity.d/actions"
 	for _, a := range environ.Actions {
 		at, err := p.Tree.Resolve(dir + "/" + a.Name)
-		if err != nil || (at.Found && !p.Served()) {
+		if err != nil || at.Found && !p.Served() || p.InPlace {
 			continue
 		}
 		if at.Found && !at.Mode.IsRegular() {

@@ -129,6 +129,11 @@ func (p *planner) buildMounts(b *BuildRequest) error {
 	if err != nil {
 		return err
 	}
+	for _, bound := range binds {
+		if _, ok := mounts.Want(bound); ok {
+			return hint.New(fmt.Sprintf("--bind %s: a build binds no parts of images", bound.Source), "unpack the image first: sealift image unpack")
+		}
+	}
 	for _, target := range []string{"/tmp", "/var/tmp"} {
 		switch {
 		case b.Bare:

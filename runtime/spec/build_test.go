@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
+	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -144,8 +145,8 @@ func TestBuildOnLayers(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", line, got)
 		}
 	}
-	if strings.Join(c.Served, " ") != "@image/0 @image/1" {
-		t.Errorf("served: %q", c.Served)
+	if want := []layout.Served{{Target: "@image/0", Volume: -1, InRoot: true}, {Target: "@image/1", Volume: -1, Layer: 1, InRoot: true}}; !slices.Equal(c.Served, want) {
+		t.Errorf("served: %+v", c.Served)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,15 +20,18 @@ import (
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/account"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/starter/plan"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected plans in testdata")
 
 // TestPlans runs testdata/*.txtar. Such an archive may define a machine
-// ("facts") and an image ("image") that differ from testdata/base.txt, and
-// holds cases: "NAME" is a command line, in which NAME may be preceded by
-// lines "facts: CHANGE" and "image: CHANGE"; "NAME.want" is what is expected.
+// ("facts"), an image ("image") and what is in all other images ("volume") that
+// differ from testdata/base.txt, and holds cases: "NAME" is a command line, in which NAME may be preceded by
+// lines "facts: CHANGE", "image: CHANGE" and "volume: CHANGE", "show: WORD...", the first words of the
+// lines to show, and "match: TEXT...", what one of they hold; "NAME.want" is what
+// is expected.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -52,20 +56,21 @@ func TestPlans(t *testing.T) {
 
 func runArchive(t *testing.T, base *txtar.Archive, file string, archive *txtar.Archive) int {
 	facts, img := section(base, "facts")+section(archive, "facts"), section(base, "image")+section(archive, "image")
+	other := section(base, "volume") + section(archive, "volume")
 	out := &txtar.Archive{Comment: archive.Comment}
 	cases := 0
 	for _, f := range archive.Files {
 		switch {
 		case strings.HasSuffix(f.Name, ".want"):
 			continue
-		case f.Name == "facts" || f.Name == "image":
+		case f.Name == "facts" || f.Name == "image" || f.Name == "volume":
 			out.Files = append(out.Files, f)
 			continue
 		}
 		cases++
 		var got string
 		t.Run(filepath.Base(file)+"/"+f.Name, func(t *testing.T) {
-			got = runCase(t, facts, img, string(f.Data))
+			got = runCase(t, facts, img, other, string(f.Data))
 			if want := section(archive, f.Name+".want"); got != want && !*update {
 				t.Errorf("%s\ngot:\n%s\nwant:\n%s", f.Data, got, want)
 			}
@@ -90,24 +95,27 @@ func section(a *txtar.Archive, name string) string {
 }
 
 // runCase computes one plan and prints what matters of it.
-func runCase(t *testing.T, facts, img, text string) string {
-	var command string
-	only := ""
+func runCase(t *testing.T, facts, img, other, text string) string {
+	var command, only, match string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if change, ok := strings.CutPrefix(line, "facts: "); ok {
 			facts += change + "\n"
 		} else if change, ok := strings.CutPrefix(line, "image: "); ok {
 			img += change + "\n"
+		} else if change, ok := strings.CutPrefix(line, "volume: "); ok {
+			other += change + "\n"
 		} else if prefixes, ok := strings.CutPrefix(line, "show: "); ok {
 			only = prefixes
+		} else if words, ok := strings.CutPrefix(line, "match: "); ok {
+			match = words
 		} else if line != "" && !strings.HasPrefix(line, "#") {
 			command = line
 		}
 	}
 	f, i := parseFacts(t, facts), parseImage(t, img)
 	r := parseCommand(t, command)
-	c, err := Compute(r, f, i)
+	c, err := computeCase(t, r, f, i, other)
 	if err != nil {
 		if hint.Of(err) == "" {
 			t.Errorf("no hint for: %v", err)
@@ -117,7 +125,67 @@ func runCase(t *testing.T, facts, img, text string) string {
 	if _, err := plan.Encode(&c.Plan); err != nil {
 		t.Error(err)
 	}
-	return printed(c, strings.Fields(only))
+	return matching(printed(c, strings.Fields(only)), strings.Fields(match))
+}
+
+// computeCase computes a plan with all volumes that it wants.
+func computeCase(t *testing.T, r Request, f *host.Facts, img image.Info, other string) (*Container, error) {
+	wants, err := Wants(r, f)
+	if err != nil {
+		return nil, err
+	}
+	var volumes []layout.Volume
+	for _, w := range wants {
+		volumes = append(volumes, parseVolume(t, w, f.UID, other))
+	}
+	if strings.Contains(other, "own overlay\n") {
+		volumes = append(volumes, layout.Volume{Own: true, Want: layout.Want{Use: image.Layer}, Info: parseImage(t, "squashfs x\n"+other)})
+	}
+	return Compute(r, f, img, volumes...)
+}
+
+// parseVolume makes what is wanted: a directory, if its name says so, or an image with
+// the same files. Lines "directory WORD..." say what the directories are.
+func parseVolume(t *testing.T, w layout.Want, uid uint32, text string) layout.Volume {
+	kind := "squashfs "
+	if strings.Contains(w.Path, "dir") || w.Use == image.System {
+		kind = "sandbox "
+	}
+	v := layout.Volume{Want: w, Info: parseImage(t, kind+strconv.Quote(w.Path)+"\n"+text)}
+	v.Directory = layout.Directory{Owner: uid, Upper: true}
+	v.Unpack = strings.Contains(w.Path, "unpack")
+	for line := range strings.Lines(text) {
+		words, ok := strings.CutPrefix(strings.TrimSpace(line), "directory ")
+		if !ok {
+			continue
+		}
+		switch words {
+		case "plain":
+			v.Directory.Upper = false
+		case "fresh":
+			v.Directory.Upper, v.Info.FS = false, nil
+		case "closed":
+			v.Directory.Closed = true
+		case "read-only":
+			v.Directory.ReadOnly = true
+		case "foreign":
+			v.Directory.Owner = 4711
+		default:
+			t.Fatalf("unknown line %q", line)
+		}
+	}
+	return v
+}
+
+// matching returns the lines that hold one of words, or all when there is none.
+func matching(text string, words []string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if len(words) == 0 || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) }) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // printed shows a container. Of the action scripts, which are always the same,
@@ -158,15 +226,24 @@ func parseCommand(t *testing.T, line string) Request {
 	list := func(p *[]string) func(string) error {
 		return func(s string) error { *p = append(*p, s); return nil }
 	}
-	for name, p := range map[string]*[]string{"bind": &r.Binds, "scratch": &r.Scratch, "env": &r.Env, "env-file": &r.EnvFiles, "no-env": &r.NoEnv, "no-mount": &r.NoMount} {
+	commas := func(p *[]string) func(string) error {
+		return func(s string) error { *p = append(*p, strings.Split(s, ",")...); return nil }
+	}
+	for name, p := range map[string]*[]string{"bind": &r.Binds, "mount": &r.Mounts, "env": &r.Env, "env-file": &r.EnvFiles, "no-env": &r.NoEnv, "env-keep": &r.EnvKeep, "containlibs": &r.Libraries, "overlay": &r.Overlays,
+		"network-args": &r.NetworkArgs, "dns": &r.DNS, "security": &r.Security} {
 		fs.Func(name, "", list(p))
+	}
+	for name, p := range map[string]*[]string{"scratch": &r.Scratch, "no-mount": &r.NoMount} {
+		fs.Func(name, "", commas(p))
 	}
 	for name, p := range map[string]*bool{"cleanenv": &r.CleanEnv, "no-eval": &r.NoEval, "contain": &r.Contain,
 		"containall": &r.ContainAll, "writable-tmpfs": &r.WritableTmpfs, "fakeroot": &r.Fakeroot, "userns": &r.Userns,
-		"no-pid": &r.NoPID, "ipc": &r.IPC, "uts": &r.UTS, "no-init": &r.NoInit, "no-home": &r.NoHome, "no-umask": &r.NoUmask} {
+		"no-pid": &r.NoPID, "ipc": &r.IPC, "uts": &r.UTS, "no-init": &r.NoInit, "no-home": &r.NoHome, "no-umask": &r.NoUmask, "writable": &r.Writable, "compat": &r.Compat, "unpack": &r.Unpack, "oci-cwd": &r.OCIPwd,
+		"net": &r.Net, "keep-privs": &r.KeepPrivs, "no-privs": &r.NoPrivs, "allow-setuid": &r.AllowSetuid} {
 		fs.BoolVar(p, name, false, "")
 	}
-	for name, p := range map[string]*string{"app": &r.App, "shell": &r.Shell, "home": &r.Home, "pwd": &r.Pwd, "hostname": &r.Hostname} {
+	for name, p := range map[string]*string{"app": &r.App, "shell": &r.Shell, "home": &r.Home, "pwd": &r.Pwd, "hostname": &r.Hostname, "workdir": &r.Workdir,
+		"network": &r.Network, "netns-path": &r.NetnsPath, "add-caps": &r.AddCaps, "drop-caps": &r.DropCaps} {
 		fs.StringVar(p, name, "", "")
 	}
 	if err := fs.Parse(words[1:]); err != nil {
@@ -249,11 +326,32 @@ func parseFacts(t *testing.T, text string) *host.Facts {
 		case "userns":
 			f.UserNS = arg == "yes"
 		case "fuse":
-			f.Fuse = arg == "yes"
+			f.NoFuse = nil
+			if arg != "yes" {
+				f.NoFuse = fs.ErrNotExist
+			}
+		case "memory":
+			n, err := strconv.ParseInt(arg, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.MemoryLimit = n
 		case "procmasked":
 			f.ProcMasked = arg == "yes"
+		case "terminal":
+			f.Terminal = arg == "yes"
 		case "notify":
 			f.UserNotify = arg == "yes"
+		case "hostname":
+			f.Hostname = arg
+		case "kernel":
+			f.Kernel = arg
+		case "pasta":
+			f.Pasta = arg
+		case "slirp4netns":
+			f.Slirp4netns = arg
+		case "tun":
+			f.Tun = arg == "yes"
 		case "denied":
 			root.denied[words[1]] = true
 		case "rm":
@@ -273,7 +371,7 @@ func parseImage(t *testing.T, text string) image.Info {
 	for line := range strings.Lines(text) {
 		words := splitWords(t, line)
 		switch {
-		case len(words) == 0:
+		case len(words) == 0 || words[0] == "directory" || words[0] == "own":
 		case words[0] == "path":
 			info.Path = words[1]
 		case words[0] == "sandbox":
@@ -282,6 +380,8 @@ func parseImage(t *testing.T, text string) image.Info {
 			info.Path, info.Kind, info.Arch = words[1], image.SquashFS, ""
 		case words[0] == "arch":
 			info.Arch = words[1]
+		case words[0] == "workdir":
+			info.WorkDir = words[1]
 		case words[0] == "rm":
 			delete(files, words[1])
 		case words[0] == "none":
@@ -314,6 +414,8 @@ func addFile(t *testing.T, files fstest.MapFS, words []string) bool {
 		files[words[1]] = &fstest.MapFile{Mode: fs.ModeDir | mode(arg(2, "0755"))}
 	case "file":
 		files[words[1]] = &fstest.MapFile{Data: []byte(arg(2, "")), Mode: mode(arg(3, "0644"))}
+	case "whiteout":
+		files[words[1]] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice, Sys: whiteout{}}
 	case "device":
 		files[words[1]] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666}
 	case "link":
@@ -323,6 +425,11 @@ func addFile(t *testing.T, files fstest.MapFS, words []string) bool {
 	}
 	return true
 }
+
+// whiteout is the system's part of a whiteout.
+type whiteout struct{}
+
+func (whiteout) Device() uint64 { return 0 }
 
 func number(t *testing.T, s string) uint32 {
 	n, err := strconv.ParseUint(s, 10, 32)

@@ -28,7 +28,7 @@ func (p *planner) process() (plan.Process, error) {
 	if p.req.contain() {
 		proc.CloseFDs, proc.KeepFDs = true, environ.KeptFDs(p.Facts.Environ)
 	}
-	e, err := p.environ()
+	e, err := p.environ(args)
 	if err != nil {
 		return plan.Process{}, err
 	}
@@ -77,6 +77,9 @@ func (p *planner) dirs() []string {
 		return []string{p.req.Pwd}
 	}
 	var dirs []string
+	if dir := p.Image.WorkDir; p.req.OCIPwd && dir != "" && p.ofImage(dir) {
+		dirs = append(dirs, dir)
+	}
 	if p.Facts.Cwd != "" && !p.req.contain() && p.shown(p.Facts.Cwd) {
 		dirs = append(dirs, p.Facts.Cwd)
 	}
@@ -84,6 +87,14 @@ func (p *planner) dirs() []string {
 		dirs = append(dirs, p.id.Home)
 	}
 	return slices.Compact(append(dirs, "/"))
+}
+
+// ofImage says whether a directory that the image names is one that may be
+// entered: it has one there, and it is not the kernel's, in which paths may lead
+// out of the container.
+func (p *planner) ofImage(dir string) bool {
+	at, err := p.Tree.Resolve(dir)
+	return err == nil && at.Found && at.Mode.IsDir() && p.Tree.Governing(at.Path).From != view.Kernel
 }
 
 // shown says whether a directory exists in the container, or may exist where
@@ -99,6 +110,9 @@ func (p *planner) shown(dir string) bool {
 // checkPwd refuses a working directory that cannot be one.
 func (p *planner) checkPwd() error {
 	if p.req.Pwd == "" {
+		if dir := p.Image.WorkDir; p.req.OCIPwd && dir != "" && !p.ofImage(dir) {
+			p.Note("the image's WORKDIR %s is no directory in the container", dir)
+		}
 		return nil
 	}
 	if !path.IsAbs(p.req.Pwd) {
@@ -111,17 +125,27 @@ func (p *planner) checkPwd() error {
 	return nil
 }
 
-// environ gathers what the payload's variables follow from.
-func (p *planner) environ() (*environ.Environment, error) {
+// environ gathers what the variables of the payload, args, follow from.
+func (p *planner) environ(args []string) (*environ.Environment, error) {
 	r := &p.req
 	in := environ.Inputs{
-		Caller: p.Facts.Environ, Set: r.Env, Drop: r.NoEnv, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
+		Caller: p.Facts.Environ, Set: r.Env, Drop: r.NoEnv, Keep: r.EnvKeep, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
 		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Binds: p.mounts.Binds(),
 	}
-	if r.Action == Shell {
-		in.Prompt, in.Shell = prompt, r.Shell
+	switch r.Action {
+	case Shell:
+		if in.Shell = r.Shell; r.Shell == "" {
+			in.UserShell = args[0]
+		}
+	case Run:
+		in.Exact = payload.Files{Tree: p.Tree, Image: p.Image.FS}.Evaluates(payload.Runscript(), r.App)
 	}
+	if r.Action == Shell || p.Facts.Terminal {
+		in.Prompt = prompt
+	}
+	libs, err := p.Tree.Names(libsDir)
+	in.LibsShown, in.Libraries = err == nil && len(libs) > 0, func() []string { return environ.LibraryDirs(p.Tree, p.Image.FS) }
 	for _, name := range r.EnvFiles {
 		text, err := p.Facts.ReadFile(p.Absolute(name), shell.MaxScript)
 		if err != nil {
@@ -129,7 +153,6 @@ func (p *planner) environ() (*environ.Environment, error) {
 		}
 		in.Files = append(in.Files, environ.File{Name: name, Text: text})
 	}
-	var err error
 	if in.Scripts, err = p.scripts(); err != nil {
 		return nil, err
 	}
@@ -139,9 +162,19 @@ func (p *planner) environ() (*environ.Environment, error) {
 // prompt is what an interactive shell shows.
 const prompt = "Sealift> "
 
-// scripts lists the image's environment scripts in the order of their names.
+// libsDir is where libraries of the host are shown.
+const libsDir = "/.singularity.d/libs"
+
+// scripts lists the image's environment scripts in the order of their names. An
+// image of old has a single one.
 func (p *planner) scripts() ([]string, error) {
 	const dir = "/.singularity.d/env"
+	if mode, found := p.Tree.Stat(dir); !found || !mode.IsDir() {
+		if p.Tree.IsFile(environ.OldScript) {
+			return []string{environ.OldScript}, nil
+		}
+		return nil, nil
+	}
 	names, err := p.Tree.Names(dir)
 	if err != nil {
 		return nil, hint.Wrap(fmt.Errorf("list %s of the image: %w", dir, err), "the image is damaged: build or pull it again")

@@ -9,6 +9,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/mounts"
+	"github.com/sealift/sealift/runtime/network"
 )
 
 // Action is what the user wants done with an image.
@@ -39,13 +40,23 @@ type Request struct {
 	Binds []string
 	// Mounts are values of --mount, as bind.ParseMounts reads them.
 	Mounts []string
-	// Scratch are container paths that get an empty tmpfs.
+	// Overlays are values of --overlay: PATH[:ro], lower ones first.
+	Overlays []string
+	// Scratch are container paths that get an empty directory.
 	Scratch []string
+	// Workdir is a host directory for what is private, or empty: memory (see
+	// mounts.Wish).
+	Workdir string
+	// Libraries are files of the host shown in /.singularity.d/libs, where programs
+	// look for libraries last.
+	Libraries []string
 	// Home is SOURCE[:TARGET], replacing the caller's home; empty means that.
 	Home string
 	// Pwd is the working directory in the container, which must exist there;
-	// empty means the caller's.
-	Pwd string
+	// empty means the caller's. OCIPwd prefers to that the WORKDIR of the OCI image
+	// that the image was made of, where it has one.
+	Pwd    string
+	OCIPwd bool
 	// NoMount names default mounts to leave out: proc, sys, dev, devpts, home,
 	// tmp, cwd, bind-paths, or the target of one.
 	NoMount []string
@@ -54,13 +65,17 @@ type Request struct {
 	Env []string
 	// EnvFiles are files of such assignments in shell syntax.
 	EnvFiles []string
-	// NoEnv names variables of the caller that stay outside.
-	NoEnv []string
+	// NoEnv are patterns (path.Match) of variables of the caller that stay outside,
+	// EnvKeep of those that CleanEnv lets in besides its own.
+	NoEnv, EnvKeep []string
 
 	CleanEnv      bool // keep the caller's variables out, but for batch systems'
 	NoEval        bool // take the values of Env literally
 	Contain       bool // minimal /dev, own /tmp and home, no cwd
 	ContainAll    bool // Contain, CleanEnv and new PID and IPC namespaces
+	Compat        bool // as Docker does: see implied
+	Unpack        bool // write the image's files to memory, instead of serving them
+	Writable      bool // changes go to the image itself
 	WritableTmpfs bool // changes are allowed, and lost at the end
 	Fakeroot      bool // be root in a user namespace
 	Userns        bool // use a user namespace even where root needs none
@@ -72,6 +87,31 @@ type Request struct {
 
 	// Hostname is set in a UTS namespace of its own, unless empty.
 	Hostname string
+
+	// Net, Network, NetworkArgs, NetnsPath and DNS are network.Wish's.
+	Net         bool
+	Network     string
+	NetworkArgs []string
+	NetnsPath   string
+	DNS         []string
+
+	// Security are values of --security, as security.Parse reads them.
+	Security []string
+	// AddCaps, DropCaps, KeepPrivs, NoPrivs and AllowSetuid are identity.Wish's.
+	AddCaps, DropCaps               string
+	KeepPrivs, NoPrivs, AllowSetuid bool
+
+	tmpfsAtLeast bool // WritableTmpfs, unless changes go elsewhere
+}
+
+// implied returns r with what Compat implies. Changes are lost then, unless there is
+// another place for them.
+func (r Request) implied() Request {
+	if r.Compat {
+		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval = true, true, true, true
+		r.tmpfsAtLeast = true
+	}
+	return r
 }
 
 // maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
@@ -85,10 +125,28 @@ func (r *Request) check() error {
 				"use an absolute path, or one of %s", strings.Join(mounts.Names(), ", "))
 		}
 	}
-	if len(r.Hostname) > maxHostname {
+	switch {
+	case len(r.Hostname) > maxHostname:
 		return hint.New(fmt.Sprintf("--hostname %s is too long", r.Hostname), "use at most %d bytes", maxHostname)
+	case r.Hostname != "" && !isHostname(r.Hostname):
+		return hint.New(fmt.Sprintf("--hostname %q is not a host name", r.Hostname), "use letters, digits, hyphens and dots, as hostname(7) says")
 	}
 	return nil
+}
+
+// isHostname tells whether name can be a host's (hostname(7)).
+func isHostname(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // contain says whether the host's files are kept out.
@@ -100,10 +158,17 @@ func (r *Request) newPID() bool { return r.ContainAll || !r.NoPID }
 // newIPC says whether the container gets an IPC namespace.
 func (r *Request) newIPC() bool { return r.ContainAll || r.IPC }
 
+// network is what is asked for of the network.
+func (r *Request) network() network.Wish {
+	return network.Wish{
+		Net: r.Net, Name: r.Network, Args: r.NetworkArgs, Path: r.NetnsPath, DNS: r.DNS, Hostname: r.Hostname,
+	}
+}
+
 // mounts is what is to be mounted, with both kinds of binds.
 func (r *Request) mounts(binds []bind.Bind) mounts.Wish {
 	return mounts.Wish{
-		Binds: binds, Scratch: r.Scratch, Home: r.Home, NoHome: r.NoHome, NoMount: r.NoMount,
-		Contain: r.contain(), PID: r.newPID(), IPC: r.newIPC(), Hostname: r.Hostname,
+		Binds: binds, Scratch: r.Scratch, Workdir: r.Workdir, Home: r.Home, NoHome: r.NoHome, NoMount: r.NoMount,
+		Libraries: r.Libraries, Contain: r.contain(), PID: r.newPID(), IPC: r.newIPC(),
 	}
 }

@@ -9,8 +9,10 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -19,6 +21,8 @@ import (
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/runtime/mounts"
+	"github.com/sealift/sealift/runtime/network"
+	"github.com/sealift/sealift/runtime/security"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -31,12 +35,21 @@ type Container struct {
 	// overlayfs can copy up only what belongs to that id, and the emulation of
 	// root takes all for its own but what an attribute says is not.
 	Owner *Owner
-	// Served are the targets of the plan's Fuse operations: the image's, or,
-	// where it has several layers, theirs with the topmost first. That one shows
-	// Plan.Image.
-	Served []string
+	// Served says what the plan's Fuse and Fill operations are for. The topmost layer
+	// of the image shows Plan.Image too.
+	Served []layout.Served
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
+}
+
+// For returns what the directory of a Fuse or Fill operation is for.
+func (c *Container) For(target string) (layout.Served, error) {
+	for _, m := range c.Served {
+		if m.Target == target {
+			return m, nil
+		}
+	}
+	return layout.Served{}, fmt.Errorf("nothing is for %s", target)
 }
 
 // Owner is a pair of ids inside the container's user namespace.
@@ -45,16 +58,43 @@ type Owner struct{ UID, GID uint32 }
 // Namespaces returns the namespaces that Compute will plan for r on any image,
 // so that the starter can be started while the plan is computed.
 func Namespaces(r Request, f *host.Facts) (plan.Clone, error) {
-	id, err := identity.Of(r.wish(), f)
-	if err != nil {
+	p := &planner{Layout: layout.New(image.Info{}, f), req: r.implied()}
+	if err := p.who(); err != nil {
 		return plan.Clone{}, err
 	}
-	return clone(id, &r), nil
+	return p.clone(), nil
 }
 
-// Compute plans the container that r asks for. Errors carry a hint.
-func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
+// Wants returns what r names besides the image, for Compute to be given.
+func Wants(r Request, f *host.Facts) ([]layout.Want, error) {
+	binds, err := bind.Both(r.Binds, r.Mounts, f.Cwd)
+	if err != nil {
+		return nil, err
+	}
+	var wants []layout.Want
+	for _, b := range binds {
+		if w, ok := mounts.Want(b); ok && !slices.Contains(wants, w) {
+			wants = append(wants, w)
+		}
+	}
+	overlays, err := bind.ParseOverlays(r.Overlays, f.Cwd)
+	for _, o := range overlays {
+		if w := layout.OverlayWant(o); !slices.Contains(wants, w) {
+			wants = append(wants, w)
+		}
+	}
+	if r.Writable {
+		wants = append(wants, imageWant)
+	}
+	return wants, err
+}
+
+// Compute plans the container that r asks for, on an image and with what else it
+// wants. Errors carry a hint.
+func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume) (*Container, error) {
+	r = r.implied()
 	p := &planner{Layout: layout.New(img, f), req: r}
+	p.Volumes, p.Unpack = volumes, r.Unpack
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -68,7 +108,13 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	if err := p.checkRoot(); err != nil {
 		return nil, err
 	}
-	p.mounts = mounts.New(p.Layout, r.mounts(binds), &p.id)
+	w, err := p.writable()
+	if err != nil {
+		return nil, err
+	}
+	wish := r.mounts(binds)
+	wish.Files = p.net.Files
+	p.mounts = mounts.New(p.Layout, wish, &p.id)
 	p.mounts.Accounts()
 	p.actions()
 	if err := p.mounts.All(); err != nil {
@@ -81,19 +127,17 @@ func Compute(r Request, f *host.Facts, img image.Info) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	var w layout.Writable
-	if r.WritableTmpfs {
-		w = layout.InMemory()
-	}
 	return p.container(w, proc)
 }
 
 // planner collects what one plan is made of.
 type planner struct {
 	*layout.Layout
-	req    Request
-	id     identity.Identity
-	mounts *mounts.Planner
+	req     Request
+	options security.Options
+	id      identity.Identity
+	net     network.Network
+	mounts  *mounts.Planner
 
 	emulation string // of root, by the operation Emulate
 	under     string // where, or empty for everywhere
@@ -104,8 +148,8 @@ func (p *planner) check() error {
 	if err := p.Image.RunsOn(p.Facts.Arch); err != nil {
 		return err
 	}
-	var err error
-	if p.id, err = identity.Of(p.req.wish(), p.Facts); err != nil {
+	err := p.who()
+	if err != nil {
 		return err
 	}
 	if p.req.Home != "" {
@@ -116,7 +160,28 @@ func (p *planner) check() error {
 	if !path.IsAbs(p.id.Home) {
 		p.id.Home = "/"
 	}
+	p.Shared = p.id.Ranged() || !p.id.User
 	return nil
+}
+
+// who settles what the namespaces follow from: identity and network.
+func (p *planner) who() (err error) {
+	r := &p.req
+	if p.options, err = security.Parse(r.Security); err != nil {
+		return err
+	}
+	if err := p.options.Check(p.Facts); err != nil {
+		return err
+	}
+	wish := identity.Wish{
+		Userns: r.Userns, Fakeroot: r.Fakeroot, UID: p.options.UID, GIDs: p.options.GIDs,
+		AddCaps: r.AddCaps, DropCaps: r.DropCaps, KeepPrivs: r.KeepPrivs, NoPrivs: r.NoPrivs, AllowSetuid: r.AllowSetuid,
+	}
+	if p.id, err = identity.Of(wish, p.Facts); err != nil {
+		return err
+	}
+	p.net, err = network.Of(r.network(), p.Facts)
+	return err
 }
 
 // rootEntries are names of which a root file system has at least one.
@@ -146,26 +211,24 @@ func (p *planner) checkRoot() error {
 
 // container puts the plan together.
 func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, error) {
-	ops, shown, err := p.Root(w, p.id.Ranged() || !p.id.User)
+	ops, shown, err := p.Root(w)
 	if err != nil {
 		return nil, err
 	}
-	ops = append(append(ops, p.Ops...), plan.Do(plan.Pivot))
-	if p.req.Hostname != "" {
-		ops = append(ops, plan.Do(plan.Hostname, p.req.Hostname))
+	if p.id.Setuid {
+		allowSetuid(ops)
 	}
-	if p.emulation != "" {
-		ops = append(ops, plan.Do(plan.Emulate, p.emulation, p.under))
+	ops = append(ops, p.Ops...)
+	confined, err := p.confine()
+	if err != nil {
+		return nil, err
 	}
-	ops = append(ops, plan.Do(plan.Dropcaps, p.id.KeepCaps))
+	ops = append(ops, confined...)
+	proc.User = cmp.Or(proc.User, p.id.Payload)
 	c := &Container{
-		Plan:  plan.Plan{Clone: clone(p.id, &p.req), Image: shown, Ops: ops, Process: proc},
-		Notes: p.Notes,
-	}
-	for _, op := range ops {
-		if op.Verb == plan.Fuse {
-			c.Served = append(c.Served, op.Args[0])
-		}
+		Plan:   plan.Plan{Clone: p.clone(), Helper: p.net.Helper, Image: shown, Ops: ops, Process: proc},
+		Served: p.Serves(),
+		Notes:  p.Notes,
 	}
 	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
@@ -173,12 +236,11 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	return c, nil
 }
 
-// clone returns the namespaces of a request.
-func clone(id identity.Identity, r *Request) plan.Clone {
+// clone returns the namespaces of the request.
+func (p *planner) clone() plan.Clone {
+	r := &p.req
 	return plan.Clone{
-		User: id.User, Mount: true, PID: r.newPID(), IPC: r.newIPC(),
-		UTS: r.UTS || r.Hostname != "", UIDs: id.UIDs, GIDs: id.GIDs,
+		User: p.id.User, Mount: true, PID: r.newPID(), IPC: r.newIPC(), UTS: r.UTS || r.Hostname != "",
+		Net: p.net.Own, NetPath: p.net.Path, UIDs: p.id.UIDs, GIDs: p.id.GIDs, Caps: p.id.SetupCaps,
 	}
 }
-
-func (r *Request) wish() identity.Wish { return identity.Wish{Userns: r.Userns, Fakeroot: r.Fakeroot} }

@@ -4,7 +4,7 @@
 // Input: the image's file system, the host's, and the mounts and entries
 // planned so far. Output: canonical paths and file types. Symbolic links are
 // followed as a process in the container would follow them. Nothing is tried
-// out: the package looks through the two file systems it is given and has no
+// out: the package looks through the file systems that it is given and has no
 // other access to anything.
 package view
 
@@ -32,6 +32,7 @@ type Backing int
 const (
 	Image  Backing = iota // the image, with entries added
 	Host                  // a host directory or file
+	Volume                // a directory or file of another image
 	Memory                // a tmpfs made by the plan
 	Kernel                // procfs, devpts and the like, of unknown content
 )
@@ -40,13 +41,16 @@ const (
 type Mount struct {
 	Target string // canonical path in the container
 	From   Backing
-	Source string // host path, for Host
+	Source string // path on the host, or in Files
 	Dir    bool   // a directory, not a file
 	Grow   bool   // mount points missing below may be made in it
+	// Files is the file system of a Volume, or nil where nobody can look into it.
+	Files fs.FS
 }
 
-// HostPath returns the host's name of a canonical path in m, a Host mount.
-func (m Mount) HostPath(p string) string {
+// SourcePath returns the name that a canonical path in m, a Host or Volume mount,
+// has there.
+func (m Mount) SourcePath(p string) string {
 	return path.Clean(m.Source + strings.TrimPrefix(p, m.Target))
 }
 
@@ -110,13 +114,25 @@ func (v *View) Lstat(p string) (mode fs.FileMode, found bool, err error) {
 	if mode, ok := v.made[p]; ok {
 		return mode, true, nil
 	}
-	switch m.From {
-	case Host:
-		return lstat(v.host, Relative(m.HostPath(p)))
-	case Image:
+	if m.From == Image {
 		return v.LstatImage(p)
 	}
+	if files := v.files(m); files != nil {
+		return lstat(files, Relative(m.SourcePath(p)))
+	}
 	return 0, false, nil
+}
+
+// files returns the file system that m shows a part of, or nil where there is none
+// to look into.
+func (v *View) files(m Mount) fs.FS {
+	switch m.From {
+	case Host:
+		return v.host
+	case Volume:
+		return m.Files
+	}
+	return nil
 }
 
 // LstatImage is Lstat for the image alone, whatever is mounted or made. It
@@ -151,8 +167,8 @@ func lstat(fsys fs.FS, name string) (fs.FileMode, bool, error) {
 // readLink returns the text of the symbolic link at a canonical path.
 func (v *View) readLink(p string) (string, error) {
 	m := v.Governing(p)
-	if m.From == Host {
-		return fs.ReadLink(v.host, Relative(m.HostPath(p)))
+	if files := v.files(m); files != nil {
+		return fs.ReadLink(files, Relative(m.SourcePath(p)))
 	}
 	return fs.ReadLink(v.image, Relative(p))
 }
@@ -240,9 +256,9 @@ func (v *View) Names(dir string) ([]string, error) {
 	set := map[string]bool{}
 	m := v.Governing(at.Path)
 	var entries []fs.DirEntry
-	switch {
-	case m.From == Host:
-		entries, err = fs.ReadDir(v.host, Relative(m.HostPath(at.Path)))
+	switch files := v.files(m); {
+	case files != nil:
+		entries, err = fs.ReadDir(files, Relative(m.SourcePath(at.Path)))
 	case m.From == Image && v.image != nil:
 		entries, err = v.image.ReadDir(Relative(at.Path))
 	}

@@ -145,11 +145,11 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-func TestHostPath(t *testing.T) {
+func TestSourcePath(t *testing.T) {
 	for _, c := range []struct{ target, source, p, want string }{
 		{"/home/u", "/data/u", "/home/u/x", "/data/u/x"}, {"/m", "/", "/m/x", "/x"}, {"/m", "/data", "/m", "/data"},
 	} {
-		if got := (Mount{Target: c.target, Source: c.source}).HostPath(c.p); got != c.want {
+		if got := (Mount{Target: c.target, Source: c.source}).SourcePath(c.p); got != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
@@ -169,5 +169,27 @@ func TestDamagedImage(t *testing.T) {
 	}
 	if _, err := v.Names("/"); !errors.Is(err, syscall.EIO) {
 		t.Errorf("Names: %v", err)
+	}
+}
+
+// TestVolume looks into what is mounted of another image, and not into what nobody
+// can look into.
+func TestVolume(t *testing.T) {
+	files := fstest.MapFS{
+		"in":      {Mode: fs.ModeDir | 0o755},
+		"in/file": {Data: []byte("x"), Mode: 0o644},
+		"in/link": {Data: []byte("file"), Mode: fs.ModeSymlink | 0o777},
+	}
+	v := New(nil, fstest.MapFS{"host": {Mode: 0o644}})
+	v.Add(Mount{Target: "/v", From: Volume, Source: "/in", Dir: true, Files: files})
+	v.Add(Mount{Target: "/dark", From: Volume, Source: "/", Dir: true})
+	for p, want := range map[string]string{"/v": "/v", "/v/file": "/v/file", "/v/link": "/v/file", "/v/gone": "", "/dark/x": "", "/dark": "/dark"} {
+		at, err := v.Resolve(p)
+		if err != nil || at.Found != (want != "") || at.Found && at.Path != want {
+			t.Errorf("%s leads to %+v, %v", p, at, err)
+		}
+	}
+	if names, err := v.Names("/v"); err != nil || !slices.Equal(names, []string{"file", "link"}) {
+		t.Errorf("names %v, %v", names, err)
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// ParseCaps returns the capabilities that the argument of Dropcaps names, as
-// bits: names joined by commas, in either case, with or without cap_ in front;
-// or all.
+// ParseCaps returns the capabilities that list names, as bits: names joined by
+// commas, in either case, with or without cap_ in front; or all.
 func ParseCaps(list string) (set uint64, err error) {
 	if list == "all" {
 		return math.MaxUint64, nil
@@ -29,6 +28,20 @@ next:
 		return 0, errors.New("unknown capability " + strconv.Quote(word))
 	}
 	return set, nil
+}
+
+// FormatCaps is the inverse of ParseCaps, for sets of capabilities with names.
+func FormatCaps(set uint64) string {
+	if set == math.MaxUint64 {
+		return "all"
+	}
+	var have []string
+	for i, name := range strings.Fields(capNames) {
+		if set&(1<<i) != 0 {
+			have = append(have, name)
+		}
+	}
+	return strings.Join(have, ",")
 }
 
 // capNames are the names of capabilities in the order of their numbers

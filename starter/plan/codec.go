@@ -15,6 +15,9 @@ import (
 //	sealift-plan 1
 //	clone NAMESPACE...            user mount pid uts ipc net, in this order
 //	uidmap INSIDE OUTSIDE SIZE    gidmap likewise, any number of each
+//	netns PATH                    Clone.NetPath
+//	caps NAMES                    Clone.Caps
+//	helper ARG...                 Plan.Helper
 //	image VERB ARG...             Plan.Image
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
@@ -31,6 +34,9 @@ const (
 	wordClone    = "clone"
 	wordUIDMap   = "uidmap"
 	wordGIDMap   = "gidmap"
+	wordNetPath  = "netns"
+	wordCaps     = "caps"
+	wordHelper   = "helper"
 	wordImage    = "image"
 	wordInit     = "init"
 	wordUser     = "user"
@@ -80,6 +86,12 @@ func check(p *Plan) error {
 			return errors.New("plan: unknown verb or wrong number of arguments: " + op.String())
 		}
 	}
+	if p.Has(Emulate) && (!p.Process.Init || p.Has(Seccomp)) {
+		return errors.New("plan: emulation without init, or with another filter")
+	}
+	if p.Clone.Net && p.Clone.NetPath != "" || len(p.Helper) > 0 && !p.Clone.Net {
+		return errors.New("plan: impossible network")
+	}
 	for _, op := range p.Image {
 		if !op.Verb.inImage() || op.Verb.arity() != len(op.Args) {
 			return errors.New("plan: not an operation on the image: " + op.String())
@@ -88,9 +100,6 @@ func check(p *Plan) error {
 	pr := &p.Process
 	if len(pr.Args) == 0 || pr.Args[0] == "" {
 		return errors.New("plan: no command")
-	}
-	if pr.User != nil && !pr.Init {
-		return errors.New("plan: another user without init")
 	}
 	if pr.Umask < -1 || pr.Umask > 0o777 {
 		return errors.New("plan: impossible umask")
@@ -104,11 +113,11 @@ func check(p *Plan) error {
 // arity returns the number of arguments of v, or -1 when v is no verb.
 func (v Verb) arity() int {
 	switch v {
-	case Pivot:
+	case Pivot, Network:
 		return 0
-	case Umount, Hostname, Dropcaps:
+	case Fill, Umount, Hostname, Dropcaps, Limitcaps, Raisecaps:
 		return 1
-	case Session, Fuse, Mkdir, Mkfile, Symlink, Emulate:
+	case Session, Fuse, Mkdir, Mkfile, Symlink, Emulate, Label, Seccomp:
 		return 2
 	case Bind, Write:
 		return 3
@@ -139,6 +148,15 @@ func records(p *Plan) [][]string {
 	}
 	for _, m := range p.Clone.GIDs {
 		out = append(out, m.record(wordGIDMap))
+	}
+	if p.Clone.NetPath != "" {
+		out = append(out, []string{wordNetPath, p.Clone.NetPath})
+	}
+	if p.Clone.Caps != "" {
+		out = append(out, []string{wordCaps, p.Clone.Caps})
+	}
+	if len(p.Helper) > 0 {
+		out = append(out, append([]string{wordHelper}, p.Helper...))
 	}
 	for _, op := range p.Image {
 		out = append(out, append([]string{wordImage, string(op.Verb)}, op.Args...))

@@ -74,6 +74,12 @@ func (p *Plan) add(word string, args []string) error {
 		} else {
 			p.Clone.GIDs = append(p.Clone.GIDs, m)
 		}
+	case wordNetPath:
+		p.Clone.NetPath = strings.Join(args, " ")
+	case wordCaps:
+		p.Clone.Caps = strings.Join(args, " ")
+	case wordHelper:
+		p.Helper = append(p.Helper, args...)
 	case wordImage:
 		if len(args) == 0 {
 			return ErrSyntax

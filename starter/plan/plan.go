@@ -6,10 +6,20 @@
 // standard library's lightest parts only and decides nothing.
 package plan
 
+import (
+	"slices"
+	"strings"
+)
+
 // Plan is a container, ready to be made.
 type Plan struct {
 	// Clone is what launch asks of clone(2) when it starts the starter.
 	Clone Clone
+	// Helper, unless empty, is the command line of the program that connects the
+	// container's network namespace with the outside. Its first element is an
+	// absolute path; an argument with HelperPID, HelperReady or HelperExit in it
+	// has that replaced. It is for launch; the starter never sees it.
+	Helper []string
 	// Image lists what the image server shows besides (or instead of) the
 	// image's own files. Only Mkdir, Mkfile, Write and Symlink occur. It is
 	// for launch; the starter never sees it.
@@ -20,10 +30,26 @@ type Plan struct {
 	Process Process
 }
 
+// What arguments of Plan.Helper hold, and what they are replaced by.
+const (
+	// HelperPID is the number of the process whose namespaces it enters.
+	HelperPID = "@pid"
+	// HelperReady is a descriptor that it writes to when the network is up.
+	HelperReady = "@ready"
+	// HelperExit is a descriptor whose other end is closed when it is to end.
+	HelperExit = "@exit"
+)
+
 // Clone names the namespaces of the starter and the ids inside them.
 type Clone struct {
 	User, Mount, PID, UTS, IPC, Net bool
 	UIDs, GIDs                      []IDMap
+	// NetPath, unless empty, is the file of a network namespace to be in
+	// (network_namespaces(7)), as /run/netns/NAME is.
+	NetPath string
+	// Caps are capabilities that the starter gets in its user namespace besides
+	// those that it always needs, by ParseCaps' names joined by commas.
+	Caps string
 }
 
 // IDMap is one line of /proc/PID/uid_map: Size ids from Inside on are the ids
@@ -47,20 +73,24 @@ const (
 	Session Verb = "session"
 	// Fuse TARGET FLAGS: open /dev/fuse, mount a read-only FUSE file system
 	// with default_permissions on TARGET and send the descriptor to launch.
-	// FLAGS: allow_other.
+	// FLAGS: allow_other, suid (set-user-ID programs work).
 	Fuse Verb = "fuse"
+	// Fill TARGET: send launch a descriptor of the directory TARGET, and wait until it
+	// has written what is to be there.
+	Fill Verb = "fill"
 	// Mount FSTYPE TARGET FLAGS DATA: mount(2) of a new file system. FLAGS:
 	// ro nosuid nodev noexec.
 	Mount Verb = "mount"
 	// Bind SOURCE TARGET FLAGS: recursive bind mount. FLAGS: ro nosuid nodev
 	// noexec, try (a missing SOURCE or TARGET is no error), session (SOURCE is
-	// a path in the session directory, with or without @). The flags hold for
-	// the mounts below SOURCE, too.
+	// a path in the session directory, with or without @), own (SOURCE must belong
+	// to this user). The flags hold for the mounts below SOURCE, too.
 	Bind Verb = "bind"
 	// Overlay TARGET LOWER UPPER WORK FLAGS: overlayfs with userxattr. LOWER:
-	// directories joined by colons (JoinDirs), topmost first; UPPER and WORK
-	// may be empty (read-only, with two lower directories at least). A directory that starts with @ is in the session directory,
-	// any other is a host path. FLAGS: ro nosuid nodev noexec.
+	// directories joined by colons (JoinDirs), topmost first; UPPER and WORK may
+	// be empty (read-only, with two lower directories at least). A directory that
+	// starts with @ is in the session directory, any other is a host path. FLAGS:
+	// ro nosuid nodev noexec, own (UPPER and WORK must belong to this user).
 	Overlay Verb = "overlay"
 	// Mkdir TARGET MODE: make a directory; parents are made 0755; one that
 	// exists is left as it is. MODE is octal.
@@ -78,6 +108,13 @@ const (
 	Umount Verb = "umount"
 	// Hostname NAME: sethostname(2).
 	Hostname Verb = "sethostname"
+	// Network: set up the loopback interface of the network namespace and, where
+	// /proc/sys may be written, let every user bind ports below 1024 there.
+	Network Verb = "network"
+	// Label LSM NAME: have the payload run under a profile of apparmor, or with a
+	// context of selinux; it is read back. It comes before Pivot, as it needs the
+	// host's procfs.
+	Label Verb = "label"
 	// Pivot: make @root the root directory and detach everything else.
 	Pivot Verb = "pivot"
 	// Emulate MODE UNDER: have the payload believe that it is root with all
@@ -89,15 +126,41 @@ const (
 	Emulate Verb = "emulate"
 	// Dropcaps KEEP: clear the ambient and inheritable capability sets, drop
 	// every capability but KEEP (names joined by commas, or all) from the
-	// bounding, permitted and effective sets, and set no_new_privs. It is the
-	// last operation: others may need what it drops.
+	// bounding, permitted and effective sets, and set no_new_privs. Only Raisecaps
+	// and Seccomp follow: others may need what it drops. Those that Process.User
+	// takes stay permitted until then.
 	Dropcaps Verb = "dropcaps"
+	// Limitcaps KEEP: the same without no_new_privs, so that set-user-ID programs
+	// work where mounts allow them.
+	Limitcaps Verb = "limitcaps"
+	// Raisecaps CAPS: put permitted capabilities into the inheritable and ambient
+	// sets too, so that a payload that is not root keeps them.
+	Raisecaps Verb = "raisecaps"
+	// Seccomp FLAGS PROGRAM: have the payload run under a filter, which is
+	// installed right before it is executed. FLAGS: log spec_allow (seccomp(2)),
+	// now (install it at once: it stops no call of the starter's). PROGRAM: 16 hexadecimal digits for each instruction (struct
+	// sock_filter): 4 of the code, 2 of each jump, 8 of the operand. It excludes
+	// Emulate.
+	Seccomp Verb = "seccomp"
 )
 
 // Op is one operation.
 type Op struct {
 	Verb Verb
 	Args []string
+}
+
+// Has tells whether one of the operations has this verb.
+func (p *Plan) Has(v Verb) bool {
+	return slices.ContainsFunc(p.Ops, func(op Op) bool { return op.Verb == v })
+}
+
+// Late tells whether a filter is to be installed right before the payload is
+// executed.
+func (p *Plan) Late() bool {
+	return slices.ContainsFunc(p.Ops, func(op Op) bool {
+		return op.Verb == Seccomp && len(op.Args) > 0 && !slices.Contains(strings.Split(op.Args[0], ","), "now")
+	})
 }
 
 // Do returns the Op with this verb and these arguments.
@@ -118,8 +181,8 @@ type Process struct {
 	// entered is used. When none can, the starter fails with the first one's
 	// error.
 	Dirs []string
-	// User, unless nil, is who the payload is, instead of who the starter is. It
-	// needs Init. Under Emulate it is what the payload believes to be.
+	// User, unless nil, is who the payload is, instead of who the starter is.
+	// Under Emulate it is what the payload believes to be.
 	User *User
 	// Umask is the file mode creation mask, or -1 to keep the caller's.
 	Umask int

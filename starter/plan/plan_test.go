@@ -17,14 +17,17 @@ func full() *Plan {
 			User: true, Mount: true, PID: true, UTS: true, IPC: true, Net: true,
 			UIDs: []IDMap{{Inside: 0, Outside: 1000, Size: 1}, {Inside: 1, Outside: 100000, Size: 65536}},
 			GIDs: []IDMap{{Inside: 5, Outside: math.MaxUint32, Size: 7}},
+			Caps: "net_admin,net_raw",
 		},
-		Image: []Op{Do(Mkdir, "/data", "755"), Do(Symlink, "/l", "data"), Do(Mkfile, "/f", "644"), Do(Write, "/w", "600", "")},
+		Helper: []string{"/usr/bin/pasta", "--pid", "/proc/self/fd/@ready", "", "@pid"},
+		Image:  []Op{Do(Mkdir, "/data", "755"), Do(Symlink, "/l", "data"), Do(Mkfile, "/f", "644"), Do(Write, "/w", "600", "")},
 		Ops: []Op{
 			Do(Session, "/tmp/s", "mode=0700"), Do(Fuse, "@root", "allow_other"),
 			Do(Mount, "proc", "/proc", "nosuid,nodev", ""), Do(Bind, "/scratch dir", "/data", "ro,try"),
 			Do(Overlay, "@root", "@skel:/low", "@upper", "@work", ""), Do(Mkdir, "@upper", "755"),
 			Do(Mkfile, "/f", "644"), Do(Write, "/etc/passwd", "644", "root:x\nme:x\n"),
-			Do(Symlink, "/a", "../b"), Do(Umount, "/m"), Do(Hostname, "box"), Do(Pivot), Do(Emulate, "full", "/root dir"), Do(Dropcaps, ""),
+			Do(Symlink, "/a", "../b"), Do(Umount, "/m"), Do(Hostname, "box"), Do(Pivot), Do(Emulate, "full", "/root dir"),
+			Do(Network), Do(Label, "apparmor", "my profile"), Do(Dropcaps, ""), Do(Limitcaps, "all"), Do(Raisecaps, "net_raw"),
 		},
 		Process: Process{
 			Init: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
@@ -34,11 +37,19 @@ func full() *Plan {
 	}
 }
 
+// filtered returns a plan with what excludes other things of full.
+func filtered() *Plan {
+	p := least()
+	p.Clone.NetPath = "/run/netns/a b"
+	p.Ops = []Op{Do(Seccomp, "log", "0006000000007fff")}
+	return p
+}
+
 // least returns the smallest plan there is.
 func least() *Plan { return &Plan{Process: Process{Args: []string{"true"}, Umask: -1}} }
 
 func TestRoundTrip(t *testing.T) {
-	for _, p := range []*Plan{full(), least()} {
+	for _, p := range []*Plan{full(), filtered(), least()} {
 		data, err := Encode(p)
 		if err != nil {
 			t.Fatal(err)
@@ -58,6 +69,8 @@ func TestString(t *testing.T) {
 uidmap 0 1000 1
 uidmap 1 100000 65536
 gidmap 5 4294967295 7
+caps net_admin,net_raw
+helper /usr/bin/pasta --pid /proc/self/fd/@ready "" @pid
 image mkdir /data 755
 image symlink /l data
 image mkfile /f 644
@@ -75,7 +88,11 @@ umount /m
 sethostname box
 pivot
 emulate full "/root dir"
+network
+label apparmor "my profile"
 dropcaps ""
+limitcaps all
+raisecaps net_raw
 init
 user 1000 100 100 4294967295
 umask 22
@@ -90,6 +107,9 @@ exec sh -c "echo 'a' \"$1\"" "" "é\xff"
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if got := least().String(); got != "clone\nexec true\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := filtered().String(); got != "clone\nnetns \"/run/netns/a b\"\nseccomp log 0006000000007fff\nexec true\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -116,7 +136,12 @@ func TestEncodeRefuses(t *testing.T) {
 		"image arguments":     func(p *Plan) { p.Image = []Op{Do(Mkdir, "/a")} },
 		"no command":          func(p *Plan) { p.Process.Args = nil },
 		"empty command":       func(p *Plan) { p.Process.Args = []string{""} },
-		"user without init":   func(p *Plan) { p.Process.User = &User{} },
+		"two networks":        func(p *Plan) { p.Clone.Net, p.Clone.NetPath = true, "/run/netns/x" },
+		"helper of nothing":   func(p *Plan) { p.Helper = []string{"/usr/bin/pasta"} },
+		"emulation, no init":  func(p *Plan) { p.Ops = []Op{Do(Emulate, "full", "")} },
+		"emulation, filter": func(p *Plan) {
+			p.Process.Init, p.Ops = true, []Op{Do(Emulate, "full", ""), Do(Seccomp, "", "")}
+		},
 		"umask":               func(p *Plan) { p.Process.Umask = 0o1000 },
 		"negative umask":      func(p *Plan) { p.Process.Umask = -2 },
 		"negative descriptor": func(p *Plan) { p.Process.CloseFDs, p.Process.KeepFDs = true, []int{-1} },
@@ -164,7 +189,10 @@ func TestParseRefuses(t *testing.T) {
 		"umask too big":      head + fields("umask", "1", "1000") + tail,
 		"user of words":      head + fields("init", "0", "user", "2", "root", "0") + tail,
 		"user without group": head + fields("init", "0", "user", "1", "0") + tail,
-		"user alone":         head + fields("user", "2", "1", "1") + tail,
+		"netns empty":        head + fields("netns", "0") + tail,
+		"netns of two":       head + fields("netns", "2", "/a", "/b") + tail,
+		"caps empty":         head + fields("caps", "1", "") + tail,
+		"helper empty":       head + fields("helper", "0") + tail,
 		"umask padded":       head + fields("umask", "1", "022") + tail,
 		"descriptors":        head + fields("closefds", "1", "three") + tail,
 		"env of two":         head + fields("env", "2", "A=1", "B=2") + tail,
@@ -196,7 +224,7 @@ func TestParseRefusesCuts(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, p := range []*Plan{full(), least()} {
+	for _, p := range []*Plan{full(), filtered(), least()} {
 		data, err := Encode(p)
 		if err != nil {
 			f.Fatal(err)
@@ -242,6 +270,19 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestLate(t *testing.T) {
+	for flags, want := range map[string]bool{"": true, "log": true, "now": false, "spec_allow,now": false} {
+		p := least()
+		p.Ops = []Op{Do(Pivot), Do(Seccomp, flags, "")}
+		if got := p.Late(); got != want {
+			t.Errorf("%q: %v", flags, got)
+		}
+	}
+	if least().Late() {
+		t.Error("a filter that is none")
+	}
+}
+
 func TestParseCaps(t *testing.T) {
 	for list, want := range map[string]uint64{
 		"": 0, "chown": 1, "CAP_KILL,cap_sys_admin": 1<<5 | 1<<21, "all": math.MaxUint64,
@@ -249,6 +290,12 @@ func TestParseCaps(t *testing.T) {
 	} {
 		if got, err := ParseCaps(list); got != want || err != nil {
 			t.Errorf("%q: %x, %v", list, got, err)
+		}
+	}
+	for _, list := range []string{"", "chown", "kill,sys_admin,checkpoint_restore", "all"} {
+		set, err := ParseCaps(list)
+		if got := FormatCaps(set); got != list || err != nil {
+			t.Errorf("%q became %q, %v", list, got, err)
 		}
 	}
 	for _, list := range []string{"cap_", "root", "chown kill", "all,chown"} {

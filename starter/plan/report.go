@@ -26,6 +26,9 @@ const (
 	// StageFuse is no failure: the message carries the descriptor of
 	// /dev/fuse for Ops[Index].
 	StageFuse Stage = "fuse"
+	// StageFill is no failure: the message carries the descriptor (O_PATH) of the
+	// directory of Ops[Index], and launch is to answer when it is filled.
+	StageFill Stage = "fill"
 )
 
 // Report is one message from the starter to launch over the report socket, a

@@ -121,7 +121,7 @@ func (e *Emulator) Attach() error {
 	}
 	p := seccomp.Assemble(auditArch, e.rules())
 	if e.mode == Silent {
-		return seccomp.InstallSilent(p)
+		return seccomp.InstallSilent(p, 0)
 	}
 	var err error
 	e.listener, err = seccomp.Install(p)

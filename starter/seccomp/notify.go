@@ -69,10 +69,11 @@ func Install(p []unix.SockFilter) (Listener, error) {
 	return -1, unix.EINVAL
 }
 
-// InstallSilent puts a filter without listener on this thread.
-func InstallSilent(p []unix.SockFilter) error {
+// InstallSilent puts a filter without listener on this thread, with flags of
+// seccomp(2).
+func InstallSilent(p []unix.SockFilter, flags uintptr) error {
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	if errno != 0 {
 		return errno
 	}

@@ -67,6 +67,8 @@ var appUsage = map[spec.Action]string{
 // actionFlags are the flags of an action that the plan does not depend on.
 type actionFlags struct {
 	dryRun     bool
+	noRanges   bool // subordinate ids are not used
+	unsquash   bool
 	verify     bool
 	imageCache ui.Size
 	pulls      pulls.Flags
@@ -97,6 +99,9 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
+			if err := p.CheckRefused(c.Flags()); err != nil {
+				return err
+			}
 			r.Args, a.found = args[1:], a.keys.Keys(c.Context(), p, false)
 			return onImage(c.Context(), p, r, images.Local(args[0]), &a)
 		},
@@ -108,12 +113,19 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 	mountFlags(flags, r)
 	environmentFlags(flags, r)
 	isolationFlags(flags, r)
+	networkFlags(flags, r)
+	securityFlags(flags, r)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")
 	ui.Bind(flags, "verify", "VERIFY")
+	flags.BoolVar(&a.unsquash, "unsquash", false, "unpack the image first, to memory or else a directory in --tmpdir, instead of using FUSE")
+	ui.Bind(flags, "unsquash", "UNSQUASH")
 	a.pulls.Add(flags)
 	a.keys.Add(flags)
+	flags.BoolVar(&a.noRanges, "ignore-subuid", false, "with --fakeroot, map the caller's own id alone")
+	ui.Bind(flags, "ignore-subuid", "IGNORE_SUBUID")
+	ui.Refuse(flags, refusals, idle...)
 	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")
@@ -123,22 +135,30 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 }
 
 func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
-	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make host paths visible: `SOURCE[:TARGET[:ro|rw]]`, comma separated")
-	ui.Bind(flags, "bind", "BIND", "BINDPATH")
-	flags.StringArrayVar(&r.Mounts, "mount", nil, "the same as a record: `type=bind,source=PATH,destination=PATH[,ro]`")
-	ui.Bind(flags, "mount", "MOUNT")
+	flags.StringArrayVarP(&r.Binds, "bind", "B", nil, "make host paths visible: `SOURCE[:TARGET[:ro|rw]]`, comma separated; or files of an image: IMAGE:TARGET:image-src=PATH[,id=N]")
+	ui.Collect(flags, "bind", "BIND", "BINDPATH")
+	flags.StringArrayVar(&r.Mounts, "mount", nil, "the same as a record: `type=bind,source=PATH,destination=PATH[,ro][,nonested][,image-src=PATH][,id=N]`")
+	ui.Collect(flags, "mount", "MOUNT")
+	flags.StringSliceVarP(&r.Overlays, "overlay", "o", nil, "lay `PATH[:ro]`, a directory or an image, over the image; changes go to a directory without :ro")
+	ui.Bind(flags, "overlay", "OVERLAY", "OVERLAYIMAGE")
 	flags.StringVarP(&r.Home, "home", "H", "", "home directory: `SOURCE[:TARGET]`")
 	ui.Bind(flags, "home", "HOME")
 	flags.BoolVar(&r.NoHome, "no-home", false, "do not mount the home directory")
 	ui.Bind(flags, "no-home", "NO_HOME")
 	flags.StringVar(&r.Pwd, "cwd", "", "working `directory` inside the container")
 	ui.Bind(flags, "cwd", "CWD", "TARGET_CWD")
+	flags.BoolVar(&r.OCIPwd, "oci-cwd", false, "start in the WORKDIR of the OCI image that the image was made of")
+	ui.Bind(flags, "oci-cwd", "OCI_CWD")
 	flags.StringVar(&r.Pwd, "pwd", "", "the same as --cwd `directory`")
 	ui.Bind(flags, "pwd", "PWD", "TARGET_PWD")
-	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory in memory at this `path`; comma separated")
+	flags.StringSliceVarP(&r.Scratch, "scratch", "S", nil, "an empty directory, in memory or --workdir, at this `path`; comma separated")
 	ui.Bind(flags, "scratch", "SCRATCH", "SCRATCHDIR")
-	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, bind-paths or a path")
+	flags.StringVarP(&r.Workdir, "workdir", "W", "", "`directory` for scratch, and with --contain for /tmp, /var/tmp and home")
+	ui.Bind(flags, "workdir", "WORKDIR")
+	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, hostfs, bind-paths or a path")
 	ui.Bind(flags, "no-mount", "NO_MOUNT")
+	flags.BoolVarP(&r.Writable, "writable", "w", false, "make changes to the image itself, a directory")
+	ui.Bind(flags, "writable", "WRITABLE")
 	flags.BoolVar(&r.WritableTmpfs, "writable-tmpfs", false, "allow changes to the image's files, lost at the end")
 	ui.Bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
 }
@@ -149,8 +169,10 @@ func environmentFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "env-file", "ENV_FILE")
 	flags.BoolVarP(&r.CleanEnv, "cleanenv", "e", false, "keep the caller's variables out, but for the batch system's")
 	ui.Bind(flags, "cleanenv", "CLEANENV")
-	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "`names` of the caller's variables to keep out, comma separated")
+	flags.StringSliceVar(&r.NoEnv, "no-env", nil, "keep out the caller's variables of these `names`, such as PERL*; comma separated")
 	ui.Bind(flags, "no-env", "NOENV")
+	flags.StringSliceVar(&r.EnvKeep, "env-keep", nil, "with --cleanenv, keep the caller's variables of these `names`, such as OMP_*")
+	ui.Bind(flags, "env-keep", "ENV_KEEP")
 	flags.BoolVar(&r.NoEval, "no-eval", false, "take the values of --env literally, without shell expansion")
 	ui.Bind(flags, "no-eval", "NO_EVAL")
 }
@@ -160,19 +182,20 @@ func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "contain", "CONTAIN")
 	flags.BoolVarP(&r.ContainAll, "containall", "C", false, "--contain, --cleanenv, own process and IPC namespaces")
 	ui.Bind(flags, "containall", "CONTAINALL")
+	flags.BoolVar(&r.Compat, "compat", false, "as Docker does: --containall, --writable-tmpfs, --no-init, --no-umask, --no-eval")
+	ui.Bind(flags, "compat", "COMPAT")
 	flags.BoolVarP(&r.Fakeroot, "fakeroot", "f", false, "be root inside the container")
 	ui.Bind(flags, "fakeroot", "FAKEROOT")
 	flags.BoolVarP(&r.Userns, "userns", "u", false, "use a user namespace even as root")
 	ui.Bind(flags, "userns", "USERNS", "UNSHARE_USERNS")
 	flags.VarPF(ui.Opposite{Of: &r.NoPID}, "pid", "p", "own process namespace (the default)").NoOptDefVal = "true"
+	ui.Bind(flags, "pid", "PID", "UNSHARE_PID")
 	flags.BoolVar(&r.NoPID, "no-pid", false, "stay in the caller's process namespace")
 	ui.Bind(flags, "no-pid", "NO_PID")
 	flags.BoolVarP(&r.IPC, "ipc", "i", false, "own IPC namespace")
-	ui.Bind(flags, "ipc", "IPC")
+	ui.Bind(flags, "ipc", "IPC", "UNSHARE_IPC")
 	flags.BoolVar(&r.UTS, "uts", false, "own host name")
-	ui.Bind(flags, "uts", "UTS")
-	flags.StringVar(&r.Hostname, "hostname", "", "host `name` inside the container (implies --uts)")
-	ui.Bind(flags, "hostname", "HOSTNAME")
+	ui.Bind(flags, "uts", "UTS", "UNSHARE_UTS")
 	flags.BoolVar(&r.NoInit, "no-init", false, "the payload itself is process 1")
 	ui.Bind(flags, "no-init", "NOSHIMINIT")
 	flags.BoolVar(&r.NoUmask, "no-umask", false, "umask 0022 instead of the caller's")

@@ -25,13 +25,22 @@ func TestFlagValues(t *testing.T) {
 		{[]string{"--no-pid"}, nil, func(r *spec.Request) bool { return r.NoPID }},
 		{nil, []string{"APPTAINER_NO_PID=1"}, func(r *spec.Request) bool { return r.NoPID }},
 		{[]string{"--no-mount", "sys"}, []string{"SEALIFT_NO_MOUNT=tmp,home"}, func(r *spec.Request) bool {
-			return slices.Equal(r.NoMount, []string{"tmp", "home", "sys"})
+			return slices.Equal(r.NoMount, []string{"sys"})
 		}},
 		{nil, []string{"SINGULARITY_SCRATCHDIR=/a,/b"}, func(r *spec.Request) bool {
 			return slices.Equal(r.Scratch, []string{"/a", "/b"})
 		}},
 		{[]string{"--bind", "/c,/d"}, []string{"SEALIFT_BIND=/a,/b"}, func(r *spec.Request) bool {
 			return slices.Equal(r.Binds, []string{"/a,/b", "/c,/d"})
+		}},
+		{[]string{"-n", "--network", "none", "--network-args", "portmap=1:2,portmap=3:4"}, []string{"SEALIFT_DNS=1.1.1.1,::1", "APPTAINER_NETWORK=pasta"}, func(r *spec.Request) bool {
+			return r.Net && r.Network == "none" && slices.Equal(r.NetworkArgs, []string{"portmap=1:2", "portmap=3:4"}) && slices.Equal(r.DNS, []string{"1.1.1.1", "::1"})
+		}},
+		{[]string{"--security", "uid:1,gid:2:3"}, []string{"SINGULARITY_SECURITY=selinux:a:s0:c1,c2", "SEALIFT_ADD_CAPS=all", "SEALIFT_UNSHARE_NET=t", "SEALIFT_UNSHARE_PID=0"}, func(r *spec.Request) bool {
+			return slices.Equal(r.Security, []string{"selinux:a:s0:c1,c2", "uid:1,gid:2:3"}) && r.AddCaps == "all" && r.Net && r.NoPID
+		}},
+		{[]string{"--keep-privs", "--no-privs", "--allow-setuid", "--drop-caps", "all", "--netns-path", "/x"}, nil, func(r *spec.Request) bool {
+			return r.KeepPrivs && r.NoPrivs && r.AllowSetuid && r.DropCaps == "all" && r.NetnsPath == "/x"
 		}},
 		{[]string{"--pwd", "/a", "--env-file", "x,y"}, nil, func(r *spec.Request) bool {
 			return r.Pwd == "/a" && slices.Equal(r.EnvFiles, []string{"x", "y"})
@@ -43,6 +52,8 @@ func TestFlagValues(t *testing.T) {
 		mountFlags(flags, &r)
 		environmentFlags(flags, &r)
 		isolationFlags(flags, &r)
+		networkFlags(flags, &r)
+		securityFlags(flags, &r)
 		if err := flags.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
+	"github.com/sealift/sealift/runtime/volume"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -70,10 +71,12 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: out, Stderr: out}}
 	base := image.Info{Kind: image.SquashFS, FS: x.View}
 	if x.Base != "" {
-		if s.img, err = image.Open(x.Base, image.Options{Key: x.Key}); err != nil {
+		img, err := image.Open(x.Base, image.Options{Key: x.Key})
+		if err != nil {
 			return err
 		}
-		base = s.img.Info()
+		base = img.Info()
+		s.set = &volume.Set{Image: img, Info: base}
 		base.Arch = "" // the build has made sure that its programs run
 	}
 	r := spec.BuildRequest{
@@ -88,7 +91,7 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 	}
 	c, err := spec.ComputeBuild(r, facts)
 	if err != nil {
-		return errors.Join(err, s.closeImage())
+		return errors.Join(err, s.set.Close())
 	}
 	s.begin(c.Plan.Clone, facts)
 	defer s.close()

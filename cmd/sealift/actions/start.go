@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
-	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -24,6 +22,7 @@ import (
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
+	"github.com/sealift/sealift/runtime/volume"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -46,7 +45,10 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 // gets ready while the image is opened and the plan computed; but not before what
 // may ask for a passphrase, as signals are the payload's from then on.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
-	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot})
+	facts, err := host.Probe(host.Inputs{
+		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
+		Terminal: p.Interactive(),
+	})
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	if a.dryRun {
-		return printPlan(p, r, facts, path, a)
+		return printPlan(ctx, p, r, facts, path, a)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -62,7 +64,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	}
 	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
 	open := func() (err error) {
-		s.img, err = images.Open(path, a.imageOptions(facts.MemoryLimit))
+		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
 	keyed := a.keys.Given() || cryptkeys.Named(p)
@@ -70,7 +72,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		if err := open(); err != nil {
 			return err
 		}
-		s.secret = s.img.Encrypted()
+		s.secret = s.set.Image.Encrypted()
 	}
 	s.begin(namespaces, facts)
 	defer s.close()
@@ -79,14 +81,14 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 	}
-	c, err := compute(r, facts, s.img)
+	c, err := compute(r, facts, s.set)
 	if err != nil {
 		return err
 	}
 	for _, note := range c.Notes {
 		p.Info("%s", note)
 	}
-	p.Detail("%s", about(s.img))
+	p.Detail("%s", about(s.set.Image))
 	p.Trace(c.Plan.String())
 	return s.run(ctx, c)
 }
@@ -103,27 +105,17 @@ func about(img *image.File) string {
 	return text
 }
 
-func printPlan(p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
-	img, err := images.Open(path, a.imageOptions(0))
+func printPlan(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
+	set, err := openAll(ctx, p, r, facts, path, a)
+	defer set.Close() // which was only read
 	if err != nil {
 		return err
 	}
-	defer img.Close()
-	c, err := compute(r, facts, img)
+	c, err := compute(r, facts, set)
 	if err != nil {
 		return err
 	}
 	return p.Print(c.Plan.String())
-}
-
-// compute makes the plan. What it reads of the image must all have been what it should
-// be: some that cannot be read, such as a list of users, makes another plan.
-func compute(r *spec.Request, facts *host.Facts, img *image.File) (*spec.Container, error) {
-	c, err := spec.Compute(*r, facts, img.Info())
-	if err != nil {
-		return nil, err
-	}
-	return c, img.Err()
 }
 
 // start is a container on its way.
@@ -131,11 +123,10 @@ type start struct {
 	*ui.Process
 	job     launch.Job
 	child   *launch.Child
-	img     *image.File
 	secret  bool               // this process holds a key
-	layers  []*squashfs.Reader // of the image, the topmost first
-	served  []string           // where they are mounted
-	owner   *spec.Owner
+	set     *volume.Set        // the image and what there is besides; nil in a build of layers
+	layers  []*squashfs.Reader // in a build those of the image, the topmost first
+	plan    *spec.Container
 	trace   func(file *squashfs.Inode, off, n int64) // is told what is read of the image
 	signals chan os.Signal
 	sigint  chan os.Signal // a copy of the first SIGINT
@@ -148,7 +139,7 @@ func (s *start) begin(namespaces plan.Clone, facts *host.Facts) {
 	s.signals, s.sigint = make(chan os.Signal, 16), make(chan os.Signal, 1)
 	s.begun, s.ready = make(chan error, 1), make(chan struct{})
 	s.job.NewUIDMap, s.job.NewGIDMap = facts.NewUIDMap, facts.NewGIDMap
-	s.job.Signals, s.job.Serve = s.signals, s.serve
+	s.job.Signals, s.job.Serve, s.job.Fill = s.signals, s.serve, s.fill
 	go func() {
 		defer close(s.ready)
 		err := s.spawn(namespaces)
@@ -170,10 +161,9 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 // run runs the container and waits for it; the payload's status is the error
 // ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
-	s.owner, s.served = c.Owner, c.Served
-	if s.img != nil {
-		s.layers = []*squashfs.Reader{s.img.Squash()}
-		go warm(s.img, c.Plan.Process)
+	s.plan = c
+	if s.set != nil {
+		go warm(s.set.Image, c.Plan.Process)
 	}
 	if err := <-s.begun; err != nil {
 		return err
@@ -214,14 +204,7 @@ func (s *start) close() {
 	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
-	s.closeImage()
-}
-
-func (s *start) closeImage() error {
-	if s.img == nil {
-		return nil
-	}
-	return s.img.Close()
+	s.set.Close() // which was only read
 }
 
 // servingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -235,31 +218,49 @@ const servingGC = 30
 // with every request.
 const servingProcs = 4
 
-// serve serves the files of the image's layer that is mounted on target to the
-// container.
+// serve serves the files of an image that are mounted on target to the container.
 func (s *start) serve(target string, fd int, extra []plan.Op) error {
 	debug.SetGCPercent(servingGC)
 	if runtime.GOMAXPROCS(0) < servingProcs {
 		runtime.GOMAXPROCS(servingProcs)
 	}
-	layer := slices.Index(s.served, target)
-	if layer < 0 || layer >= len(s.layers) {
-		return errors.Join(fmt.Errorf("no layer of the image is for %s", target), syscall.Close(fd))
+	m, err := s.plan.For(target)
+	var r *squashfs.Reader
+	switch {
+	case err != nil:
+	case m.Volume < 0 && len(s.layers) > 0:
+		r = s.layers[m.Layer]
+	default:
+		r, err = s.set.Reader(m)
 	}
-	o := imagefs.Options{Trace: s.trace}
-	if layer == 0 {
-		o.Extra = extra
+	var o imagefs.Options
+	if m.Volume < 0 {
+		o.Trace = s.trace
+		if m.Layer == 0 {
+			o.Extra = extra
+		}
 	}
-	if s.owner != nil {
-		o.Owner = &imagefs.Owner{UID: s.owner.UID, GID: s.owner.GID}
+	if owner := s.plan.Owner; owner != nil && m.InRoot {
+		o.Owner = &imagefs.Owner{UID: owner.UID, GID: owner.GID}
 	}
-	server, err := imagefs.New(s.layers[layer], o)
+	var server *imagefs.Server
+	if err == nil {
+		server, err = imagefs.New(r, o)
+	}
 	if err != nil {
 		return errors.Join(err, syscall.Close(fd))
 	}
-	err = server.Serve(fd)
-	if err != nil && s.img != nil {
-		err = fmt.Errorf("image %s: %w", s.img.Info().Title(filepath.Clean), err)
+	if err = server.Serve(fd); err != nil && s.set != nil {
+		err = fmt.Errorf("image %s: %w", s.set.Shown(m).Info().Title(filepath.Clean), err)
 	}
 	return err
+}
+
+// fill writes the files of an image that are to be in target to the container.
+func (s *start) fill(target string, dir *os.File) error {
+	m, err := s.plan.For(target)
+	if err != nil {
+		return err
+	}
+	return s.set.Fill(m, dir)
 }

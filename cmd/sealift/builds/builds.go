@@ -75,7 +75,7 @@ they start from was made.`,
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
-			if err := checkRefused(c.Flags()); err != nil {
+			if err := p.CheckRefused(c.Flags()); err != nil {
 				return err
 			}
 			b.Output = args[0]

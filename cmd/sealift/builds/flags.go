@@ -54,7 +54,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.sign.Add(flags)
 	flags.BoolVarP(&b.encrypt, "encrypt", "e", false, "encrypt the image, for the passphrase or key of one of the flags or variables")
 	b.attached.add(flags)
-	refuse(flags)
+	ui.Refuse(flags, refusals, idle...)
 }
 
 // settle makes options of the flags that are not options yet.
@@ -114,9 +114,9 @@ func (b *buildFlags) scriptFlags(flags *pflag.FlagSet) {
 	ui.Bind(flags, "notest", "NOTEST")
 	flags.StringArrayVarP(&b.scripts.Binds, "bind", "B", nil,
 		"let %post and %test see host paths: `SOURCE[:TARGET[:ro|rw]]`, comma separated; scripts are always run then, and never cached")
-	ui.Bind(flags, "bind", "BIND", "BINDPATH")
+	ui.Collect(flags, "bind", "BIND", "BINDPATH")
 	flags.StringArrayVar(&b.scripts.Mounts, "mount", nil, "the same as a record: `type=bind,source=PATH,destination=PATH[,ro]`")
-	ui.Bind(flags, "mount", "MOUNT")
+	ui.Collect(flags, "mount", "MOUNT")
 	flags.BoolVar(&b.scripts.WritableTmpfs, "writable-tmpfs", false, "let %test change the image's files; the changes are lost")
 	ui.Bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
 	flags.StringVar(&b.KeepOnError, "keep-on-error", "", "when a script fails, write the files as it left them to the new directory `DIR`")

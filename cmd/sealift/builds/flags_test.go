@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/ui"
 )
 
 func parseFlags(t *testing.T, args ...string) (*buildFlags, *pflag.FlagSet) {
@@ -47,25 +48,25 @@ func TestSettle(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	n := 0
 	for _, r := range refusals {
-		for _, name := range append(r.switches, r.options...) {
+		for _, name := range append(r.Switches, r.Options...) {
 			n++
 			args := []string{"--" + name}
-			if len(r.options) > 0 && !strings.Contains(strings.Join(r.switches, " "), name) {
+			if len(r.Options) > 0 && !strings.Contains(strings.Join(r.Switches, " "), name) {
 				args = append(args, "value")
 			}
 			_, flags := parseFlags(t, args...)
-			err := checkRefused(flags)
+			err := new(ui.Process).CheckRefused(flags)
 			if err == nil || !strings.HasPrefix(err.Error(), "--"+name+": ") || hint.Of(err) == "" || !flags.Lookup(name).Hidden {
 				t.Errorf("%s: %v, hint %q", name, err, hint.Of(err))
 			}
 		}
 	}
 	_, flags := parseFlags(t, "--remote")
-	if err := checkRefused(flags); n < 10 || err == nil {
+	if err := new(ui.Process).CheckRefused(flags); n < 10 || err == nil {
 		t.Error(n, err)
 	}
 	_, flags = parseFlags(t, "--userns", "--ignore-subuid", "--sandbox")
-	if err := checkRefused(flags); err != nil || !flags.Lookup("userns").Hidden {
+	if err := new(ui.Process).CheckRefused(flags); err != nil || !flags.Lookup("userns").Hidden {
 		t.Error(err)
 	}
 }

@@ -26,15 +26,15 @@ type Flags struct {
 	remotes      remotes.Flags
 	library      endpoints.Library
 	target       targets.Flags
-	tmpDir       string
-	DisableCache bool // neither use nor keep anything in the cache
+	Temp         string // for temporary files, or empty
+	DisableCache bool   // neither use nor keep anything in the cache
 }
 
 // Add adds the flags.
 func (f *Flags) Add(flags *pflag.FlagSet) {
 	f.remotes.Add(flags)
 	f.library.Add(flags)
-	flags.StringVar(&f.tmpDir, "tmpdir", "", "`directory` for temporary files")
+	flags.StringVar(&f.Temp, "tmpdir", "", "`directory` for temporary files")
 	ui.Bind(flags, "tmpdir", "TMPDIR")
 	flags.BoolVar(&f.DisableCache, "disable-cache", false, "neither use nor keep images in the cache")
 	ui.Bind(flags, "disable-cache", "DISABLE_CACHE")
@@ -42,7 +42,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 
 // Open gets the image that source names, for a command that uses it now.
 func (f *Flags) Open(ctx context.Context, p *ui.Process, source string) (*pull.Image, error) {
-	o := build.Options{TmpDir: p.TempDir(f.tmpDir)}
+	o := build.Options{TmpDir: p.TempDir(f.Temp)}
 	var err error
 	if o.Codec, o.BlockSize, err = images.Usual(); err != nil {
 		return nil, err

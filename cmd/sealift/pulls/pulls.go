@@ -106,7 +106,7 @@ func (f *pullFlags) run(ctx context.Context, p *ui.Process, args []string) (err 
 	if f.Codec, f.BlockSize, err = f.format.Options(); err != nil {
 		return err
 	}
-	if f.TmpDir = f.tmpDir; f.TmpDir == "" {
+	if f.TmpDir = f.Temp; f.TmpDir == "" {
 		f.TmpDir = filepath.Dir(f.Output)
 	}
 	begun := time.Now()

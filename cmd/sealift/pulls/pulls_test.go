@@ -88,7 +88,7 @@ func TestPull(t *testing.T) {
 func TestOpen(t *testing.T) {
 	source := "oci-archive:" + archive(t)
 	p, out := process(t)
-	for _, f := range []Flags{{}, {}, {DisableCache: true}, {DisableCache: true, tmpDir: t.TempDir()}} {
+	for _, f := range []Flags{{}, {}, {DisableCache: true}, {DisableCache: true, Temp: t.TempDir()}} {
 		i, err := f.Open(t.Context(), p, source)
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestOpen(t *testing.T) {
 	if n := strings.Count(out.String(), "getting"); n != 3 {
 		t.Errorf("got %d times:\n%s", n, out)
 	}
-	f := Flags{DisableCache: true, tmpDir: p.Cwd + "/none"}
+	f := Flags{DisableCache: true, Temp: p.Cwd + "/none"}
 	if _, err := f.Open(t.Context(), p, source); err == nil || hint.Of(err) == "" {
 		t.Errorf("no place for it: %v", err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/sif/layout"
+	"github.com/sealift/sealift/image/sif/siffile"
 )
 
 // exitLayout is the exit code for an image with something wrong in its layout.
@@ -55,7 +55,7 @@ cannot be looked at.`,
 }
 
 func checkLayout(path string) (*layout.Report, error) {
-	f, err := sif.OpenFile(path, os.O_RDONLY)
+	f, err := siffile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

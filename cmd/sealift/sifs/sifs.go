@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/sif/edit"
+	"github.com/sealift/sealift/image/sif/siffile"
 )
 
 // Command returns sif and its commands.
@@ -44,7 +45,7 @@ func operands(n int) cobra.PositionalArgs { return cobra.MatchAll(ui.AtLeast(n),
 
 // withImage calls f with the image at a path.
 func withImage(path string, f func(*sif.Image) error) error {
-	file, err := sif.OpenFile(path, os.O_RDONLY)
+	file, err := siffile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func withImage(path string, f func(*sif.Image) error) error {
 
 // withWritable calls f with the file of an image, to change it.
 func withWritable(path string, f func(*os.File) error) error {
-	file, err := sif.OpenFile(path, os.O_RDWR)
+	file, err := siffile.Open(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/sif/siffile"
 	"github.com/sealift/sealift/image/trust"
 	"github.com/sealift/sealift/image/trust/pem"
 	"github.com/sealift/sealift/image/trust/policy"
@@ -115,7 +116,7 @@ func (s *selection) chosen() (groups, objects []uint32, err error) {
 
 // openImage opens a file as a SIF image.
 func openImage(path string, mode int) (*os.File, *sif.Image, error) {
-	f, err := sif.OpenFile(path, mode)
+	f, err := siffile.Open(path, mode)
 	if err != nil {
 		return nil, nil, err
 	}

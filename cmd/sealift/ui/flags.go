@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,44 +16,101 @@ import (
 // first.
 var prefixes = []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}
 
-// keysOf is the annotation that holds the variables of a flag, without prefix.
-const keysOf = "environment"
+// The annotations of a flag: its variables, without prefix, and that their values
+// are added to the command line's.
+const (
+	keysOf   = "environment"
+	collects = "collects"
+)
 
 // Bind names the environment variables that set a flag when the command line
-// does not; a flag that collects values gets both, the variable's first.
+// does not. The first that is set counts.
 func Bind(flags *pflag.FlagSet, name string, keys ...string) {
 	f := flags.Lookup(name)
 	f.Annotations = map[string][]string{keysOf: keys}
 	f.Usage += " (SEALIFT_" + keys[0] + ")"
 }
 
+// Collect is Bind for a flag that collects values: it gets those of all the
+// variables, and after them those of the command line.
+func Collect(flags *pflag.FlagSet, name string, keys ...string) {
+	Bind(flags, name, keys...)
+	flags.Lookup(name).Annotations[collects] = nil
+}
+
 // FromEnvironment sets the flags that the environment names.
 func (p *Process) FromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
-		list, collects := f.Value.(pflag.SliceValue)
-		if failed != nil || f.Changed && !collects {
+		keys := f.Annotations[keysOf]
+		if failed != nil || len(keys) == 0 {
 			return
 		}
-		name, value := p.lookup(f.Annotations[keysOf])
-		if value == "" {
-			return
-		}
-		p.Detail("--%s is set by %s", f.Name, name)
-		var given []string
-		if collects && f.Changed {
-			given = slices.Clone(list.GetSlice())
-			failed = list.Replace(nil)
-		}
-		if err := f.Value.Set(value); err != nil {
-			failed = hint.Wrap(fmt.Errorf("environment variable %s=%s: %w", name, value, err),
-				"unset %s or give it a value that --%s accepts", name, f.Name)
-		}
-		for _, v := range given {
-			failed = errors.Join(failed, list.Append(v))
+		if _, all := f.Annotations[collects]; all {
+			failed = p.collect(f, keys)
+		} else if !f.Changed {
+			failed = p.set(f, keys)
 		}
 	})
 	return failed
+}
+
+// collect puts the values of all the variables before those that f has.
+func (p *Process) collect(f *pflag.Flag, keys []string) error {
+	list := f.Value.(pflag.SliceValue)
+	var given []string
+	if f.Changed {
+		given = slices.Clone(list.GetSlice())
+	}
+	if err := list.Replace(nil); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := p.set(f, []string{key}); err != nil {
+			return err
+		}
+	}
+	for _, v := range given {
+		if err := list.Append(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set gives f the value of the first variable that is set. The items of a list
+// come without the blanks around them.
+func (p *Process) set(f *pflag.Flag, keys []string) error {
+	name, value := p.lookup(keys)
+	if value == "" {
+		return nil
+	}
+	p.Detail("--%s is set by %s", f.Name, name)
+	p.warnRivals(keys, name, value)
+	if err := f.Value.Set(value); err != nil {
+		return hint.Wrap(fmt.Errorf("environment variable %s=%s: %w", name, value, err),
+			"unset %s or give it a value that --%s accepts", name, f.Name)
+	}
+	if list, ok := f.Value.(pflag.SliceValue); ok && f.Value.Type() == "stringSlice" {
+		items := list.GetSlice()
+		for i := range items {
+			items[i] = strings.TrimSpace(items[i])
+		}
+		return list.Replace(items)
+	}
+	return nil
+}
+
+// warnRivals tells of variables that would set the same otherwise than the one
+// that counts, under another prefix.
+func (p *Process) warnRivals(keys []string, name, value string) {
+	for _, key := range keys {
+		for _, prefix := range prefixes {
+			if other := p.Variable(prefix + key); strings.HasSuffix(name, "_"+key) && other != "" && strings.TrimSpace(other) != value {
+				p.Warn("%s and %s have different values: that of %s counts", name, prefix+key, name)
+			}
+		}
+	}
 }
 
 // Opposite is a boolean flag whose variable says the contrary.
@@ -77,14 +133,13 @@ func (Opposite) Type() string { return "bool" }
 // counts, and its value; both are empty where none is set.
 func (p *Process) Setting(key string) (name, value string) { return p.lookup([]string{key}) }
 
-// lookup returns the first variable that is set and not empty.
+// lookup returns the first variable that is set to more than blanks, and its
+// value without those around it.
 func (p *Process) lookup(keys []string) (name, value string) {
 	for _, prefix := range prefixes {
 		for _, key := range keys {
-			for _, kv := range p.Environ {
-				if v, ok := strings.CutPrefix(kv, prefix+key+"="); ok && v != "" {
-					return prefix + key, v
-				}
+			if v := strings.TrimSpace(p.Variable(prefix + key)); v != "" {
+				return prefix + key, v
 			}
 		}
 	}

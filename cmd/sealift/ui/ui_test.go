@@ -26,16 +26,29 @@ func TestFlagsFromEnvironment(t *testing.T) {
 		args    []string
 		binds   string
 		home    bool
+		noMount string
+		warning string
 		err     string
 	}{
 		{name: "nothing"},
-		{name: "own prefix first", environ: []string{"APPTAINER_BIND=a", "SEALIFT_BIND=s", "SINGULARITY_BIND=g"}, binds: "s"},
+		{name: "own prefix first", environ: []string{"APPTAINER_BIND=a", "SEALIFT_BIND=s", "SINGULARITY_BIND=s"}, binds: "s",
+			warning: "SEALIFT_BIND and APPTAINER_BIND have"},
 		{name: "second key", environ: []string{"SINGULARITY_BINDPATH=g"}, binds: "g"},
 		{name: "collects, variable first", environ: []string{"SEALIFT_BIND=s"}, args: []string{"--bind", "f"}, binds: "s f"},
 		{name: "empty is unset", environ: []string{"SEALIFT_BIND=", "APPTAINER_BIND=a"}, binds: "a"},
 		{name: "boolean", environ: []string{"APPTAINER_NO_HOME=t"}, home: true},
 		{name: "flag beats variable", environ: []string{"SEALIFT_NO_HOME=1"}, args: []string{"--no-home=false"}},
 		{name: "not a boolean", environ: []string{"SEALIFT_NO_HOME=yes"}, err: "SEALIFT_NO_HOME=yes"},
+		{name: "nor on", environ: []string{"SINGULARITY_NO_HOME=on"}, err: "SINGULARITY_NO_HOME=on"},
+		{name: "blanks are unset", environ: []string{"SEALIFT_NO_HOME= ", "APPTAINER_NO_HOME=\t"}},
+		{name: "blanks around", environ: []string{"SEALIFT_NO_HOME= true "}, home: true},
+		{name: "false", environ: []string{"SEALIFT_NO_HOME=F", "APPTAINER_NO_HOME=F"}},
+		{name: "a stronger false", environ: []string{"SEALIFT_NO_HOME=0", "APPTAINER_NO_HOME=1"},
+			warning: "SEALIFT_NO_HOME and APPTAINER_NO_HOME have different values: that of SEALIFT_NO_HOME counts"},
+		{name: "every variable is collected", environ: []string{"APPTAINER_BINDPATH=site", "SINGULARITY_BIND=user"}, binds: "user site"},
+		{name: "each key once", environ: []string{"APPTAINER_BIND=a", "SINGULARITY_BIND=a", "SINGULARITY_BINDPATH=p"}, binds: "a p"},
+		{name: "items without blanks", environ: []string{"SEALIFT_NO_MOUNT=tmp , home"}, noMount: "tmp home"},
+		{name: "flag beats a list", environ: []string{"SEALIFT_NO_MOUNT=tmp"}, args: []string{"--no-mount", "home"}, noMount: "home"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, _, msg := fake(c.environ...)
@@ -43,7 +56,9 @@ func TestFlagsFromEnvironment(t *testing.T) {
 			flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
 			binds := flags.StringArray("bind", nil, "")
 			home := flags.Bool("no-home", false, "")
-			Bind(flags, "bind", "BIND", "BINDPATH")
+			noMount := flags.StringSlice("no-mount", nil, "")
+			Collect(flags, "bind", "BIND", "BINDPATH")
+			Bind(flags, "no-mount", "NO_MOUNT")
 			Bind(flags, "no-home", "NO_HOME")
 			if err := flags.Parse(c.args); err != nil {
 				t.Fatal(err)
@@ -55,12 +70,15 @@ func TestFlagsFromEnvironment(t *testing.T) {
 				}
 				return
 			}
+			if got := strings.Join(*binds, " "); err != nil || got != c.binds || *home != c.home || strings.Join(*noMount, " ") != c.noMount {
+				t.Errorf("binds %q, home %v, no mount %q, error %v", got, *home, *noMount, err)
+			}
 			told := strings.Contains(msg.String(), "sealift: --bind is set by ")
 			if told != (strings.Contains(strings.Join(c.environ, " "), "_BIND") && c.binds != "") || strings.Contains(msg.String(), "=") {
 				t.Errorf("told %q", msg)
 			}
-			if got := strings.Join(*binds, " "); err != nil || got != c.binds || *home != c.home {
-				t.Errorf("binds %q, home %v, error %v", got, *home, err)
+			if warned := strings.Contains(msg.String(), "warning: "); warned != (c.warning != "") || !strings.Contains(msg.String(), c.warning) {
+				t.Errorf("warned %q", msg)
 			}
 		})
 	}

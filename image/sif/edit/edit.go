@@ -21,6 +21,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/sif/siffile"
 )
 
 // Options are how an image is changed.
@@ -109,7 +110,7 @@ func Delete(f *os.File, id uint32, opts Options) error {
 // copy: no write in place changes two descriptors at once. A copy takes no room
 // where the file system can share blocks.
 func SetPrimary(ctx context.Context, path string, id uint32, opts Options) error {
-	f, err := sif.OpenFile(path, os.O_RDWR)
+	f, err := siffile.Open(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}

@@ -129,8 +129,8 @@ func (g *Gate) readWhole(ctx context.Context, img *sif.Image, part sif.Partition
 // through opens an image again, so that its partition is read through r, and all
 // else as before.
 func through(img *sif.Image, r *merkle.Reader, part sif.Partition) (*sif.Image, error) {
-	file, size := img.File()
-	again, err := sif.Open(&patched{file, r, part.Offset, part.Size}, size)
+	file, _ := img.File()
+	again, err := img.Again(&patched{file, r, part.Offset, part.Size})
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,9 @@ func FromImage(img *sif.Image) (*Tree, error) {
 	if img == nil {
 		return nil, noTree("only a SIF file can have one")
 	}
+	if img.Selected() {
+		return nil, noTree("only the partition that is run has one")
+	}
 	part, err := img.Primary()
 	if err != nil {
 		return nil, err

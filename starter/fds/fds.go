@@ -1,4 +1,7 @@
-package main
+// Package fds closes the descriptors that nobody was meant to inherit.
+//
+// Input: numbers of those that stay. It must not print.
+package fds
 
 import (
 	"math"
@@ -7,11 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closeOthers marks close-on-exec every descriptor above 2 but kept ones, and
+// HideOthers marks close-on-exec every descriptor above 2 but kept ones, and
 // but own, which is marked already.
-func closeOthers(kept []int, own int) {
-	closeBut(append([]int{2, own}, kept...), unix.CLOSE_RANGE_CLOEXEC)
+func HideOthers(kept []int, own int) {
+	closeBut(append(slices.Clone(kept), 2, own), unix.CLOSE_RANGE_CLOEXEC)
 }
+
+// CloseOthers closes every descriptor above 2 but kept ones.
+func CloseOthers(kept []int) { closeBut(append(slices.Clone(kept), 2), 0) }
 
 // closeBut calls closeRange for what lies between and above the descriptors in
 // skip, which it sorts, from 3 on.

@@ -1,4 +1,9 @@
-package main
+// Package resolve opens paths inside a directory as if it were the root directory
+// (path_resolution(7)).
+//
+// Input: a descriptor of the directory, and a path that nobody has to have
+// checked. Output: a descriptor of something in it. It must not print.
+package resolve
 
 import (
 	"strings"
@@ -10,18 +15,18 @@ import (
 // (path_resolution(7)).
 const maxLinks = 40
 
-// resolver opens paths inside a directory as if it were the root directory:
+// Resolver opens paths inside a directory as if it were the root directory:
 // neither .. nor any symbolic link leads out of it, and mount points lead to
-// what was mounted last.
-type resolver struct {
+// what was mounted last. The zero value is ready.
+type Resolver struct {
 	// walk resolves one component after the other, for kernels before 5.6,
 	// which have no openat2(2).
 	walk bool
 }
 
-// open opens path under root with O_PATH and flags. The final component is
+// Open opens path under root with O_PATH and flags. The final component is
 // followed, too.
-func (r *resolver) open(root int, path string, flags int) (int, error) {
+func (r *Resolver) Open(root int, path string, flags int) (int, error) {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	if r.walk {
 		return walk(root, path, flags)
@@ -45,7 +50,7 @@ func walk(root int, path string, flags int) (int, error) {
 	w := walker{root: root}
 	defer w.rewind()
 	links := 0
-	for todo := components(path); len(todo) > 0; {
+	for todo := Components(path); len(todo) > 0; {
 		name := todo[0]
 		todo = todo[1:]
 		if name == ".." {
@@ -65,7 +70,7 @@ func walk(root int, path string, flags int) (int, error) {
 		if target[0] == '/' {
 			w.rewind()
 		}
-		todo = append(components(target), todo...)
+		todo = append(Components(target), todo...)
 	}
 	return w.result(flags)
 }
@@ -137,8 +142,8 @@ func (w *walker) result(flags int) (int, error) {
 	return unix.FcntlInt(uintptr(w.place()), unix.F_DUPFD_CLOEXEC, 3)
 }
 
-// components returns the names in path. What is empty or a dot is left out.
-func components(path string) []string {
+// Components returns the names in path. What is empty or a dot is left out.
+func Components(path string) []string {
 	var names []string
 	for name := range strings.SplitSeq(path, "/") {
 		if name != "" && name != "." {

@@ -178,3 +178,26 @@ func (e etcImage) try(t *testing.T, sealift, image, flag, resolv string) {
 		t.Errorf("%s %s: %d KiB", flag, image, rss)
 	}
 }
+
+// TestResolverIsFollowed: where the host's resolv.conf is a link to a file that is
+// replaced from time to time, a container sees the new one.
+func TestResolverIsFollowed(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can set the host up so")
+	}
+	sealift, busybox := busyboxImage(t)
+	script := `set -e
+mount -t tmpfs tmpfs /run
+mkdir /run/resolve && echo 'nameserver 192.0.2.1' > /run/resolve/conf
+mkdir /run/etc && cp -a /etc/. /run/etc && ln -sf ../run/resolve/conf /run/etc/resolv.conf && mount --bind /run/etc /etc
+mkfifo /run/changed
+"$1" exec --bind /run/changed:/mnt/changed "$2" sh -c 'cat /etc/resolv.conf; echo > /mnt/changed; read x < /mnt/changed; cat /etc/resolv.conf' &
+read x < /run/changed
+echo 'nameserver 192.0.2.2' > /run/resolve/new && mv /run/resolve/new /run/resolve/conf
+echo > /run/changed
+wait $!`
+	out, err := exec.Command("unshare", "-m", "sh", "-c", script, "sh", sealift, busybox).CombinedOutput()
+	if want := "nameserver 192.0.2.1\nnameserver 192.0.2.2\n"; err != nil || string(out) != want {
+		t.Errorf("%v: %q, want %q", err, out, want)
+	}
+}

@@ -25,8 +25,8 @@ var deviceNames = []string{"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "RO
 var basicNames = []string{"TERM", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
-// KeptNames are patterns of the variables that --cleanenv keeps.
-func KeptNames() []string { return slices.Concat(basicNames, deviceNames, batchNames) }
+// keptNames are patterns of the variables that --cleanenv keeps.
+var keptNames = slices.Concat(basicNames, deviceNames, batchNames)
 
 // ownedNames are set by Sealift, by the image, or by every shell for itself.
 var ownedNames = []string{"HOME", "PATH", "LD_LIBRARY_PATH", "PWD", "OLDPWD", "_", "UID", "EUID", "PPID", "SHELLOPTS",
@@ -98,7 +98,7 @@ func (in *Inputs) forwards(entry string) (why string, ok bool) {
 		return "the caller", true
 	case keep != "":
 		return "the caller; --env-keep " + keep, true
-	case matching(KeptNames(), name) != "":
+	case matching(keptNames, name) != "":
 		return "the caller; kept by --cleanenv", true
 	}
 	return "--cleanenv", false

@@ -43,7 +43,7 @@ type Inputs struct {
 	Set   []string
 	Files []File
 	// Drop are patterns of variables of the caller that stay outside. Clean keeps
-	// all of them out but those of KeptNames and of the patterns Keep.
+	// all of them out but keptNames and the patterns Keep.
 	Drop, Keep []string
 	Clean      bool
 	// NoEval takes the values of Set, and of variables such as SEALIFTENV_X,

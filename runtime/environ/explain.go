@@ -10,7 +10,11 @@ import (
 
 // Variable is a variable, its value, and the rule that it follows from: an
 // option, a script of the image, or what Sealift does by itself.
-type Variable struct{ Name, Value, Origin string }
+type Variable struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Origin string `json:"rule"`
+}
 
 // Explain returns the payload's variables, and those of the caller that it does
 // not get, both sorted by name. With the error shell.ErrNeedsContainer the

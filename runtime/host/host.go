@@ -71,7 +71,7 @@ type Facts struct {
 	// namespace, because something hides parts of the visible one.
 	ProcMasked bool
 	// NoFuse says what keeps /dev/fuse from being used, nil for nothing.
-	NoFuse error
+	NoFuse error `json:"-"`
 	// MemoryLimit is how many bytes the caller's control groups allow it, 0
 	// where that is no less than the machine has.
 	MemoryLimit int64

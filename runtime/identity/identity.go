@@ -46,7 +46,12 @@ type Identity struct {
 	KeepCaps, RaiseCaps, SetupCaps string
 	// Setuid says that set-user-ID programs work.
 	Setuid bool
+	// Why says which rules this follows from.
+	Why Why
 }
+
+// Why says which rules an identity follows from, in the words of the user's options.
+type Why struct{ IDs, User, Map string }
 
 // Ranged says whether more ids than the caller's are mapped.
 func (id *Identity) Ranged() bool { return len(id.UIDs) > 1 }
@@ -80,16 +85,21 @@ const MinRange = 65536
 // file servers compare them; --fakeroot alone makes them 0.
 func Of(w Wish, f *host.Facts) (Identity, error) {
 	id := Identity{UID: f.UID, GID: f.GID, Account: f.User, Home: f.User.Home}
-	id.User = w.Userns || w.Fakeroot || !f.Admin || f.UID != 0
-	if f.UID == 0 && w.Fakeroot && f.Admin && !w.Userns {
-		id.User = false // real root is better than a pretended one
+	id.Why = Why{IDs: "the caller's", Map: "the caller's id alone"}
+	switch {
+	case f.UID == 0 && f.Admin && !w.Userns:
+		id.Why.User = "root needs none" // and is better than a pretended one
+	case w.Userns:
+		id.User, id.Why.User = true, "--userns"
+	default:
+		id.User, id.Why.User = true, "an ordinary user may mount in one only"
 	}
 	if id.User && !f.UserNS && !f.Admin {
 		return id, hint.New("user namespaces are switched off on this machine",
 			"ask the administrator for sysctl user.max_user_namespaces > 0 and, on Debian, kernel.unprivileged_userns_clone=1")
 	}
 	if w.Fakeroot {
-		id.UID, id.GID = 0, 0
+		id.UID, id.GID, id.Why.IDs = 0, 0, "--fakeroot"
 	}
 	if id.UID == 0 {
 		id.Home = "/root"
@@ -199,6 +209,7 @@ func (id *Identity) addRanges(f *host.Facts) {
 	if !okU || !okG || f.NewUIDMap == "" || f.NewGIDMap == "" {
 		return
 	}
+	id.Why.Map = "--fakeroot, and ranges of ids in /etc/subuid and /etc/subgid"
 	id.UIDs = append(id.UIDs, plan.IDMap{Inside: 1, Outside: u.First, Size: u.Count})
 	id.GIDs = append(id.GIDs, plan.IDMap{Inside: 1, Outside: g.First, Size: g.Count})
 }

@@ -44,6 +44,20 @@ func (l *Layout) show(target, content string) {
 	l.Tree.Make(target, 0o644)
 }
 
+// Linkable says whether Link can put a link in the place of a name.
+func (l *Layout) Linkable(name string) bool {
+	_, mode, ok := l.entry(name)
+	return ok && !mode.IsDir()
+}
+
+// Link has the image server show a symbolic link.
+func (l *Layout) Link(name, text string) {
+	if target, _, ok := l.entry(name); ok {
+		l.Extras = append(l.Extras, plan.Do(plan.Symlink, target, text))
+		l.Tree.Link(target, text)
+	}
+}
+
 // entry returns the place of a name itself, be it that of a link, in a served
 // image, and what is there: nothing has no mode.
 func (l *Layout) entry(name string) (target string, mode fs.FileMode, ok bool) {

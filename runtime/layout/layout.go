@@ -49,6 +49,10 @@ type Layout struct {
 	Extras []plan.Op
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
+	// Left is what is not mounted though it could be.
+	Left []LeftOut
+
+	reasons []reason
 
 	served []Served
 	over   []int // numbers of the volumes that are laid over the image, the lowest first

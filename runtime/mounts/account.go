@@ -13,6 +13,7 @@ import (
 // such file, it gets one.
 func (p *Planner) Accounts() {
 	uid, gid := p.id.Inside()
+	p.Because("the caller's account")
 	switch {
 	case uid != 0:
 		p.Replace("/etc/passwd", rootUser, func(text string) string { return account.AddUser(text, p.user(), uid, gid) })

@@ -14,6 +14,7 @@ import (
 
 // mountBinds plans the user's binds in their order.
 func (p *Planner) mountBinds() error {
+	p.Because("--bind or --mount")
 	for _, b := range p.wish.Binds {
 		if w, ok := Want(b); ok {
 			if err := p.BindPart(w, b.Image.Path, b.Target, layout.ReadOnly); err != nil {

@@ -28,8 +28,10 @@ func (p *Planner) mountDev() error {
 	case !p.Wanted("dev", "/dev"):
 		return nil
 	case !p.wish.Contain:
+		p.Because("the default: the host's devices")
 		return p.BindKernel("/dev", "nosuid")
 	}
+	p.Because("--contain: a minimal /dev")
 	if err := p.Tmpfs("/dev", layout.Devices, "0755"); err != nil {
 		return err
 	}

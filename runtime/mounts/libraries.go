@@ -14,6 +14,7 @@ const libsDir = "/.singularity.d/libs"
 // mountLibraries shows libraries of the host, SOURCE or SOURCE:NAME, read-only
 // under their names.
 func (p *Planner) mountLibraries() error {
+	p.Because("--containlibs")
 	for _, spec := range p.wish.Libraries {
 		source, name := cutName(spec)
 		source = p.Absolute(source)

@@ -113,10 +113,19 @@ func (p *Planner) Binds() []string {
 // Wanted says whether a default mount is to be made: neither NoMount names it
 // nor would one of the user's mounts hide it.
 func (p *Planner) Wanted(name, target string) bool {
-	if slices.Contains(p.wish.NoMount, name) || slices.Contains(p.wish.NoMount, target) {
-		return false
+	for _, left := range []string{name, target} {
+		if slices.Contains(p.wish.NoMount, left) {
+			p.LeaveOut(target, "--no-mount "+left)
+			return false
+		}
 	}
-	return !slices.ContainsFunc(p.bound, func(b string) bool { return view.Within(target, path.Clean(b)) })
+	for _, b := range p.bound {
+		if view.Within(target, path.Clean(b)) {
+			p.LeaveOut(target, "what is bound on "+b+" covers it")
+			return false
+		}
+	}
+	return true
 }
 
 // mountProc makes a procfs of the new PID namespace. Where the kernel would
@@ -127,9 +136,13 @@ func (p *Planner) mountProc() error {
 	case !p.Wanted("proc", "/proc"):
 		return nil
 	case p.wish.PID && (!p.Facts.ProcMasked || !p.id.User):
+		p.Because("the default: the container's own processes")
 		return p.Kernel("proc", "/proc", layout.Noexec, "")
 	case p.wish.PID:
+		p.Because("the host's processes, as /proc is masked here")
 		p.Note("/proc is partly masked here, so the container shows the host's processes")
+	default:
+		p.Because("--no-pid: the host's processes")
 	}
 	return p.BindKernel("/proc", layout.Noexec)
 }
@@ -138,6 +151,7 @@ func (p *Planner) mountSys() error {
 	if !p.Wanted("sys", "/sys") {
 		return nil
 	}
+	p.Because("the default")
 	return p.BindKernel("/sys", layout.Noexec)
 }
 
@@ -154,8 +168,10 @@ func (p *Planner) mountTmp() error {
 		}
 		switch {
 		case p.wish.Contain:
+			p.Because("--contain: an empty one")
 			err = p.private([]string{"tmp", "var_tmp"}[i], dir, "1777")
 		case p.HostIsDir(dir):
+			p.Because("the default: the host's")
 			err = p.Bind(dir, dir, layout.Guarded, false)
 		default:
 			err = nil
@@ -172,11 +188,16 @@ func (p *Planner) mountTmp() error {
 // empty directory unless --home names one.
 func (p *Planner) mountHome() error {
 	home := p.id.Home
-	if p.wish.NoHome || home == "/" || home == "" || !path.IsAbs(home) || !p.Wanted("home", home) {
+	if p.wish.NoHome {
+		p.LeaveOut(home, "--no-home")
+		return nil
+	}
+	if home == "/" || home == "" || !path.IsAbs(home) || !p.Wanted("home", home) {
 		return nil
 	}
 	source := p.id.Account.Home
 	if p.wish.Home != "" {
+		p.Because("--home")
 		source, _, _ = bind.SplitHome(p.wish.Home)
 		source = p.Absolute(source)
 		if mode, err := p.HostStat(source); err != nil || !mode.IsDir() {
@@ -195,11 +216,13 @@ func (p *Planner) mountHome() error {
 	}
 	switch {
 	case p.wish.Contain:
+		p.Because("--contain: an empty one")
 		return p.optional(p.private("home", home, "0700"))
 	case !path.IsAbs(source) || !p.HostIsDir(source):
 		p.Note("home directory %s does not exist; an empty one is in its place", source)
 		return p.optional(p.Tmpfs(home, layout.Guarded, "0700"))
 	}
+	p.Because("the default: the caller's home directory")
 	return p.optional(p.Bind(source, home, layout.Guarded, false))
 }
 
@@ -211,6 +234,9 @@ var unboundDirs = []string{"/", "/etc", "/bin", "/mnt", "/usr", "/var", "/opt", 
 // be made for it, the container starts in the home directory.
 func (p *Planner) mountCwd() error {
 	cwd := p.Facts.Cwd
+	if cwd != "" && p.wish.Contain {
+		p.LeaveOut(cwd, "--contain")
+	}
 	if cwd == "" || p.wish.Contain || slices.Contains(unboundDirs, cwd) || !p.Wanted("cwd", cwd) {
 		return nil
 	}
@@ -225,6 +251,7 @@ func (p *Planner) mountCwd() error {
 	if p.Visible(cwd, cwd) || !p.HostIsDir(cwd) {
 		return nil
 	}
+	p.Because("the default: the working directory")
 	if err := p.Bind(cwd, cwd, layout.Guarded, false); err != nil {
 		p.Note("working directory is not mounted: %v", err)
 	}
@@ -239,6 +266,7 @@ func (p *Planner) mountFiles() error {
 		{"/etc/localtime", "bind-paths"}, {"/etc/hosts", "bind-paths"}, {"/etc/resolv.conf", "bind-paths"},
 		{"/etc/hostname", "/etc/hostname"},
 	}
+	p.Because("the default: names and time of the host")
 	flags := layout.Guarded
 	if p.wish.Protected {
 		flags = layout.ReadOnly
@@ -255,6 +283,9 @@ func (p *Planner) mountFiles() error {
 			continue // the image's
 		}
 		if mode, err := p.HostStat(file.name); err != nil || !mode.IsRegular() {
+			continue
+		}
+		if file.name == "/etc/resolv.conf" && !p.wish.Protected && p.shareResolver(file.name, flags) {
 			continue
 		}
 		p.UncoverLink(file.name)

@@ -37,6 +37,7 @@ func (p *Planner) private(name, target, mode string) error {
 }
 
 func (p *Planner) mountScratch() error {
+	p.Because("--scratch")
 	for _, dir := range p.wish.Scratch {
 		if err := bind.CheckTarget("--scratch", dir); err != nil {
 			return err

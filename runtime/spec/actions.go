@@ -11,6 +11,7 @@ import (
 // that lacks them.
 func (p *planner) actions() {
 	const dir = "/.singularity.d/actions"
+	p.Because("what runs in the container, for other programs")
 	for _, a := range environ.Actions {
 		at, err := p.Tree.Resolve(dir + "/" + a.Name)
 		if err != nil || at.Found && !p.Served() || p.InPlace {

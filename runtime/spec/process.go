@@ -32,6 +32,7 @@ func (p *planner) process() (plan.Process, error) {
 	if err != nil {
 		return plan.Process{}, err
 	}
+	p.variables = e
 	p.Notes = append(p.Notes, e.Notes()...)
 	proc.Env, err = e.Evaluate(environ.Files(p.Tree, p.Image.FS))
 	if errors.Is(err, shell.ErrNeedsContainer) {

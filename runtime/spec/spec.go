@@ -17,6 +17,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/bind"
+	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/layout"
@@ -40,6 +41,8 @@ type Container struct {
 	Served []layout.Served
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
+
+	explain func() *Explanation
 }
 
 // For returns what the directory of a Fuse or Fill operation is for.
@@ -138,6 +141,8 @@ type planner struct {
 	id      identity.Identity
 	net     network.Network
 	mounts  *mounts.Planner
+	// variables is how the payload's come about, unless it is a build's.
+	variables *environ.Environment
 
 	emulation string // of root, by the operation Emulate
 	under     string // where, or empty for everywhere
@@ -215,6 +220,7 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	if err != nil {
 		return nil, err
 	}
+	root := len(ops)
 	if p.id.Setuid {
 		allowSetuid(ops)
 	}
@@ -233,6 +239,7 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
+	p.explain(c, root)
 	return c, nil
 }
 

@@ -62,13 +62,14 @@ type View struct {
 	host   fs.FS
 	mounts []Mount
 	made   map[string]fs.FileMode // entries added, by canonical path
+	links  map[string]string      // texts of those that are links
 	memo   map[string]fs.FileMode // types of image files looked up
 }
 
 // New returns the view of a container on an image, or on an empty root when img
 // is nil, with nothing mounted. The tree host is that of the machine, rooted at /.
 func New(img image.FS, host fs.FS) *View {
-	return &View{image: img, host: host, made: map[string]fs.FileMode{}, memo: map[string]fs.FileMode{}}
+	return &View{image: img, host: host, made: map[string]fs.FileMode{}, links: map[string]string{}, memo: map[string]fs.FileMode{}}
 }
 
 // Location is the end of a resolved path.
@@ -166,6 +167,9 @@ func lstat(fsys fs.FS, name string) (fs.FileMode, bool, error) {
 
 // readLink returns the text of the symbolic link at a canonical path.
 func (v *View) readLink(p string) (string, error) {
+	if text, ok := v.links[p]; ok && v.made[p].Type() == fs.ModeSymlink {
+		return text, nil
+	}
 	m := v.Governing(p)
 	if files := v.files(m); files != nil {
 		return fs.ReadLink(files, Relative(m.SourcePath(p)))
@@ -280,6 +284,12 @@ func (v *View) Names(dir string) ([]string, error) {
 func (v *View) Add(m Mount) {
 	maps.DeleteFunc(v.made, func(p string, _ fs.FileMode) bool { return p != m.Target && Within(p, m.Target) })
 	v.mounts = append(v.mounts, m)
+}
+
+// Link records a symbolic link as an entry.
+func (v *View) Link(p, text string) {
+	v.links[p] = text
+	v.Make(p, fs.ModeSymlink|0o777)
 }
 
 // Make records an entry and the directories on the way to it.

@@ -30,6 +30,9 @@ func newView() *View {
 	v.Add(Mount{Target: "/etc/sub", From: Kernel, Dir: true})
 	v.Add(Mount{Target: "/file", From: Host, Source: "/data/u/file"})
 	v.Make("/made/dir/file", 0o644)
+	v.Link("/made/link", "/etc/passwd")
+	v.Link("/made/covered", "/etc/passwd")
+	v.Add(Mount{Target: "/made/covered", From: Memory, Dir: true, Grow: true})
 	return v
 }
 
@@ -45,7 +48,7 @@ func TestResolve(t *testing.T) {
 		{"/home/u", "/home/u", true}, {"/home/u/file", "/home/u/file", true}, {"/home/u/none", "/home/u/none", false},
 		{"/home/u/in/passwd", "/etc/passwd", true}, {"/home/u/back/tmp", "/tmp", true}, {"/out/passwd", "/etc/passwd", true},
 		{"/tmp", "/tmp", true}, {"/tmp/x", "/tmp/x", false}, {"/etc/sub", "/etc/sub", true}, {"/etc/sub/x", "/etc/sub/x", false},
-		{"/made", "/made", true}, {"/made/dir", "/made/dir", true}, {"/made/dir/file", "/made/dir/file", true}, {"/file", "/file", true},
+		{"/made", "/made", true}, {"/made/link", "/etc/passwd", true}, {"/made/covered/x", "/made/covered/x", false}, {"/made/dir", "/made/dir", true}, {"/made/dir/file", "/made/dir/file", true}, {"/file", "/file", true},
 	} {
 		at, err := v.Resolve(c.path)
 		if err != nil || at.Path != c.want || at.Found != c.found {

@@ -1,5 +1,5 @@
 // Package actions is the commands that run a container: exec, run, shell and
-// test.
+// test, and explain, which tells of one.
 //
 // Input: flags, and the image's name. It probes the host, opens the image, has
 // runtime/spec compute the plan and runtime/launch carry it out, and serves the
@@ -20,13 +20,14 @@ import (
 	"github.com/sealift/sealift/runtime/spec"
 )
 
-// Commands returns exec, run, shell and test.
+// Commands returns exec, run, shell, test and explain.
 func Commands(p *ui.Process) []*cobra.Command {
 	return []*cobra.Command{
-		command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2),
-		command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1),
-		command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1),
-		command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1),
+		command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil),
+		command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil),
+		command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil),
+		command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil),
+		explainCommand(p),
 	}
 }
 
@@ -66,7 +67,8 @@ var appUsage = map[spec.Action]string{
 
 // actionFlags are the flags of an action that the plan does not depend on.
 type actionFlags struct {
-	dryRun     bool
+	// show, unless nil, is what to print of the container instead of starting it.
+	show       func(*spec.Container) (string, error)
 	noRanges   bool // subordinate ids are not used
 	unsquash   bool
 	verify     bool
@@ -90,8 +92,9 @@ func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 	return o
 }
 
-func command(p *ui.Process, action spec.Action, use, short string, operands int) *cobra.Command {
-	var a actionFlags
+// command returns one that starts a container, or only shows something of it.
+func command(p *ui.Process, action spec.Action, use, short string, operands int, show func(*spec.Container) (string, error)) *cobra.Command {
+	a, dryRun := actionFlags{show: show}, false
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
 		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: ui.AtLeast(operands),
@@ -102,7 +105,13 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 			if err := p.CheckRefused(c.Flags()); err != nil {
 				return err
 			}
-			r.Args, a.found = args[1:], a.keys.Keys(c.Context(), p, false)
+			if dryRun {
+				a.show = func(c *spec.Container) (string, error) { return c.Plan.String(), nil }
+			}
+			if r.Args = args[1:]; show != nil && len(r.Args) == 0 {
+				r.Args = []string{"sh"} // it makes no difference
+			}
+			a.found = a.keys.Keys(c.Context(), p, false)
 			return onImage(c.Context(), p, r, images.Local(args[0]), &a)
 		},
 	}
@@ -126,7 +135,9 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int)
 	flags.BoolVar(&a.noRanges, "ignore-subuid", false, "with --fakeroot, map the caller's own id alone")
 	ui.Bind(flags, "ignore-subuid", "IGNORE_SUBUID")
 	ui.Refuse(flags, refusals, idle...)
-	flags.BoolVar(&a.dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
+	if show == nil {
+		flags.BoolVar(&dryRun, "dry-run", false, "print the plan, one operation per line, and start nothing")
+	}
 	if action == spec.Shell {
 		flags.StringVarP(&r.Shell, "shell", "s", "", "`program` to start instead of bash or sh")
 		ui.Bind(flags, "shell", "SHELL")
@@ -159,6 +170,8 @@ func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "no-mount", "NO_MOUNT")
 	flags.BoolVarP(&r.Writable, "writable", "w", false, "make changes to the image itself, a directory")
 	ui.Bind(flags, "writable", "WRITABLE")
+	flags.StringSliceVar(&r.Libraries, "containlibs", nil, "show libraries of the host: `FILE[:NAME]`, comma separated")
+	ui.Bind(flags, "containlibs", "CONTAINLIBS")
 	flags.BoolVar(&r.WritableTmpfs, "writable-tmpfs", false, "allow changes to the image's files, lost at the end")
 	ui.Bind(flags, "writable-tmpfs", "WRITABLE_TMPFS")
 }

@@ -16,6 +16,7 @@ func TestRefusals(t *testing.T) {
 	msg := new(bytes.Buffer)
 	p := &ui.Process{Terminal: ui.Terminal{Err: msg}}
 	commands := Commands(p)
+	commands = append(commands[:len(commands)-1], commands[len(commands)-1].Commands()...)
 	for _, c := range commands {
 		for _, name := range idle {
 			name, option := strings.CutSuffix(name, "=")

@@ -55,8 +55,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify, a.pulls.DisableCache); err != nil {
 		return err
 	}
-	if a.dryRun {
-		return printPlan(ctx, p, r, facts, path, a)
+	if a.show != nil {
+		return show(ctx, p, r, facts, path, a)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -105,7 +105,8 @@ func about(img *image.File) string {
 	return text
 }
 
-func printPlan(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
+// show prints what is to be known of a container.
+func show(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
 	set, err := openAll(ctx, p, r, facts, path, a)
 	defer set.Close() // which was only read
 	if err != nil {
@@ -115,7 +116,11 @@ func printPlan(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.
 	if err != nil {
 		return err
 	}
-	return p.Print(c.Plan.String())
+	text, err := a.show(c)
+	if err != nil {
+		return err
+	}
+	return p.Print(text)
 }
 
 // start is a container on its way.

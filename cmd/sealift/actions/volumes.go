@@ -45,7 +45,7 @@ func unpack(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fac
 		return nil
 	}
 	u := volume.Unpacking{All: facts.NoFuse != nil, Room: facts.Room(), TempDir: p.TempDir(a.pulls.Temp), Plain: a.pulls.Temp != ""}
-	if a.dryRun {
+	if a.show != nil {
 		u.Room = 1 << 62
 	}
 	u.Told = func(names string, size int64, dir string) {

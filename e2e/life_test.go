@@ -31,6 +31,9 @@ const (
 // Nothing is left of any: no process, no mount, no file.
 func TestLoopsT115(t *testing.T) {
 	asUser(t, "^TestLoopsT115$")
+	if os.Geteuid() == 0 {
+		return // once is enough
+	}
 	sealift, image := busyboxImage(t)
 	tmp := t.TempDir()
 	before := leftovers(t)

@@ -37,7 +37,10 @@ func TestFlagValues(t *testing.T) {
 			return r.Net && r.Network == "none" && slices.Equal(r.NetworkArgs, []string{"portmap=1:2", "portmap=3:4"}) && slices.Equal(r.DNS, []string{"1.1.1.1", "::1"})
 		}},
 		{[]string{"--security", "uid:1,gid:2:3"}, []string{"SINGULARITY_SECURITY=selinux:a:s0:c1,c2", "SEALIFT_ADD_CAPS=all", "SEALIFT_UNSHARE_NET=t", "SEALIFT_UNSHARE_PID=0"}, func(r *spec.Request) bool {
-			return slices.Equal(r.Security, []string{"selinux:a:s0:c1,c2", "uid:1,gid:2:3"}) && r.AddCaps == "all" && r.Net && r.NoPID
+			return slices.Equal(r.Security, []string{"uid:1,gid:2:3"}) && r.AddCaps == "all" && r.Net && r.NoPID
+		}},
+		{nil, []string{"SINGULARITY_SECURITY=selinux:a:s0:c1,c2"}, func(r *spec.Request) bool {
+			return slices.Equal(r.Security, []string{"selinux:a:s0:c1,c2"})
 		}},
 		{[]string{"--keep-privs", "--no-privs", "--allow-setuid", "--drop-caps", "all", "--netns-path", "/x"}, nil, func(r *spec.Request) bool {
 			return r.KeepPrivs && r.NoPrivs && r.AllowSetuid && r.DropCaps == "all" && r.NetnsPath == "/x"

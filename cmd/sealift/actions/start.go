@@ -108,10 +108,10 @@ func about(img *image.File) string {
 // show prints what is to be known of a container.
 func show(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
 	set, err := openAll(ctx, p, r, facts, path, a)
-	defer set.Close() // which was only read
 	if err != nil {
-		return err
+		return errors.Join(err, set.Close()) // it may be there in part
 	}
+	defer set.Close() // which was only read
 	c, err := compute(r, facts, set)
 	if err != nil {
 		return err

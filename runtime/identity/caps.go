@@ -34,10 +34,16 @@ func (id *Identity) capabilities(w Wish, f *host.Facts) error {
 	if set == math.MaxUint64 {
 		set = known(f)
 	}
-	if uid == 0 && !w.NoPrivs {
-		set = math.MaxUint64
+	switch {
+	case uid == 0 && w.NoPrivs:
+		id.Why.Caps = "--no-privs"
+	case uid == 0:
+		set, id.Why.Caps = math.MaxUint64, "root has them"
+	default:
+		id.Why.Caps = "only root has any"
 	}
 	id.KeepCaps = plan.FormatCaps(set &^ drop)
+	id.explainCaps(w, uid)
 	if id.Ranged() {
 		// The starter is executed before its ids are mapped, and is not root then.
 		id.SetupCaps = plan.FormatCaps(known(f))
@@ -51,6 +57,19 @@ func (id *Identity) capabilities(w Wish, f *host.Facts) error {
 	}
 	id.RaiseCaps, id.SetupCaps = id.KeepCaps, id.KeepCaps
 	return nil
+}
+
+// explainCaps completes why the payload has its capabilities.
+func (id *Identity) explainCaps(w Wish, uid uint32) {
+	if w.AddCaps != "" && (uid != 0 || w.NoPrivs) {
+		id.Why.Caps += ", but for --add-caps"
+	}
+	if w.DropCaps != "" {
+		id.Why.Caps += ", less --drop-caps"
+	}
+	if id.User && id.KeepCaps != "" {
+		id.Why.Caps += "; over what the user namespace owns"
+	}
 }
 
 // parseCaps reads the list of an option.

@@ -51,7 +51,7 @@ type Identity struct {
 }
 
 // Why says which rules an identity follows from, in the words of the user's options.
-type Why struct{ IDs, User, Map string }
+type Why struct{ IDs, User, Map, Home, Caps string }
 
 // Ranged says whether more ids than the caller's are mapped.
 func (id *Identity) Ranged() bool { return len(id.UIDs) > 1 }
@@ -85,7 +85,7 @@ const MinRange = 65536
 // file servers compare them; --fakeroot alone makes them 0.
 func Of(w Wish, f *host.Facts) (Identity, error) {
 	id := Identity{UID: f.UID, GID: f.GID, Account: f.User, Home: f.User.Home}
-	id.Why = Why{IDs: "the caller's", Map: "the caller's id alone"}
+	id.Why = Why{IDs: "the caller's", Map: "the caller's id alone", Home: "the caller's account"}
 	switch {
 	case f.UID == 0 && f.Admin && !w.Userns:
 		id.Why.User = "root needs none" // and is better than a pretended one
@@ -102,7 +102,7 @@ func Of(w Wish, f *host.Facts) (Identity, error) {
 		id.UID, id.GID, id.Why.IDs = 0, 0, "--fakeroot"
 	}
 	if id.UID == 0 {
-		id.Home = "/root"
+		id.Home, id.Why.Home = "/root", "root's"
 	}
 	if id.User && w.Fakeroot {
 		id.addRanges(f)
@@ -124,6 +124,7 @@ func (id *Identity) become(w Wish, f *host.Facts) error {
 	if w.UID == nil && len(w.GIDs) == 0 {
 		return nil
 	}
+	id.Why.IDs = "--security uid or gid"
 	uid, gid, ranged := id.UID, id.GID, len(id.UIDs) > 0
 	if w.UID != nil {
 		uid = *w.UID
@@ -179,7 +180,7 @@ func (id *Identity) accountOf(uid uint32, f *host.Facts) {
 	if uid == 0 {
 		return
 	}
-	id.Account, id.Home = account.User{}, "/"
+	id.Account, id.Home, id.Why.Home = account.User{}, "/", "--security uid"
 	if id.User {
 		return
 	}

@@ -55,8 +55,10 @@ func (p *Planner) mountShm() error {
 	case !p.Wanted("shm", "/dev/shm"):
 		return nil
 	case p.HostIsDir("/dev/shm") && severalTasks(p.Facts.Environ):
+		p.Because("several tasks of a job are on this node")
 		return p.Bind("/dev/shm", "/dev/shm", layout.Guarded, false)
 	}
+	p.Because("--contain: an empty one")
 	return p.Tmpfs("/dev/shm", layout.Guarded, "1777")
 }
 
@@ -65,6 +67,7 @@ func (p *Planner) mountDevDirs() error {
 	if err := p.mountShm(); err != nil {
 		return err
 	}
+	p.Because("--contain: a minimal /dev")
 	if p.Wanted("devpts", "/dev/pts") {
 		// No gid=: the tty group is not mapped in a user namespace.
 		if err := p.Kernel("devpts", "/dev/pts", layout.Devices, "newinstance,ptmxmode=0666,mode=0620"); err != nil {

@@ -219,6 +219,7 @@ func (p *Planner) mountHome() error {
 		p.Because("--contain: an empty one")
 		return p.optional(p.private("home", home, "0700"))
 	case !path.IsAbs(source) || !p.HostIsDir(source):
+		p.Because("the host has no home directory of the caller's: an empty one")
 		p.Note("home directory %s does not exist; an empty one is in its place", source)
 		return p.optional(p.Tmpfs(home, layout.Guarded, "0700"))
 	}
@@ -266,7 +267,6 @@ func (p *Planner) mountFiles() error {
 		{"/etc/localtime", "bind-paths"}, {"/etc/hosts", "bind-paths"}, {"/etc/resolv.conf", "bind-paths"},
 		{"/etc/hostname", "/etc/hostname"},
 	}
-	p.Because("the default: names and time of the host")
 	flags := layout.Guarded
 	if p.wish.Protected {
 		flags = layout.ReadOnly
@@ -276,9 +276,11 @@ func (p *Planner) mountFiles() error {
 			continue
 		}
 		if text, own := p.wish.Files[file.name]; own {
+			p.Because("--net, --dns or --hostname")
 			p.Provide(file.name, text)
 			continue
 		}
+		p.Because("the default: names and time of the host")
 		if file.name == "/etc/hostname" {
 			continue // the image's
 		}

@@ -22,6 +22,7 @@ func (p *Planner) mountWorkdir() error {
 	if mode, err := p.HostStat(source); err != nil || !mode.IsDir() {
 		return missingSource("--workdir", source, err)
 	}
+	p.Because("--workdir")
 	p.Do(plan.Mkdir, "@"+workdir, "0755")
 	p.Do(plan.Bind, source, "@"+workdir, layout.Guarded)
 	return nil

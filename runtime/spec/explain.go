@@ -1,8 +1,11 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sealift/sealift/runtime/environ"
@@ -80,9 +83,11 @@ func (p *planner) explainMounts(c *Container, root int) []Mount {
 		switch {
 		case !ok:
 			continue
+		case i < root && m.Target == "/":
+			m.Source, m.Why = p.Image.Title(p.Absolute), p.whyRoot()
 		case i < root:
-			m.Why = "the image"
-		case i < root+len(p.Ops):
+			continue
+		default:
 			m.Why = p.Why(i - root)
 		}
 		mounts = append(mounts, m)
@@ -91,6 +96,23 @@ func (p *planner) explainMounts(c *Container, root int) []Mount {
 		}
 	}
 	return mounts
+}
+
+// whyRoot says what the root file system is put together from.
+func (p *planner) whyRoot() string {
+	r, why := &p.req, "the image"
+	if len(r.Overlays) > 0 {
+		why += ", --overlay"
+	}
+	switch {
+	case r.Writable:
+		why += ", --writable"
+	case r.WritableTmpfs:
+		why += ", --writable-tmpfs"
+	case r.tmpfsAtLeast:
+		why += ", --compat"
+	}
+	return why
 }
 
 // madeFiles are the files that the image lacks, or has otherwise.
@@ -104,40 +126,62 @@ func (p *planner) madeFiles() []Mount {
 	return files
 }
 
-// mountOf describes what an operation mounts in the container, if it does.
+// mountOf describes what an operation mounts in the container, if it does: what is
+// in the session directory only is not seen there.
 func (p *planner) mountOf(op plan.Op) (m Mount, ok bool) {
 	a := op.Args
 	switch op.Verb {
 	case plan.Fuse:
-		m = Mount{Target: a[0], Type: "fuse", Source: p.Image.Title(p.Absolute), Flags: "ro,nosuid,nodev"}
+		m = Mount{Target: a[0], Type: "fuse", Flags: "ro,nosuid,nodev"}
 	case plan.Mount:
-		m = Mount{Target: a[1], Type: a[0], Flags: joinFlags(a[2], a[3])}
+		m = Mount{Target: a[1], Type: a[0], Flags: strings.Trim(a[2]+","+a[3], ",")}
 	case plan.Bind:
-		m = Mount{Target: a[1], Type: "bind", Source: a[0], Flags: a[2]}
+		m = Mount{Target: a[1], Type: "bind", Source: p.sourceOf(a[0]), Flags: mountFlags(a[2])}
 	case plan.Overlay:
-		m = Mount{Target: a[0], Type: "overlay", Source: p.Image.Title(p.Absolute), Flags: a[4]}
+		m = Mount{Target: a[0], Type: "overlay", Flags: mountFlags(a[4])}
 	}
-	// What is in the session directory is not seen in the container.
-	return m, m.Target != "" && !strings.HasPrefix(m.Target, "@") && !strings.HasPrefix(m.Source, "@")
+	return m, m.Target != "" && !strings.HasPrefix(m.Target, "@")
 }
 
-func joinFlags(flags, data string) string { return strings.Trim(flags+","+data, ",") }
+// mountFlags returns those of flags that the kernel knows.
+func mountFlags(flags string) string {
+	words := slices.DeleteFunc(strings.Split(flags, ","), func(w string) bool {
+		return !slices.Contains([]string{"ro", "nosuid", "nodev", "noexec"}, w)
+	})
+	return strings.Join(words, ",")
+}
+
+// sourceOf names what is bound to somebody who does not know of the session.
+func (p *planner) sourceOf(source string) string {
+	inSession, ok := strings.CutPrefix(source, "@")
+	if !ok {
+		return source
+	}
+	dir, rest, _ := strings.Cut(inSession, "/")
+	switch dir {
+	case "workdir":
+		return path.Join(p.Absolute(p.req.Workdir), rest)
+	case "volumes":
+		number, part, _ := strings.Cut(rest, "/")
+		if n, err := strconv.Atoi(number); err == nil && n < len(p.Volumes) {
+			return p.Volumes[n].Path + ":/" + part
+		}
+	}
+	return ""
+}
 
 // explainIDs tells who the payload is.
 func (p *planner) explainIDs(c *Container) []Fact {
-	facts := []Fact{
-		{"user", fmt.Sprint(p.id.UID), p.id.Why.IDs},
-		{"group", fmt.Sprint(p.id.GID), p.id.Why.IDs},
+	uid, gid := p.id.Inside()
+	facts := []Fact{{"user", fmt.Sprint(uid), p.id.Why.IDs}, {"group", fmt.Sprint(gid), p.id.Why.IDs}}
+	groups, why := p.Facts.Groups, "the caller's: it counts for access to files; the kernel shows 65534 where it is not mapped"
+	if p.id.Payload != nil {
+		groups, why = p.id.Payload.Groups, p.id.Why.IDs
 	}
-	for _, gid := range p.Facts.Groups {
-		if gid == p.Facts.GID {
-			continue
+	for _, g := range groups {
+		if g != p.Facts.GID && g != gid {
+			facts = append(facts, Fact{"supplementary group", fmt.Sprintf("%d (%s)", g, cmp.Or(p.Facts.GroupNames[g], "unknown")), why})
 		}
-		name := p.Facts.GroupNames[gid]
-		if name == "" {
-			name = "unknown"
-		}
-		facts = append(facts, Fact{"supplementary group", fmt.Sprintf("%d (%s)", gid, name), "the caller's: it counts for access to files; the kernel shows 65534 where it is not mapped"})
 	}
 	for _, m := range c.Plan.Clone.UIDs {
 		facts = append(facts, Fact{"user id map", mapping(m), p.id.Why.Map})
@@ -145,12 +189,9 @@ func (p *planner) explainIDs(c *Container) []Fact {
 	for _, m := range c.Plan.Clone.GIDs {
 		facts = append(facts, Fact{"group id map", mapping(m), p.id.Why.Map})
 	}
-	home := "the caller's account"
-	switch {
-	case p.req.Home != "":
+	home := p.id.Why.Home
+	if p.req.Home != "" {
 		home = "--home"
-	case p.id.UID == 0:
-		home = "root's"
 	}
 	facts = append(facts, Fact{"home directory", p.id.Home, home})
 	return append(append(facts, p.namespaceFacts(&c.Plan.Clone)...), p.processFacts(&c.Plan.Process)...)
@@ -166,40 +207,31 @@ func mapping(m plan.IDMap) string {
 // namespaceFacts tells which namespaces are the container's own.
 func (p *planner) namespaceFacts(c *plan.Clone) []Fact {
 	r := &p.req
-	either := func(own bool, yes, no string) (value, why string) {
+	of := func(name string, own bool, yes, no string) Fact {
 		if own {
-			return "its own", yes
+			return Fact{name + " namespace", "its own", yes}
 		}
-		return "the caller's", no
+		return Fact{name + " namespace", "the caller's", no}
 	}
-	var facts []Fact
-	add := func(name, value, why string) { facts = append(facts, Fact{name + " namespace", value, why}) }
-	value, why := either(c.User, p.id.Why.User, p.id.Why.User)
-	add("user", value, why)
-	add("mount", "its own", "always")
-	value, why = either(c.PID, "the default", "--no-pid")
-	add("process", value, why)
-	value, why = either(c.IPC, first(r.ContainAll, "--containall", "--ipc"), "the default")
-	add("IPC", value, why)
-	value, why = either(c.UTS, first(r.Hostname != "", "--hostname", "--uts"), "the default")
-	add("host name", value, why)
-	value, why = either(c.Net, "--net", "the default")
-	add("network", value, why)
-	return facts
+	network := of("network", c.Net, "--net or --network", "the default")
+	if c.NetPath != "" {
+		network.Value, network.Why = "that of "+c.NetPath, "--netns-path"
+	}
+	return []Fact{
+		of("user", c.User, p.id.Why.User, p.id.Why.User),
+		of("mount", c.Mount, "always", ""),
+		of("process", c.PID, "the default", "--no-pid"),
+		of("IPC", c.IPC, first(r.ContainAll, "--containall", "--ipc"), "the default"),
+		of("host name", c.UTS, first(r.Hostname != "", "--hostname", "--uts"), "the default"),
+		network,
+	}
 }
 
 // processFacts tells how the payload is started.
 func (p *planner) processFacts(pr *plan.Process) []Fact {
-	capabilities, why := p.id.KeepCaps, "root has them"
-	switch {
-	case capabilities == "":
-		capabilities, why = "none", "only root has any"
-	case p.id.User:
-		why += ", over what its user namespace owns"
-	}
-	umask, umaskWhy := fmt.Sprintf("%04o", p.Facts.Umask), "the caller's"
+	umask, umaskWhy := p.Facts.Umask, "the caller's"
 	if pr.Umask >= 0 {
-		umask, umaskWhy = fmt.Sprintf("%04o", pr.Umask), "--no-umask"
+		umask, umaskWhy = pr.Umask, "--no-umask"
 	}
 	dir := "the caller's, or the first that exists of home directory and root"
 	switch {
@@ -210,11 +242,13 @@ func (p *planner) processFacts(pr *plan.Process) []Fact {
 	case p.req.contain():
 		dir = "--contain: the home directory"
 	}
+	privileges := Fact{"new privileges", "none", "always: set-user-ID programs have no effect"}
+	if p.id.Setuid {
+		privileges = Fact{"new privileges", "of set-user-ID programs", "--allow-setuid"}
+	}
 	return []Fact{
-		{"capabilities", capabilities, why},
-		{"new privileges", "none", "always: set-user-ID programs have no effect"},
-		{"umask", umask, umaskWhy},
-		{"working directory", pr.Dirs[0], dir},
+		{"capabilities", cmp.Or(p.id.KeepCaps, "none"), p.id.Why.Caps}, privileges,
+		{"umask", fmt.Sprintf("%04o", umask), umaskWhy}, {"working directory", pr.Dirs[0], dir},
 	}
 }
 

@@ -18,7 +18,8 @@ func explainCase(t *testing.T, facts, img, command string) *Explanation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Compute(parseCommand(t, command), parseFacts(t, section(base, "facts")+facts), parseImage(t, section(base, "image")+img))
+	f, i := parseFacts(t, section(base, "facts")+facts), parseImage(t, section(base, "image")+img)
+	c, err := computeCase(t, parseCommand(t, command), f, i, "dir sub\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +56,23 @@ func TestExplainMounts(t *testing.T) {
 			{"/proc", "bind", "/proc", "nosuid,nodev,noexec", "the host's processes, as /proc is masked here"},
 		}, nil},
 		{"exec --writable-tmpfs --containlibs /data/x.so true", "file data/x.so\n", "", []Mount{
-			{"/", "overlay", "/home/alice/work/img.sif", "nosuid,nodev", "the image"},
+			{"/", "overlay", "/home/alice/work/img.sif", "nosuid,nodev", "the image, --writable-tmpfs"},
 			{"/.singularity.d/libs/x.so", "bind", "/data/x.so", "ro,nosuid,nodev", "--containlibs"},
 		}, nil},
+		{"exec --overlay /data/dir:ro --bind /data/x.sqfs:/mnt:image-src=/sub true", "dir data/dir\nfile data/x.sqfs\n", "", []Mount{
+			{"/", "overlay", "/home/alice/work/img.sif", "nosuid,nodev", "the image, --overlay"},
+			{"/mnt", "bind", "/data/x.sqfs:/sub", "ro,nosuid,nodev", "--bind or --mount"},
+		}, nil},
+		{"exec --contain --workdir /data --scratch /s true", "", "", []Mount{
+			{"/tmp", "bind", "/data/tmp", "nosuid,nodev", "--contain: an empty one"}, {"/s", "bind", "/data/scratch/s", "nosuid,nodev", "--scratch"},
+			{"/dev/shm", "tmpfs", "", "nosuid,nodev,mode=1777", "--contain: an empty one"},
+			{"/dev/pts", "devpts", "", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620", "--contain: a minimal /dev"},
+		}, nil},
+		{"exec --contain true", "env OMPI_COMM_WORLD_LOCAL_SIZE=2\n", "", []Mount{{"/dev/shm", "bind", "/dev/shm", "nosuid,nodev", "several tasks of a job are on this node"}}, nil},
+		{"exec --hostname h --net --network none --dns 192.0.2.9 true", "", "", []Mount{
+			{"/etc/hosts", "file", "", "", "--net, --dns or --hostname"}, {"/etc/localtime", "bind", "/etc/localtime", "nosuid,nodev", "the default: names and time of the host"},
+		}, nil},
+		{"exec --compat true", "", "", []Mount{{"/", "overlay", "/home/alice/work/img.sif", "nosuid,nodev", "the image, --compat"}}, nil},
 	} {
 		x := explainCase(t, c.facts, c.img, c.command)
 		for _, want := range c.want {
@@ -111,10 +126,18 @@ func TestExplainIDs(t *testing.T) {
 			{"user", "0", "--fakeroot"}, {"user id map", "1 to 65536 are 100000 to 165535 outside", "--fakeroot, and ranges of ids in /etc/subuid and /etc/subgid"},
 			{"home directory", "/x", "--home"}, {"user namespace", "its own", "--userns"}, {"process namespace", "the caller's", "--no-pid"},
 			{"IPC namespace", "its own", "--ipc"}, {"host name namespace", "its own", "--uts"}, {"umask", "0022", "--no-umask"},
-			{"capabilities", "all", "root has them, over what its user namespace owns"},
+			{"capabilities", "all", "root has them; over what the user namespace owns"},
 		}},
 		{"exec --containall --hostname h --pwd /tmp true", "", []Fact{
 			{"IPC namespace", "its own", "--containall"}, {"host name namespace", "its own", "--hostname"}, {"working directory", "/tmp", "--cwd"},
+		}},
+		{"exec --network none --security uid:99,gid:98 --add-caps net_raw true", "", []Fact{
+			{"user", "99", "--security uid or gid"}, {"group", "98", "--security uid or gid"}, {"user id map", "99 is 1000 outside", "the caller's id alone"},
+			{"network namespace", "its own", "--net or --network"}, {"capabilities", "net_raw", "only root has any, but for --add-caps; over what the user namespace owns"},
+		}},
+		{"exec --fakeroot --no-privs true", "", []Fact{{"capabilities", "none", "--no-privs"}}},
+		{"exec --drop-caps net_raw,sys_admin --allow-setuid true", "uid 0\ngid 0\nadmin yes\nuser root root /root /bin/sh\n", []Fact{
+			{"new privileges", "of set-user-ID programs", "--allow-setuid"},
 		}},
 		{"exec --contain true", "", []Fact{{"working directory", "/home/alice", "--contain: the home directory"}}},
 		{"exec true", "uid 0\ngid 0\nadmin yes\nuser root root /root /bin/sh\n", []Fact{

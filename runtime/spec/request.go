@@ -108,11 +108,15 @@ type Request struct {
 // another place for them.
 func (r Request) implied() Request {
 	if r.Compat {
-		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval = true, true, true, true
+		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true, true
 		r.tmpfsAtLeast = true
 	}
 	return r
 }
+
+// WantsWorkDir says whether the WORKDIR of the OCI image that the image was made of
+// counts (image.Info.WorkDir).
+func (r *Request) WantsWorkDir() bool { return r.OCIPwd || r.Compat }
 
 // maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
 const maxHostname = 64

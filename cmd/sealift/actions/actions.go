@@ -195,7 +195,7 @@ func isolationFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "contain", "CONTAIN")
 	flags.BoolVarP(&r.ContainAll, "containall", "C", false, "--contain, --cleanenv, own process and IPC namespaces")
 	ui.Bind(flags, "containall", "CONTAINALL")
-	flags.BoolVar(&r.Compat, "compat", false, "as Docker does: --containall, --writable-tmpfs, --no-init, --no-umask, --no-eval")
+	flags.BoolVar(&r.Compat, "compat", false, "as Docker does: --containall, --writable-tmpfs, --no-init, --no-umask, --no-eval, --oci-cwd")
 	ui.Bind(flags, "compat", "COMPAT")
 	flags.BoolVarP(&r.Fakeroot, "fakeroot", "f", false, "be root inside the container")
 	ui.Bind(flags, "fakeroot", "FAKEROOT")

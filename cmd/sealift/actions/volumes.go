@@ -68,7 +68,7 @@ func unpack(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fac
 // be: some that cannot be read, such as a list of users, makes another plan.
 func compute(r *spec.Request, facts *host.Facts, set *volume.Set) (*spec.Container, error) {
 	info := set.Info
-	if r.OCIPwd {
+	if r.WantsWorkDir() {
 		var err error
 		if info.WorkDir, err = set.Image.WorkDir(); err != nil {
 			return nil, err

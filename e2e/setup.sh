@@ -5,7 +5,7 @@ set -eu
 
 packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry gcc gnupg
 libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich openmpi-bin openssl passt slirp4netns slurm-client snakemake
-squashfs-tools squashfs-tools-ng squashfuse strace uidmap util-linux xfsprogs xz-utils zstd"
+squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"

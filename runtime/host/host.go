@@ -184,7 +184,7 @@ func device(name string, number uint64) error {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != number {
-		return errors.New("it is something else")
+		return errors.New("something else is in its place")
 	}
 	return nil
 }

@@ -171,7 +171,8 @@ func (l *Layout) stack(ops []plan.Op, w Writable) []plan.Op {
 	return append(ops, bindFiles(files)...)
 }
 
-// changed says whether the changes that were kept have a file of their own.
+// changed says whether the changes that were kept have a file of their own. A
+// whiteout is none: what was removed stays so.
 func (l *Layout) changed(w Writable, name string) bool {
 	if w.volume == 0 {
 		return false
@@ -180,6 +181,6 @@ func (l *Layout) changed(w Writable, name string) bool {
 	if files == nil {
 		return false
 	}
-	_, err := files.Lstat(view.Relative(name))
-	return err == nil
+	info, err := files.Lstat(view.Relative(name))
+	return err == nil && info.Mode().IsRegular()
 }

@@ -26,8 +26,11 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := m.emulator.Attach(); err != nil {
 		return 0, err
 	}
-	child, err := syscall.ForkExec(path, pr.Args, &syscall.ProcAttr{
-		Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential},
+	attr := syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential}}
+	var child int
+	err = orScript(path, pr.Args, func(path string, args []string) (err error) {
+		child, err = syscall.ForkExec(path, args, &attr)
+		return err
 	})
 	if err != nil {
 		return 0, err

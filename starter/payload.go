@@ -39,7 +39,21 @@ func (m *machine) exec(path string, pr *plan.Process) error {
 			return err
 		}
 	}
-	return unix.Exec(path, pr.Args, pr.Env)
+	return orScript(path, pr.Args, func(path string, args []string) error { return unix.Exec(path, args, pr.Env) })
+}
+
+// orScript executes path by do. A text without a #! line is a script of the shell's,
+// as execvp(3) has it; the container may have no shell.
+func orScript(path string, args []string, do func(path string, args []string) error) error {
+	err := do(path, args)
+	if err != unix.ENOEXEC || !program.IsText(path) {
+		return err
+	}
+	const shell = "/bin/sh"
+	if do(shell, append([]string{shell, path}, args[1:]...)) == nil {
+		return nil
+	}
+	return err
 }
 
 // setUser makes this process u. Groups first: a user other than root may not

@@ -150,6 +150,11 @@ func TestCommandFailures(t *testing.T) {
 
 func TestScript(t *testing.T) {
 	start(t, container(t, []string{"/script", "a b", ""})).want(t, "script a b \n")
+	for _, init := range []bool{true, false} { // without #!
+		p := container(t, []string{"/bare", "a b", ""})
+		p.Process.Init = init
+		start(t, p).want(t, "bare a b \n")
+	}
 }
 
 func TestOpFailures(t *testing.T) {

@@ -104,8 +104,9 @@ func makeRoot(root string) error {
 		errs = append(errs, os.MkdirAll(filepath.Join(root, d), 0o755))
 	}
 	for name, content := range map[string]string{
-		"plain":     "#!/bin/sh\n",         // not executable
-		"bad":       "no program, no #!\n", // executable, but not a program
+		"plain":     "#!/bin/sh\n",        // not executable
+		"bad":       "\x7fELF\x00",        // executable, but not a program
+		"bare":      "echo bare \"$@\"\n", // a script of the shell's
 		"interp":    "#!/no/such/interpreter\n",
 		"script":    "#!/bin/sh\necho script \"$@\"\n",
 		"etc/hosts": "image\n",

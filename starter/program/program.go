@@ -1,10 +1,12 @@
-// Package program finds the program that a command names, as a shell would.
+// Package program finds the program that a command names, as a shell would, and
+// tells scripts.
 //
 // Input: the command's name and its environment. Output: a path, or an errno. It
 // executes nothing.
 package program
 
 import (
+	"bytes"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,4 +56,20 @@ func executable(path string) error {
 		return unix.EACCES
 	}
 	return unix.Access(path, unix.X_OK)
+}
+
+// maxHead is how many bytes of a file tell whether it is a text.
+const maxHead = 256
+
+// IsText says whether path can be a script: a file that can be read, whose first
+// bytes have no NUL (POSIX, sh(1)).
+func IsText(path string) bool {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	head := make([]byte, maxHead)
+	n, err := unix.Read(fd, head)
+	return err == nil && bytes.IndexByte(head[:n], 0) < 0
 }

@@ -44,3 +44,18 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+func TestIsText(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for content, want := range map[string]bool{"": true, "echo\n": true, "\x7fELF\x00": false} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := IsText(path); got != want {
+			t.Errorf("%q: %v", content, got)
+		}
+	}
+	if IsText(path+"/none") || IsText(t.TempDir()) {
+		t.Error("a text that cannot be read")
+	}
+}

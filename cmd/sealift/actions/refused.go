@@ -31,12 +31,6 @@ var refusals = []ui.Refusal{
 		Remedy:   "use --compat for a container like Docker's",
 	},
 	{
-		Switches: []string{"docker-login"}, Variables: true,
-		Why:    "nothing is asked on the terminal",
-		Remedy: "use --docker-username with SEALIFT_DOCKER_PASSWORD in the environment, or --authfile",
-	},
-	{Switches: []string{"nohttps"}, Why: "it is said otherwise here", Remedy: "use --no-https"},
-	{
 		Switches: []string{"sharens"}, Harmless: true, Variables: true,
 		Why:    "every process gets a container of its own",
 		Remedy: "their results are the same",
@@ -44,5 +38,6 @@ var refusals = []ui.Refusal{
 }
 
 // idle are flags of the peers that ask for what is always so, or switch off what
-// is never used: no program called fakeroot is, and scripts have no time limit.
-var idle = []string{"ignore-fakeroot-command", "no-oci", "runscript-timeout="}
+// is never used: no program called fakeroot is, scripts have no time limit, and
+// missing mount points are shown without an overlay.
+var idle = []string{"ignore-fakeroot-command", "no-oci", "runscript-timeout=", "underlay"}

@@ -145,6 +145,9 @@ func (b *buildFlags) compute(p *ui.Process, source string, h build.Host) ([]buil
 
 // take takes the steps, and tells of them.
 func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step, h build.Host, now time.Time, fixed bool) (err error) {
+	if err := b.remotes.Login(ctx, p); err != nil {
+		return err
+	}
 	shown := newProgress(p, time.Now)
 	defer shown.close()
 	e := b.environment(p, shown)

@@ -49,6 +49,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 	b.stepFlags(flags)
 	b.docker.add(flags)
 	b.remotes.Add(flags)
+	b.remotes.AddLogin(flags)
 	b.library.Add(flags)
 	b.keys.Add(flags)
 	b.sign.Add(flags)

@@ -13,11 +13,6 @@ var refusals = []ui.Refusal{
 		Remedy: "build without it; that takes no privileges",
 	},
 	{
-		Switches: []string{"docker-login"}, Why: "nothing is asked on the terminal",
-		Remedy: "use --docker-username with SEALIFT_DOCKER_PASSWORD in the environment, or --authfile",
-	},
-	{Switches: []string{"nohttps"}, Why: "it is said otherwise here", Remedy: "use --no-https"},
-	{
 		Switches: []string{"oci", "keep-layers"}, Why: "the output is a SIF file of one file system, or a directory",
 		Remedy: "build without it",
 	},

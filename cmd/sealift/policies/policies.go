@@ -105,7 +105,7 @@ func interruptible(ctx context.Context, g image.Gate, name string) image.Hold {
 // Signing returns the key that builds sign with: what the user's file says, or else
 // the site's; empty where neither says so.
 func Signing(p *ui.Process) (key string, err error) {
-	user, err := parsed(p.UserConfig(trustFile), policy.Parse, 0, uint32(os.Getuid()))
+	user, err := own(p, p.UserConfig(trustFile), uint32(os.Getuid()))
 	if err != nil || user != nil && user.Sign != "" {
 		return signOf(user), err
 	}
@@ -126,7 +126,7 @@ func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	user, err := parsed(at.user, policy.Parse, 0, uid)
+	user, err := own(p, at.user, uid)
 	if err != nil {
 		return nil, err
 	}
@@ -178,6 +178,21 @@ func addPlain(g *gate.Gate, f *policy.File, owners []uint32) error {
 		g.Plain[s] = key
 	}
 	return nil
+}
+
+// own reads the file of the user. Where the whole home cannot be entered, as it is with
+// the HOME of somebody else, or for root on some network file systems, it has no say.
+func own(p *ui.Process, path string, uid uint32) (*policy.File, error) {
+	f, err := parsed(path, policy.Parse, 0, uid)
+	home := p.Variable("HOME")
+	if !errors.Is(err, fs.ErrPermission) || !strings.HasPrefix(path, home+"/") {
+		return f, err
+	}
+	if _, entered := os.Lstat(home + "/."); errors.Is(entered, fs.ErrPermission) {
+		p.Warn("%s cannot be entered: if it has rules for images, they do not count", home)
+		return nil, nil
+	}
+	return f, err
 }
 
 // parsed reads a file that one of owners has to own.

@@ -202,6 +202,31 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestHomeThatIsShut (T123): rules in a home that cannot be entered are not there;
+// those in one that can, but are shut themselves, let nothing be used.
+func TestHomeThatIsShut(t *testing.T) {
+	l := newLevel(t)
+	must(t, os.MkdirAll(l.path("home/.config/sealift"), 0o755))
+	l.write("home/.config/sealift/trust.toml", deny)
+	path := l.path("home/.config/sealift/trust.toml")
+	l.p.Environ = []string{"HOME=" + l.path("home")}
+	apart.GiveUser(t, l.dir)
+	for _, c := range []struct {
+		shut string
+		used bool
+	}{{"home", true}, {"home/.config", false}} {
+		must(t, os.Chmod(l.path(c.shut), 0))
+		apart.AsUser(func() {
+			g, err := open(l.p, paths{user: path}, apart.UserID)
+			if g != nil || (err == nil) != c.used || strings.Contains(l.log.String(), "cannot be entered") != c.used {
+				t.Errorf("%s: %v, %v, %s", c.shut, g, err, l.log.String())
+			}
+		})
+		must(t, os.Chmod(l.path(c.shut), 0o755))
+		l.log.Reset()
+	}
+}
+
 func TestLevels(t *testing.T) {
 	l := newLevel(t)
 	l.write("site.toml", deny)

@@ -33,6 +33,7 @@ type Flags struct {
 // Add adds the flags.
 func (f *Flags) Add(flags *pflag.FlagSet) {
 	f.remotes.Add(flags)
+	f.remotes.AddLogin(flags)
 	f.library.Add(flags)
 	flags.StringVar(&f.Temp, "tmpdir", "", "`directory` for temporary files")
 	ui.Bind(flags, "tmpdir", "TMPDIR")
@@ -61,6 +62,9 @@ const gettingGC = 30
 
 // get calls do with what images are got with, and shows how much has come.
 func (f *Flags) get(ctx context.Context, p *ui.Process, source string, do func(context.Context, pull.Environment) error) error {
+	if err := ui.Interruptible(ctx, func(ctx context.Context) error { return f.remotes.Login(ctx, p) }); err != nil {
+		return err
+	}
 	e, err := f.environment(p)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@
 package remotes
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/oci/conn"
 	"github.com/sealift/sealift/image/oci/logins"
@@ -24,6 +26,7 @@ import (
 type Flags struct {
 	authFile, user, password, daemon string
 	plainHTTP                        hosts
+	ask                              bool // for user and password
 }
 
 // Add adds the flags.
@@ -42,12 +45,38 @@ func (f *Flags) AddCredentials(flags *pflag.FlagSet) {
 	ui.Bind(flags, "docker-password", "DOCKER_PASSWORD")
 }
 
+// AddLogin adds the flag that has user and password asked for.
+func (f *Flags) AddLogin(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.ask, "docker-login", false, "ask for user name and password of the registry")
+	ui.Bind(flags, "docker-login", "DOCKER_LOGIN")
+}
+
+// Login asks for user and password where the flag of AddLogin wants it. It comes
+// before Client.
+func (f *Flags) Login(ctx context.Context, p *ui.Process) (err error) {
+	if !f.ask {
+		return nil
+	}
+	if f.user, err = p.Ask(ctx, "User name: "); err == nil {
+		f.password, err = p.AskHidden(ctx, "Password: ")
+	}
+	if err == nil && (f.user == "" || f.password == "") {
+		err = hint.New("--docker-login: the user name or the password is empty", "type both, or use 'sealift registry login'")
+	}
+	f.ask = false
+	return err
+}
+
 // AddRegistry adds those flags that are about registries, not images.
 func (f *Flags) AddRegistry(flags *pflag.FlagSet) {
 	f.AddAuthFile(flags)
 	flags.Var(&f.plainHTTP, "no-https", "speak to registries without TLS, or to those of `HOSTS` only: --no-https=HOST[:PORT],…")
-	flags.Lookup("no-https").NoOptDefVal = "true"
 	ui.Bind(flags, "no-https", "NOHTTPS", "NO_HTTPS")
+	flags.Var(&f.plainHTTP, "nohttps", "the same")
+	flags.Lookup("nohttps").Hidden = true
+	for _, name := range []string{"no-https", "nohttps"} {
+		flags.Lookup(name).NoOptDefVal = "true"
+	}
 }
 
 // AddAuthFile adds the flag that names the file of logins.

@@ -172,6 +172,7 @@ var layers = map[string][]string{
 	"runtime/account":  {},
 	"runtime/bind":     {},
 	"runtime/host":     {"runtime/account", "starter/rootemu"},
+	"runtime/job":      {},
 	"runtime/shell":    {},
 	"runtime/view":     {"image"},
 	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
@@ -183,7 +184,7 @@ var layers = map[string][]string{
 	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
 	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
-		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/layout", "runtime/view", "starter/plan",
+		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/job", "runtime/layout", "runtime/view", "starter/plan",
 	},
 	"runtime/spec": {
 		"image", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/layout", "runtime/mounts",

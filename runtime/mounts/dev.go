@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealift/sealift/runtime/job"
 	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/runtime/view"
 	"github.com/sealift/sealift/starter/plan"
@@ -54,7 +55,7 @@ func (p *Planner) mountShm() error {
 	switch {
 	case !p.Wanted("shm", "/dev/shm"):
 		return nil
-	case p.HostIsDir("/dev/shm") && severalTasks(p.Facts.Environ):
+	case p.HostIsDir("/dev/shm") && job.LocalTasks(p.Facts.Environ) > 1:
 		p.Because("several tasks of a job are on this node")
 		return p.Bind("/dev/shm", "/dev/shm", layout.Guarded, false)
 	}

@@ -11,6 +11,7 @@ import (
 func TestParseMounts(t *testing.T) {
 	for value, want := range map[string][]Bind{
 		"type=bind,source=/a,destination=/b":                   {{Source: "/a", Target: "/b"}},
+		"source=/a,destination=/b":                             {{Source: "/a", Target: "/b"}},
 		"type=bind,src=/a,dst=/b,ro":                           {{Source: "/a", Target: "/b", ReadOnly: true}},
 		"type=bind,src=a/,target=/b/,readonly=true":            {{Source: "/cwd/a", Target: "/b", ReadOnly: true}},
 		"ro=false,dst=/b,src=/a,type=bind":                     {{Source: "/a", Target: "/b"}},

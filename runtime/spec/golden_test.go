@@ -49,7 +49,7 @@ func TestPlans(t *testing.T) {
 		}
 		total += runArchive(t, base, file, archive)
 	}
-	if total < 100 {
+	if total < 500 {
 		t.Errorf("only %d cases", total)
 	}
 }

@@ -123,6 +123,10 @@ one that was not found.`,
 			p.Fail(ui.Gone(err))
 		}
 	})
+	if c := actions.Command(p, verb(p.Args)); c != nil {
+		root.AddCommand(c) // the others would take more time to make than it takes to parse this one
+		return root
+	}
 	for _, g := range commands(p) {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, c := range g.commands {
@@ -133,6 +137,17 @@ one that was not found.`,
 	}
 	root.AddCommand(policies.Topic())
 	return root
+}
+
+// verb returns the name of the command that args are for: none of the flags before it
+// has a value of its own.
+func verb(args []string) string {
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			return arg
+		}
+	}
+	return ""
 }
 
 // flags adds the flags that are before the name of a command. Those of the peers have

@@ -21,14 +21,26 @@ import (
 )
 
 // Commands returns exec, run, shell, test and explain.
-func Commands(p *ui.Process) []*cobra.Command {
-	return []*cobra.Command{
-		command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil),
-		command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil),
-		command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil),
-		command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil),
-		explainCommand(p),
+func Commands(p *ui.Process) (list []*cobra.Command) {
+	for _, name := range []string{"exec", "run", "shell", "test"} {
+		list = append(list, Command(p, name))
 	}
+	return append(list, explainCommand(p))
+}
+
+// Command returns that of a name which starts a container, or nil.
+func Command(p *ui.Process, name string) *cobra.Command {
+	switch name {
+	case "exec":
+		return command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil)
+	case "run":
+		return command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil)
+	case "shell":
+		return command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil)
+	case "test":
+		return command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil)
+	}
+	return nil
 }
 
 const actionHelp = `

@@ -45,6 +45,7 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 // gets ready while the image is opened and the plan computed; but not before what
 // may ask for a passphrase, as signals are the payload's from then on.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
+	defer hurry()()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
 		Terminal: p.Interactive(),
@@ -217,6 +218,20 @@ func (s *start) close() {
 // taken from the payload.
 const servingGC = 30
 
+// settling is how long a start may take without the collection of garbage, which
+// takes as long as all else that this process does for it.
+const settling = 200 * time.Millisecond
+
+// hurry puts the collection of garbage off. Calling what it returns when the container
+// has ended spares it one that did not live long.
+func hurry() (ended func() bool) {
+	debug.SetGCPercent(-1)
+	return time.AfterFunc(settling, func() {
+		debug.SetGCPercent(servingGC)
+		debug.FreeOSMemory()
+	}).Stop
+}
+
 // servingProcs is the least GOMAXPROCS of a process that serves an image. A
 // thread that waits for a request keeps its place as long as there is a free
 // one; else the runtime takes it away, and looks for it to be needed again,
@@ -225,7 +240,6 @@ const servingProcs = 4
 
 // serve serves the files of an image that are mounted on target to the container.
 func (s *start) serve(target string, fd int, extra []plan.Op) error {
-	debug.SetGCPercent(servingGC)
 	if runtime.GOMAXPROCS(0) < servingProcs {
 		runtime.GOMAXPROCS(servingProcs)
 	}

@@ -258,6 +258,7 @@ var layers = map[string][]string{
 	"e2e/fixture":           {},
 	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
+	"e2e/slurm":             {},
 	"e2e/trees":             {"image/tree"},
 }
 

@@ -1,0 +1,287 @@
+// Package slurm starts a real Slurm on this machine for tests: a controller and two
+// nodes, all on the loopback interface.
+//
+// Input: what the cluster is to be like. Output: the environment that Slurm's programs
+// need. Started by an ordinary user it runs that user's jobs and trusts everybody;
+// started by root it authenticates users by munge and can confine jobs in control
+// groups of its own. Nothing of it is left when the test ends.
+package slurm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Options say what a cluster is like.
+type Options struct {
+	// Groups has jobs be in control groups (cgroups(7), version 1), which hold them to
+	// the memory, the processors and the devices that they asked for. Root only.
+	Groups bool
+	// CPUs is how many processors each node seems to have, 4 if it is 0.
+	CPUs int
+	// MPI is what srun offers MPI programs by default, such as pmix; none if empty.
+	MPI string
+	// Lines are more lines of slurm.conf.
+	Lines []string
+}
+
+// Cluster is a running cluster.
+type Cluster struct {
+	t testing.TB
+	// Dir holds all files of the cluster.
+	Dir string
+	// Conf is the configuration, for SLURM_CONF.
+	Conf string
+}
+
+// patience bounds the start of a cluster.
+const patience = 30 * time.Second
+
+// Missing returns the programs that a cluster needs and this machine lacks.
+func Missing() (names []string) {
+	for _, name := range []string{"slurmctld", "slurmd", "srun", "munged"} {
+		if _, err := program(name); err != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// program finds daemons, too, which are not in the PATH of users.
+func program(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return exec.LookPath(filepath.Join("/usr/sbin", name))
+}
+
+// Start starts a cluster, which ends with the test.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "slurm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{t: t, Dir: dir, Conf: filepath.Join(dir, "slurm.conf")}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.prepare(o); err != nil {
+		t.Fatal(err)
+	}
+	c.run(o)
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if out, err := c.Command("sinfo", "-h", "-t", "idle", "-o", "%D").Output(); err == nil && strings.TrimSpace(string(out)) == "2" {
+			return c
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("the cluster does not start:\n%s", c.Logs())
+	return nil
+}
+
+// Logs returns the ends of all logs.
+func (c *Cluster) Logs() string {
+	var b strings.Builder
+	files, _ := filepath.Glob(filepath.Join(c.Dir, "log", "*"))
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		fmt.Fprintf(&b, "%s: %v\n%s\n", filepath.Base(f), err, text[max(0, len(text)-3000):])
+	}
+	return b.String()
+}
+
+// prepare writes the configuration and makes the directories.
+func (c *Cluster) prepare(o Options) error {
+	files := map[string]string{"slurm.conf": c.config(o), "gres.conf": "", "plugstack.conf": ""}
+	if o.Groups {
+		files["cgroup.conf"] = fmt.Sprintf(groupsConf, filepath.Join(c.Dir, "groups"))
+	}
+	errs := []error{os.Chmod(c.Dir, 0o755)}
+	for _, d := range []string{"state", "spool/node1", "spool/node2", "run", "log", "tmp/node1", "tmp/node2", "groups"} {
+		errs = append(errs, os.MkdirAll(filepath.Join(c.Dir, d), 0o755))
+	}
+	errs = append(errs, os.Chmod(filepath.Join(c.Dir, "tmp/node1"), 0o1777), os.Chmod(filepath.Join(c.Dir, "tmp/node2"), 0o1777))
+	for name, text := range files {
+		errs = append(errs, os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+// groupsConf is cgroup.conf(5).
+const groupsConf = `CgroupPlugin=cgroup/v1
+CgroupAutomount=no
+CgroupMountpoint=%s
+ConstrainCores=yes
+ConstrainDevices=yes
+ConstrainRAMSpace=yes
+ConstrainSwapSpace=no
+AllowedRAMSpace=100
+MinRAMSpace=1
+`
+
+// config returns slurm.conf(5).
+func (c *Cluster) config(o Options) string {
+	host, _ := os.Hostname()
+	host, _, _ = strings.Cut(host, ".")
+	cpus, mpi := o.CPUs, o.MPI
+	if cpus == 0 {
+		cpus = 4
+	}
+	if mpi == "" {
+		mpi = "none"
+	}
+	user, auth := "root", "AuthType=auth/munge\nAuthInfo=socket="+c.Dir+"/munge/socket\nCredType=cred/munge"
+	if uid := os.Getuid(); uid != 0 {
+		user, auth = fmt.Sprint(uid), "AuthType=auth/none\nCredType=cred/none"
+	}
+	track, task, gather := "linuxproc", "task/none", "none"
+	if o.Groups {
+		track, task, gather = "cgroup", "task/cgroup", "cgroup"
+	}
+	port := 20000 + os.Getpid()%20000/8*8 // of this process alone, with those that follow
+	return fmt.Sprintf(`ClusterName=tests
+SlurmctldHost=%[1]s(127.0.0.1)
+SlurmUser=%[2]s
+SlurmdUser=%[2]s
+SlurmctldPort=%[3]d
+%[4]s
+StateSaveLocation=%[5]s/state
+SlurmdSpoolDir=%[5]s/spool/%%n
+SlurmctldPidFile=%[5]s/run/slurmctld.pid
+SlurmdPidFile=%[5]s/run/slurmd-%%n.pid
+SlurmctldLogFile=%[5]s/log/slurmctld
+SlurmdLogFile=%[5]s/log/slurmd-%%n
+ProctrackType=proctrack/%[6]s
+TaskPlugin=%[7]s
+JobAcctGatherType=jobacct_gather/%[8]s
+AccountingStorageType=accounting_storage/none
+MpiDefault=%[9]s
+SwitchType=switch/none
+TmpFS=%[5]s/tmp/%%n
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sched_delay=0
+ReturnToService=2
+KillWait=5
+InactiveLimit=0
+SlurmdParameters=config_overrides
+PlugStackConfig=%[5]s/plugstack.conf
+DefMemPerCPU=64
+NodeName=node[1-2] NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=[%[10]d-%[11]d] CPUs=%[12]d Boards=1 SocketsPerBoard=1 CoresPerSocket=%[12]d ThreadsPerCore=1 RealMemory=4096 State=UNKNOWN
+PartitionName=main Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
+%[13]s
+`, host, user, port, auth, c.Dir, track, task, gather, mpi, port+1, port+2, cpus, strings.Join(o.Lines, "\n"))
+}
+
+// run starts the daemons. They are children of a shell; root's are in a PID namespace,
+// so that all of a cluster, its jobs too, ends with that shell.
+func (c *Cluster) run(o Options) {
+	c.t.Helper()
+	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o)}
+	if os.Getuid() == 0 {
+		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	stop, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		_ = c.Command("scancel", "--signal=KILL", "--user", fmt.Sprint(os.Getuid())).Run() // best effort: there may be no job
+		stop.Close()
+		if err := cmd.Wait(); err != nil {
+			c.t.Errorf("the cluster ends with %v: %s", err, &out)
+		}
+		c.removeGroups(o)
+	})
+}
+
+// script starts a cluster in the directory $1, and ends it at the end of its input. With a
+// name of groups in $2, what Slurm takes for the root of each hierarchy is a group of
+// this name.
+const script = `
+set -e
+dir=$1
+export SLURM_CONF=$dir/slurm.conf
+wrap=
+if [ "$(id -u)" = 0 ]; then
+	install -d -o munge -g munge -m 755 "$dir/munge"
+	install -d -o munge -g munge -m 700 "$dir/key"
+	head -c 128 /dev/urandom > "$dir/key/key"
+	chown munge: "$dir/key/key"
+	chmod 400 "$dir/key/key"
+	setpriv --reuid munge --regid munge --clear-groups munged --key-file="$dir/key/key" --socket="$dir/munge/socket" \
+		--pid-file="$dir/munge/pid" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" --num-threads=2
+fi
+if [ -n "$2" ]; then
+	mount --make-rprivate /
+	mount -t tmpfs -o size=1m,mode=755 groups "$dir/groups"
+	for c in cpuset freezer devices memory cpuacct cpu; do
+		top=/sys/fs/cgroup/$c/$2
+		mkdir -p "$dir/groups/$c" "$top"
+		if [ $c = cpuset ]; then
+			cat /sys/fs/cgroup/cpuset/cpuset.cpus > "$top/cpuset.cpus"
+			cat /sys/fs/cgroup/cpuset/cpuset.mems > "$top/cpuset.mems"
+		fi
+		mount --bind "$top" "$dir/groups/$c"
+	done
+fi
+slurmctld -D -f "$SLURM_CONF" -c 2>/dev/null &
+daemons=$!
+for n in node1 node2; do
+	slurmd -D -f "$SLURM_CONF" -N $n -c 2>/dev/null &
+	daemons="$daemons $!"
+done
+read -r end || true
+kill $daemons
+wait
+[ "$(id -u)" != 0 ] || kill "$(cat "$dir/munge/pid")"
+exit 0
+`
+
+func (c *Cluster) groupName(o Options) string {
+	if !o.Groups {
+		return ""
+	}
+	return filepath.Base(c.Dir)
+}
+
+// removeGroups removes the control groups that Slurm has left.
+func (c *Cluster) removeGroups(o Options) {
+	if !o.Groups {
+		return
+	}
+	tops, _ := filepath.Glob("/sys/fs/cgroup/*/" + c.groupName(o))
+	for _, top := range tops {
+		out, err := exec.Command("find", top, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").CombinedOutput()
+		if err != nil || len(out) > 0 {
+			c.t.Errorf("control groups are left: %v %s", err, out)
+		}
+	}
+}
+
+// Command returns a command that reaches the cluster.
+func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.Conf)
+	return cmd
+}

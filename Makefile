@@ -1,4 +1,4 @@
-# make            build both programs into bin/
+# make            build the three programs into bin/
 # make demo       build and sign an image, verify it, run it, inspect it: no network, no root
 # make test       install what the tests need (as root on Debian) and run them all
 # make install    PREFIX=/usr/local; ALIASES=1 also under the names apptainer and singularity
@@ -31,7 +31,7 @@ CLI      = $(GO) build -trimpath $(TAGS) -ldflags
 .PHONY: all box demo test check bench lint fuzz cover install clean
 
 all:
-	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/sealift ./cmd/sealift
+	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
 	$(PURE) -ldflags '-s -w' -o $(BIN)/sealift-starter ./starter
 
 box:
@@ -69,10 +69,10 @@ cover:
 	$(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 install:
-	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/sealift ./cmd/sealift
+	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/ ./cmd/sealift ./cmd/sealift-full
 	$(PURE) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
-	install -D -m 0755 bin/install/sealift-starter $(DESTDIR)$(PREFIX)/libexec/sealift/sealift-starter
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift bin/install/sealift-starter bin/install/sealift-full
 	for name in run-singularity $(NAMES); do ln -sf sealift $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	$(NATIVE) share $(DESTDIR)$(PREFIX)/share sealift $(NAMES)
 

@@ -1,7 +1,9 @@
 // Package buildcfg holds what is fixed when Sealift is built: its version and
 // the paths of its starter and of the site's configuration. The linker sets the
-// variables (-ldflags -X); nothing writes them afterwards. It imports nothing.
+// variables (-ldflags -X); nothing writes them afterwards. It reads no file.
 package buildcfg
+
+import "path/filepath"
 
 // Set by the linker.
 var (
@@ -19,6 +21,27 @@ var (
 // it, and choose their flags by it.
 const Apptainer = "1.5.3"
 
+// FullName is the file name of the whole program, which the command line's executes; it is
+// searched where the starter is.
+const FullName = "sealift-full"
+
 // StarterName is the file name of the starter, searched beside the CLI and in
 // LibexecDir and nowhere else.
 const StarterName = "sealift-starter"
+
+// Dirs returns where the other programs are looked for: beside the file executable, which
+// is the running program, in ../libexec/sealift from there, as in an installed tree that
+// was moved, and in LibexecDir. PATH plays no part.
+func Dirs(executable string) []string {
+	dirs := []string{filepath.Dir(executable)}
+	if real, err := filepath.EvalSymlinks(executable); err == nil && filepath.Dir(real) != dirs[0] {
+		dirs = append(dirs, filepath.Dir(real))
+	}
+	for _, dir := range dirs {
+		dirs = append(dirs, filepath.Join(dir, "../libexec/sealift"))
+	}
+	if LibexecDir != "" {
+		dirs = append(dirs, LibexecDir)
+	}
+	return dirs
+}

@@ -32,7 +32,7 @@ func TestInstall(t *testing.T) {
 		t.Error(got)
 	}
 	if got := files("libexec/sealift/*") + " " + files("share/*/*/sealift") + " " + files("share/*/*/_sealift") + " " + files("share/*/*/sealift.*"); got !=
-		"libexec/sealift/sealift-starter share/bash-completion/completions/sealift share/zsh/site-functions/_sealift "+
+		"libexec/sealift/sealift-full libexec/sealift/sealift-starter share/bash-completion/completions/sealift share/zsh/site-functions/_sealift "+
 			"share/fish/vendor_completions.d/sealift.fish share/man/man1/sealift.1" {
 		t.Error(got)
 	}

@@ -80,7 +80,7 @@ var layers = map[string][]string{
 	"cmd/sealift/policies": {
 		"cmd/sealift/caches", "image/cache", "image/trust/remember",
 		"image", "image/oci", "image/sif", "image/trust/merkle",
-		"buildcfg", "cmd/sealift/keys", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
+		"cmd/sealift/keys", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
 	},
 	"image/oci/mirrors":  {"image/conffile"},
 	"image/oci/registry": {"image/oci/conn", "image/oci/mirrors", "image/oci/wire"},
@@ -202,14 +202,23 @@ var layers = map[string][]string{
 
 	"cmd/sealift/ui":        {},
 	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
+	"cmd/sealift/paths":     {"image"},
+	"cmd/sealift/rulefiles": {"buildcfg", "cmd/sealift/ui"},
+	"cmd/sealift/root":      {"buildcfg", "cmd/sealift/ui", "runtime/host"},
 	"cmd/sealift/images": {
-		"cmd/sealift/cryptkeys", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
+		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/policies",
-		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "image/trust/merkle", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
+		"cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
+	},
+	"cmd/sealift/sources": {
+		"cmd/sealift/actions", "cmd/sealift/cryptkeys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/crypt", "image/pull",
+	},
+	"cmd/sealift/scripts": {
+		"cmd/sealift/actions", "cmd/sealift/ui", "image", "image/build", "runtime/bind", "runtime/host", "runtime/identity", "runtime/spec", "runtime/volume",
+		"starter/plan",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
@@ -222,7 +231,7 @@ var layers = map[string][]string{
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
 	"cmd/sealift/pushes": {
-		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/trusts", "cmd/sealift/ui", "image", "image/contents",
+		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/trusts", "cmd/sealift/ui", "image", "image/contents",
 		"image/library", "image/oci/compression", "image/oci/export", "image/oci/registry", "image/oras", "image/output",
 	},
 	"cmd/sealift/endpoints": {
@@ -241,15 +250,16 @@ var layers = map[string][]string{
 	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {
 		"cmd/sealift/trusts",
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
+		"buildcfg", "cmd/sealift/scripts", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/paths", "cmd/sealift/cryptkeys", "cmd/sealift/remotes",
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/attach", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
-		"image/oci/registry", "runtime/host", "runtime/identity",
+		"image/oci/registry", "runtime/host",
 	},
-	"cmd/sealift": {
-		"cmd/sealift/policies",
-		"buildcfg", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/ui"},
+	"cmd/sealift-full": {
+		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
+		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs",
-		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui", "runtime/host",
+		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
 	"cmd/sealift/manual":    {"buildcfg", "cmd/sealift/ui"},
 	"e2e/apart":             {},
@@ -264,7 +274,7 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
 	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
@@ -388,4 +398,29 @@ func packages(t *testing.T) map[string]map[string]string {
 		t.Fatalf("only %d packages found", len(found))
 	}
 	return found
+}
+
+// TestSmallProgram: what starts containers is linked to nothing that is slow to get ready.
+func TestSmallProgram(t *testing.T) {
+	all, seen := packages(t), map[string]bool{}
+	var visit func(pkg string)
+	visit = func(pkg string) {
+		for imp := range all[pkg] {
+			if own, ok := strings.CutPrefix(imp, module); ok && !seen[own] {
+				seen[own] = true
+				visit(own)
+			}
+			for _, heavy := range []string{
+				"net/http", "github.com/ProtonMail", "github.com/docker", "github.com/google/go-containerregistry",
+				"github.com/moby", "github.com/opencontainers", "github.com/pelletier", "github.com/sigstore", "go.yaml.in", "golang.org/x/crypto/ssh",
+			} {
+				if strings.HasPrefix(imp, heavy) {
+					t.Errorf("%s imports %s, and cmd/sealift it", pkg, imp)
+				}
+			}
+		}
+	}
+	if visit("cmd/sealift"); len(seen) < 30 {
+		t.Errorf("only %d packages", len(seen))
+	}
 }

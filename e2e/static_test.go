@@ -13,7 +13,7 @@ func TestProgramsAreStatic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"sealift", "sealift-starter"} {
+	for _, name := range []string{"sealift", "sealift-full", "sealift-starter"} {
 		f, err := elf.Open(filepath.Join(dir, "bin", name))
 		if err != nil {
 			t.Fatal(err)

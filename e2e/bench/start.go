@@ -76,7 +76,7 @@ func starters(work string, run func([]string) (outcome, error)) ([]starter, erro
 	if err := os.CopyFS(filepath.Join(work, "layout"), os.DirFS(layout)); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"sealift", "sealift-starter"} {
+	for _, name := range []string{"sealift", "sealift-full", "sealift-starter"} {
 		data, err := os.ReadFile(filepath.Join("bin", name))
 		if err != nil {
 			return nil, fmt.Errorf("%w (run make first)", err)

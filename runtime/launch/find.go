@@ -10,19 +10,11 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// FindStarter returns the path of the starter: beside the file executable,
-// which is the running program, or in buildcfg.LibexecDir. PATH plays no part:
-// what is found here gets the capabilities of a new user namespace.
+// FindStarter returns the path of the starter, for the running program executable
+// (buildcfg.Dirs). What is found here gets the capabilities of a new user namespace.
 func FindStarter(executable string) (string, error) {
-	dirs := []string{filepath.Dir(executable)}
-	if real, err := filepath.EvalSymlinks(executable); err == nil && filepath.Dir(real) != dirs[0] {
-		dirs = append(dirs, filepath.Dir(real))
-	}
-	if buildcfg.LibexecDir != "" {
-		dirs = append(dirs, buildcfg.LibexecDir)
-	}
 	var errs []error
-	for _, dir := range dirs {
+	for _, dir := range buildcfg.Dirs(executable) {
 		path := filepath.Join(dir, buildcfg.StarterName)
 		info, err := os.Stat(path)
 		switch {

@@ -8,37 +8,38 @@
 package actions
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
-	"github.com/sealift/sealift/cmd/sealift/images"
-	"github.com/sealift/sealift/cmd/sealift/pulls"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
+	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/runtime/imagefs"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
 // Commands returns exec, run, shell, test and explain.
-func Commands(p *ui.Process) (list []*cobra.Command) {
+func Commands(p *ui.Process, parts func() Parts) (list []*cobra.Command) {
 	for _, name := range []string{"exec", "run", "shell", "test"} {
-		list = append(list, Command(p, name))
+		list = append(list, Command(p, name, parts()))
 	}
-	return append(list, explainCommand(p))
+	return append(list, explainCommand(p, parts))
 }
 
 // Command returns that of a name which starts a container, or nil.
-func Command(p *ui.Process, name string) *cobra.Command {
+func Command(p *ui.Process, name string, parts Parts) *cobra.Command {
 	switch name {
 	case "exec":
-		return command(p, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil)
+		return command(p, parts, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil)
 	case "run":
-		return command(p, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil)
+		return command(p, parts, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil)
 	case "shell":
-		return command(p, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil)
+		return command(p, parts, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil)
 	case "test":
-		return command(p, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil)
+		return command(p, parts, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil)
 	}
 	return nil
 }
@@ -52,7 +53,7 @@ user, mount and process namespaces; the caller's ids, home directory, working
 directory, /tmp and devices are the same inside as outside. The image is never
 written to.
 
-` + cryptkeys.Help + `
+%s
 
 A flag that names a variable such as SEALIFT_BIND is also read from it, or from
 APPTAINER_BIND or SINGULARITY_BIND.`
@@ -85,9 +86,8 @@ type actionFlags struct {
 	unsquash   bool
 	verify     bool
 	imageCache ui.Size
-	pulls      pulls.Flags
-	keys       cryptkeys.Flags
-	found      *cryptkeys.Keys
+	parts      Parts
+	key        func() (*crypt.Key, error)
 	// name and source are of an image that was got from elsewhere.
 	name, source string
 	hold         image.Hold
@@ -96,7 +96,7 @@ type actionFlags struct {
 // imageOptions returns how to open the image where control groups allow so
 // many bytes of memory, 0 for no limit.
 func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
-	o := image.Options{CacheBytes: int64(a.imageCache), Name: a.name, Key: a.found.Key}
+	o := image.Options{CacheBytes: int64(a.imageCache), Name: a.name, Key: a.key}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = imagefs.CacheBytes(memoryLimit)
 	}
@@ -105,11 +105,11 @@ func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 }
 
 // command returns one that starts a container, or only shows something of it.
-func command(p *ui.Process, action spec.Action, use, short string, operands int, show func(*spec.Container) (string, error)) *cobra.Command {
-	a, dryRun := actionFlags{show: show}, false
+func command(p *ui.Process, parts Parts, action spec.Action, use, short string, operands int, show func(*spec.Container) (string, error)) *cobra.Command {
+	a, dryRun := actionFlags{show: show, parts: parts}, false
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
-		Use: use, Short: short, Long: short + "." + actionHelp, Example: examples[action], Args: ui.AtLeast(operands),
+		Use: use, Short: short, Long: short + "." + fmt.Sprintf(actionHelp, parts.Help()), Example: examples[action], Args: ui.AtLeast(operands),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
@@ -123,8 +123,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int,
 			if r.Args = args[1:]; show != nil && len(r.Args) == 0 {
 				r.Args = []string{"sh"} // it makes no difference
 			}
-			a.found = a.keys.Keys(c.Context(), p, false)
-			return onImage(c.Context(), p, r, images.Local(args[0]), &a)
+			return onImage(c.Context(), p, r, paths.Local(args[0]), &a)
 		},
 	}
 	flags := c.Flags()
@@ -142,8 +141,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int,
 	ui.Bind(flags, "verify", "VERIFY")
 	flags.BoolVar(&a.unsquash, "unsquash", false, "unpack the image first, to memory or else a directory in --tmpdir, instead of using FUSE")
 	ui.Bind(flags, "unsquash", "UNSQUASH")
-	a.pulls.Add(flags)
-	a.keys.Add(flags)
+	a.parts.AddFlags(flags)
 	flags.BoolVar(&a.noRanges, "ignore-subuid", false, "with --fakeroot, map the caller's own id alone")
 	ui.Bind(flags, "ignore-subuid", "IGNORE_SUBUID")
 	ui.Refuse(flags, refusals, idle...)

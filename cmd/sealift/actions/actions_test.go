@@ -1,10 +1,8 @@
 package actions
 
 import (
-	"bytes"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -88,95 +86,4 @@ func TestImageCache(t *testing.T) {
 	if small <= 0 || small >= free {
 		t.Errorf("%d bytes with a limit, %d without", small, free)
 	}
-}
-
-// variables are the flags of Apptainer 1.5's action commands and the variables that
-// set them, of which the first is in the help.
-const variables = `
-app APP APPNAME
-bind BIND BINDPATH
-mount MOUNT
-home HOME
-overlay OVERLAY OVERLAYIMAGE
-scratch SCRATCH SCRATCHDIR
-workdir WORKDIR
-cwd CWD TARGET_CWD
-pwd PWD TARGET_PWD
-hostname HOSTNAME
-net NET UNSHARE_NET
-network NETWORK
-network-args NETWORK_ARGS
-netns-path NETNS_PATH
-dns DNS
-security SECURITY
-add-caps ADD_CAPS
-drop-caps DROP_CAPS
-keep-privs KEEP_PRIVS
-no-privs NO_PRIVS
-allow-setuid ALLOW_SETUID
-fakeroot FAKEROOT
-userns USERNS UNSHARE_USERNS
-pid PID UNSHARE_PID
-no-pid NO_PID
-ipc IPC UNSHARE_IPC
-uts UTS UNSHARE_UTS
-no-init NOSHIMINIT
-sharens SHARENS
-cleanenv CLEANENV
-env-file ENV_FILE
-no-env NOENV
-no-eval NO_EVAL
-contain CONTAIN
-containall CONTAINALL
-compat COMPAT
-writable WRITABLE
-writable-tmpfs WRITABLE_TMPFS
-no-home NO_HOME
-no-mount NO_MOUNT
-no-umask NO_UMASK
-unsquash UNSQUASH
-disable-cache DISABLE_CACHE
-tmpdir TMPDIR
-no-https NOHTTPS NO_HTTPS
-authfile AUTHFILE AUTH_FILE
-docker-login DOCKER_LOGIN
-docker-host DOCKER_HOST
-docker-username DOCKER_USERNAME
-docker-password DOCKER_PASSWORD
-boot BOOT
-dmtcp-launch DMTCP_LAUNCH
-dmtcp-restart DMTCP_RESTART
-containlibs CONTAINLIBS
-ignore-subuid IGNORE_SUBUID
-ignore-userns IGNORE_USERNS
-`
-
-// TestVariables: each flag is set by its variables, by every command.
-func TestVariables(t *testing.T) {
-	for n := range 4 {
-		for line := range strings.Lines(strings.TrimSpace(variables)) {
-			words := strings.Fields(line)
-			for i, key := range words[1:] {
-				prefix := []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}[(n+i)%3]
-				if !changes(t, n, prefix+key+"=1", words[0]) && !changes(t, n, prefix+key+"=0", words[0]) {
-					t.Errorf("command %d: %s%s does not set --%s", n, prefix, key, words[0])
-				}
-			}
-		}
-	}
-}
-
-// changes says whether a variable changes the value of a flag of the command n, or is
-// answered as the flag would be.
-func changes(t *testing.T, n int, variable, flag string) bool {
-	t.Helper()
-	var answer bytes.Buffer
-	p := &ui.Process{Environ: []string{variable}, Terminal: ui.Terminal{Err: &answer}}
-	flags := Commands(p)[n].Flags()
-	before := flags.Lookup(flag).Value.String()
-	if err := p.FromEnvironment(flags); err != nil {
-		t.Errorf("%s: %v", variable, err)
-	}
-	refused := p.CheckRefused(flags)
-	return flags.Lookup(flag).Value.String() != before || refused != nil || strings.Contains(answer.String(), "--"+flag)
 }

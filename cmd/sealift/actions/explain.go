@@ -75,19 +75,19 @@ func nonNil[T any](list []T) []T {
 }
 
 // explainCommand returns explain with its topics.
-func explainCommand(p *ui.Process) *cobra.Command {
+func explainCommand(p *ui.Process, parts func() Parts) *cobra.Command {
 	c := &cobra.Command{
 		Use: "explain", Short: "Tell why a container is as it is",
 		Long: "Tell why a container is as it is: its variables, its mounts, its ids.",
 		Args: ui.KnownCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	for _, t := range topics() {
-		c.AddCommand(t.command(p))
+		c.AddCommand(t.command(p, parts()))
 	}
 	return c
 }
 
-func (t topic) command(p *ui.Process) *cobra.Command {
+func (t topic) command(p *ui.Process, parts Parts) *cobra.Command {
 	asJSON := false
 	show := func(c *spec.Container) (string, error) {
 		if !asJSON {
@@ -96,7 +96,7 @@ func (t topic) command(p *ui.Process) *cobra.Command {
 		b, err := json.MarshalIndent(t.data(c.Explain()), "", "  ")
 		return string(b) + "\n", err
 	}
-	c := command(p, spec.Exec, t.name+" [flags] IMAGE [COMMAND [ARG...]]", t.short, 1, show)
+	c := command(p, parts, spec.Exec, t.name+" [flags] IMAGE [COMMAND [ARG...]]", t.short, 1, show)
 	c.Long = t.short + ".\n" + fmt.Sprintf(explainHelp, t.things, t.more, t.fields)
 	c.Example = fmt.Sprintf("  sealift explain %s --contain py.sif\n  sealift explain %s --json docker://debian:12", t.name, t.name)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

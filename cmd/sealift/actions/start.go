@@ -12,11 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
-	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/image/pull"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/imagefs"
@@ -29,16 +26,16 @@ import (
 // onImage gets the image if it is elsewhere, and does what an action command asks
 // for with it.
 func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a *actionFlags) (err error) {
-	if !pull.IsRemote(name) {
-		return act(ctx, p, r, name, a)
-	}
-	img, err := a.pulls.Open(ctx, p, name)
+	got, err := a.parts.Get(ctx, p, name)
 	if err != nil {
 		return err
 	}
-	defer img.Close()
-	a.name, a.source = pull.Title(name), img.Name
-	return act(ctx, p, r, img.Path(), a)
+	if got == nil {
+		return act(ctx, p, r, name, a)
+	}
+	defer got.Close()
+	a.name, a.source = got.Title, got.Source
+	return act(ctx, p, r, got.Path, a)
 }
 
 // act does what an action command asks for. The starter is started first, and
@@ -53,7 +50,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify, a.pulls.DisableCache); err != nil {
+	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
 	if a.show != nil {
@@ -68,8 +65,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
-	keyed := a.keys.Given() || cryptkeys.Named(p)
-	if keyed {
+	var keyed bool
+	if a.key, keyed = a.parts.Key(ctx, p); keyed {
 		if err := open(); err != nil {
 			return err
 		}
@@ -86,6 +83,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
+	a.parts.Ready()
 	for _, note := range c.Notes {
 		p.Info("%s", note)
 	}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sealift/sealift/cmd/sealift/images"
-	"github.com/sealift/sealift/cmd/sealift/policies"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/spec"
@@ -15,7 +14,7 @@ import (
 // openAll opens the image at path, and what a request wants besides.
 func openAll(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) (*volume.Set, error) {
 	options := a.imageOptions(facts.MemoryLimit)
-	img, err := images.Open(path, options)
+	img, err := paths.Open(path, options)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +26,7 @@ func openAll(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fa
 	if err == nil && len(wants) > 0 {
 		// The rules decide about each of them as about the image.
 		options.Name = ""
-		options.Hold, err = policies.Hold(ctx, p, "", false, a.pulls.DisableCache)
+		options.Hold, err = a.parts.Hold(ctx, p, "", false)
 	}
 	if err == nil {
 		err = set.Add(wants, options)
@@ -44,7 +43,11 @@ func unpack(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fac
 	if facts.NoFuse == nil && !a.unsquash {
 		return nil
 	}
-	u := volume.Unpacking{All: facts.NoFuse != nil, Room: facts.Room(), TempDir: p.TempDir(a.pulls.Temp), Plain: a.pulls.Temp != ""}
+	temp, chosen, err := a.parts.TempDir(p)
+	if err != nil {
+		return err
+	}
+	u := volume.Unpacking{All: facts.NoFuse != nil, Room: facts.Room(), TempDir: temp, Plain: chosen}
 	if a.show != nil {
 		u.Room = 1 << 62
 	}

@@ -21,11 +21,11 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
-	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
+	"github.com/sealift/sealift/cmd/sealift/scripts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/attach"
@@ -83,7 +83,7 @@ they start from was made.`,
 			if err != nil {
 				return ui.UsageError(c, err)
 			}
-			return run(p, c, &b, images.Local(source))
+			return run(p, c, &b, paths.Local(source))
 		},
 	}
 	b.add(c.Flags())
@@ -137,7 +137,7 @@ func (b *buildFlags) compute(p *ui.Process, source string, h build.Host) ([]buil
 	if err != nil {
 		return nil, err
 	}
-	if b.Update && images.IsImage(source) {
+	if b.Update && paths.IsImage(source) {
 		return nil, hint.New(fmt.Sprintf("--update: %s is an image", source), "name a definition file to carry out over %s", b.Output)
 	}
 	return fromdef.Compute(recipe, h, b.Options)
@@ -181,7 +181,7 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 // the cache.
 func (b *buildFlags) environment(p *ui.Process, shown *progress) build.Environment {
 	return build.Environment{
-		Run: actions.Runner(p, b.scripts), UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Run: scripts.Runner(p, b.scripts), UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Powers: b.scripts.Powers(p),
 		Open:   len(b.scripts.Binds)+len(b.scripts.Mounts) > 0,
 		Stdout: shown.scripts(), Stderr: shown.scripts(),
@@ -192,7 +192,7 @@ func (b *buildFlags) environment(p *ui.Process, shown *progress) build.Environme
 
 // readRecipe reads a definition file, or makes up the recipe of an image.
 func readRecipe(source string) (*definition.Recipe, error) {
-	if images.IsImage(source) {
+	if paths.IsImage(source) {
 		return fromdef.RecipeFor(source)
 	}
 	f, err := os.Open(source)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/image/build/fromdocker"
@@ -51,7 +51,7 @@ func (d *dockerFlags) isDockerfile(source string) bool {
 		return true
 	}
 	if isDockerfileName(source) {
-		return !images.IsImage(source)
+		return !paths.IsImage(source)
 	}
 	if info, err := os.Stat(source); err != nil || !info.Mode().IsRegular() {
 		return false

@@ -6,16 +6,15 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
+	"github.com/sealift/sealift/cmd/sealift/scripts"
 	"github.com/sealift/sealift/cmd/sealift/targets"
 	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/build"
-	"github.com/sealift/sealift/runtime/identity"
 )
 
 // buildFlags are the flags of build that need work before they are options.
@@ -28,7 +27,7 @@ type buildFlags struct {
 	noCleanup      bool
 	dryRun         bool
 	fakeroot       bool
-	scripts        actions.Scripts
+	scripts        scripts.Choice
 	emulation      string
 	disableCache   bool
 	docker         dockerFlags
@@ -60,7 +59,7 @@ func (b *buildFlags) add(flags *pflag.FlagSet) {
 
 // settle makes options of the flags that are not options yet.
 func (b *buildFlags) settle() (err error) {
-	if b.scripts.Emulation, err = identity.ParseEmulation(b.emulation); err != nil {
+	if err = b.scripts.Emulate(b.emulation); err != nil {
 		return fmt.Errorf("--root-emulation: %w", err)
 	}
 	if b.Workers, err = b.format.Mksquashfs(b.mksquashfs); err != nil {
@@ -123,7 +122,7 @@ func (b *buildFlags) scriptFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&b.KeepOnError, "keep-on-error", "", "when a script fails, write the files as it left them to the new directory `DIR`")
 	flags.BoolVar(&b.noCleanup, "no-cleanup", false, "the same as --keep-on-error OUTPUT.failed")
 	ui.Bind(flags, "no-cleanup", "NO_CLEANUP")
-	flags.StringVar(&b.emulation, "root-emulation", string(identity.EmulateAuto),
+	flags.StringVar(&b.emulation, "root-emulation", scripts.UsualEmulation,
 		"let scripts of an ordinary user give files away and become other users: `HOW` is auto, full, fast or off")
 	ui.Bind(flags, "root-emulation", "ROOT_EMULATION")
 	flags.BoolVarP(&b.fakeroot, "fakeroot", "f", true, "build as root of a user namespace (always the case)")

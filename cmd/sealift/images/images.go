@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/remotes"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/contents"
@@ -57,7 +58,7 @@ type opener struct {
 
 func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
 	p := o.process
-	return contents.Open(ctx, Local(name), contents.Options{
+	return contents.Open(ctx, paths.Local(name), contents.Options{
 		Arch: o.arch, Registry: o.remotes.Client(p), Daemon: o.remotes.Daemon(p), TempDir: temp,
 		Key: o.keys.Keys(ctx, p, false).Key,
 	})

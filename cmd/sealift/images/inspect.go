@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/metadata"
@@ -123,7 +124,7 @@ func inspect(p *ui.Process, path string, a aspects, o image.Options) error {
 
 // read returns what a asks for of the image at path.
 func read(path string, a aspects, o image.Options) (metadata.Attributes, error) {
-	img, err := Open(path, o)
+	img, err := paths.Open(path, o)
 	if err != nil {
 		return metadata.Attributes{}, err
 	}

@@ -20,9 +20,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/keys"
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/oci"
@@ -34,28 +34,13 @@ import (
 	"github.com/sealift/sealift/image/trust/policy"
 )
 
-// The names of the files.
-const (
-	trustFile = "trust.toml"
-	eclFile   = "ecl.toml"
-)
-
 // maxFile bounds a file in bytes.
 const maxFile = 4 << 20
-
-// paths are where the files are. An empty one is none.
-type paths struct {
-	site, user string
-	ecl        []string // the first that there is counts
-}
 
 // Open returns what the rules allow, nil where there are none. With anew, images that have
 // to be read whole are, whatever is remembered of them, and nothing is.
 func Open(p *ui.Process, anew bool) (image.Gate, error) {
-	g, err := open(p, paths{
-		site: filepath.Join(buildcfg.SysconfDir, trustFile), user: p.UserConfig(trustFile),
-		ecl: []string{filepath.Join(buildcfg.SysconfDir, eclFile), filepath.Join("/etc/apptainer", eclFile)},
-	}, uint32(os.Getuid()))
+	g, err := open(p, rulefiles.Of(p), uint32(os.Getuid()))
 	if g == nil {
 		return nil, err
 	}
@@ -105,11 +90,12 @@ func interruptible(ctx context.Context, g image.Gate, name string) image.Hold {
 // Signing returns the key that builds sign with: what the user's file says, or else
 // the site's; empty where neither says so.
 func Signing(p *ui.Process) (key string, err error) {
-	user, err := own(p, p.UserConfig(trustFile), uint32(os.Getuid()))
+	at := rulefiles.Of(p)
+	user, err := own(p, at.User, uint32(os.Getuid()))
 	if err != nil || user != nil && user.Sign != "" {
 		return signOf(user), err
 	}
-	site, err := parsed(filepath.Join(buildcfg.SysconfDir, trustFile), policy.Parse, 0)
+	site, err := parsed(at.Site, policy.Parse, 0)
 	return signOf(site), err
 }
 
@@ -121,17 +107,17 @@ func signOf(f *policy.File) string {
 }
 
 // open reads the files. The site's have to be root's, the user's theirs or root's.
-func open(p *ui.Process, at paths, uid uint32) (*gate.Gate, error) {
-	site, err := parsed(at.site, policy.Parse, 0)
+func open(p *ui.Process, at rulefiles.Paths, uid uint32) (*gate.Gate, error) {
+	site, err := parsed(at.Site, policy.Parse, 0)
 	if err != nil {
 		return nil, err
 	}
-	user, err := own(p, at.user, uid)
+	user, err := own(p, at.User, uid)
 	if err != nil {
 		return nil, err
 	}
 	var ecl *policy.File
-	for _, path := range at.ecl {
+	for _, path := range at.ECL {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/image/sif"
@@ -40,7 +41,7 @@ type level struct {
 	p   *ui.Process
 	log bytes.Buffer
 	dir string
-	at  paths
+	at  rulefiles.Paths
 }
 
 func newLevel(t *testing.T) *level {
@@ -49,7 +50,7 @@ func newLevel(t *testing.T) *level {
 	}
 	l := &level{T: t, dir: t.TempDir()}
 	l.p = &ui.Process{Environ: []string{"HOME=" + l.dir}, Terminal: ui.Terminal{Out: io.Discard, Err: &l.log}}
-	l.at = paths{site: l.path("site.toml"), user: l.path("user.toml"), ecl: []string{l.path("ecl.toml"), l.path("second.toml")}}
+	l.at = rulefiles.Paths{Site: l.path("site.toml"), User: l.path("user.toml"), ECL: []string{l.path("ecl.toml"), l.path("second.toml")}}
 	return l
 }
 
@@ -89,7 +90,7 @@ const deny = "[default]\naction = \"deny\"\n"
 
 func TestNoRules(t *testing.T) {
 	l := newLevel(t)
-	for _, at := range []paths{l.at, {}} {
+	for _, at := range []rulefiles.Paths{l.at, {}} {
 		if g, err := open(l.p, at, 0); g != nil || err != nil {
 			t.Errorf("%v, and a gate: %v", err, g != nil)
 		}
@@ -133,11 +134,11 @@ func TestBadFiles(t *testing.T) {
 				want := c.want
 				switch which {
 				case "site":
-					l.at.site = path
+					l.at.Site = path
 				case "user":
-					l.at.user = path
+					l.at.User = path
 				case "ecl":
-					l.at.ecl = []string{path}
+					l.at.ECL = []string{path}
 					if name == "without a meaning" {
 						want = "default is not a setting"
 					} else if name == "unknown" {
@@ -162,17 +163,17 @@ func TestOwners(t *testing.T) {
 	l := newLevel(t)
 	l.write("user.toml", deny)
 	for _, owner := range []int{0, uid} {
-		must(t, os.Chown(l.at.user, owner, -1))
+		must(t, os.Chown(l.at.User, owner, -1))
 		if g, err := open(l.p, l.at, uid); g == nil || err != nil {
 			t.Errorf("the file of %d: %v", owner, err)
 		}
 	}
-	must(t, os.Chown(l.at.user, uid+1, -1))
+	must(t, os.Chown(l.at.User, uid+1, -1))
 	if g, err := open(l.p, l.at, uid); g != nil || err == nil || !strings.Contains(err.Error(), "belongs to the user 1502") {
 		t.Errorf("the file of somebody else: %v", err)
 	}
-	must(t, os.Remove(l.at.user))
-	for _, path := range []string{l.at.site, l.at.ecl[0]} {
+	must(t, os.Remove(l.at.User))
+	for _, path := range []string{l.at.Site, l.at.ECL[0]} {
 		must(t, os.WriteFile(path, []byte(deny), 0o644))
 		must(t, os.Chown(path, uid, -1))
 		if g, err := open(l.p, l.at, uid); g != nil || err == nil || !strings.Contains(err.Error(), "belongs to the user 1501") {
@@ -191,7 +192,7 @@ func TestUnreadable(t *testing.T) {
 	must(t, os.Chmod(l.path("rules.toml"), 0o600))
 	apart.GiveUser(t, l.dir)
 	for _, name := range []string{"rules.toml", "closed/rules.toml"} {
-		for _, at := range []paths{{site: l.path(name)}, {user: l.path(name)}, {ecl: []string{l.path(name)}}} {
+		for _, at := range []rulefiles.Paths{{Site: l.path(name)}, {User: l.path(name)}, {ECL: []string{l.path(name)}}} {
 			apart.AsUser(func() {
 				g, err := open(l.p, at, apart.UserID)
 				if g != nil || !errors.Is(err, os.ErrPermission) || hint.Of(err) == "" {
@@ -217,7 +218,7 @@ func TestHomeThatIsShut(t *testing.T) {
 	}{{"home", true}, {"home/.config", false}} {
 		must(t, os.Chmod(l.path(c.shut), 0))
 		apart.AsUser(func() {
-			g, err := open(l.p, paths{user: path}, apart.UserID)
+			g, err := open(l.p, rulefiles.Paths{User: path}, apart.UserID)
 			if g != nil || (err == nil) != c.used || strings.Contains(l.log.String(), "cannot be entered") != c.used {
 				t.Errorf("%s: %v, %v, %s", c.shut, g, err, l.log.String())
 			}

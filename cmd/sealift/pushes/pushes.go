@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -97,7 +97,7 @@ func (f *push) run(ctx context.Context, p *ui.Process, path, uri string) error {
 	if f.compression != layerCompression && to.scheme != schemeDocker {
 		p.Warn("a file is pushed as it is; --compression is for docker://")
 	}
-	img, err := images.Open(path, image.Options{})
+	img, err := paths.Open(path, image.Options{})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,7 @@
-package images
+// Package paths is how commands take the names of images and files that are here.
+//
+// Input: names as users give them. Output: paths, and opened images.
+package paths
 
 import (
 	"errors"

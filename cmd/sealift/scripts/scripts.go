@@ -1,4 +1,8 @@
-package actions
+// Package scripts runs the scripts of builds in containers.
+//
+// Input: what image/build wants run, and the choices of the command line. Output: what
+// the scripts print, and an error unless they succeed.
+package scripts
 
 import (
 	"context"
@@ -7,20 +11,20 @@ import (
 	"io"
 	"os"
 
+	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/build"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/identity"
-	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
 	"github.com/sealift/sealift/runtime/volume"
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// Scripts says how a build runs its scripts.
-type Scripts struct {
+// Choice says how a build runs its scripts.
+type Choice struct {
 	// Emulation is what root seems to be able to do.
 	Emulation identity.Emulation
 	// Binds and Mounts are values of --bind and --mount for scripts in
@@ -30,9 +34,18 @@ type Scripts struct {
 	WritableTmpfs bool
 }
 
+// UsualEmulation is the name of the emulation that is chosen by what there is.
+const UsualEmulation = string(identity.EmulateAuto)
+
+// Emulate chooses the emulation by its name.
+func (s *Choice) Emulate(how string) (err error) {
+	s.Emulation, err = identity.ParseEmulation(how)
+	return err
+}
+
 // Powers tells what the scripts can do here: what the emulation comes to on this
 // machine, or the choice where it is not to be had and scripts will fail.
-func (s Scripts) Powers(p *ui.Process) string {
+func (s Choice) Powers(p *ui.Process) string {
 	mode, err := s.emulated(p)
 	if err != nil {
 		mode = fmt.Sprintf("%s: %v", s.Emulation, err)
@@ -40,7 +53,7 @@ func (s Scripts) Powers(p *ui.Process) string {
 	return fmt.Sprintf("emulation %q, root %t", mode, os.Getuid() == 0)
 }
 
-func (s Scripts) emulated(p *ui.Process) (string, error) {
+func (s Choice) emulated(p *ui.Process) (string, error) {
 	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, Notify: true})
 	if err != nil {
 		return "", err
@@ -54,11 +67,11 @@ func (s Scripts) emulated(p *ui.Process) (string, error) {
 
 // Runner returns what runs the scripts of a build. All that they print goes to
 // Exec.Stdout, in the order in which they print it.
-func Runner(p *ui.Process, s Scripts) build.Runner {
+func Runner(p *ui.Process, s Choice) build.Runner {
 	return func(ctx context.Context, x build.Exec) error { return runScript(ctx, p, x, s) }
 }
 
-func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err error) {
+func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Choice) (err error) {
 	facts, err := host.Probe(host.Inputs{Environ: x.Env, Cwd: x.Dir, Notify: true})
 	if err != nil {
 		return err
@@ -68,7 +81,7 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, drain()) }()
-	s := start{Process: p, layers: x.Layers, trace: x.Trace, job: launch.Job{Stdout: out, Stderr: out}}
+	s := actions.Script{Layers: x.Layers, Trace: x.Trace, Output: out}
 	base := image.Info{Kind: image.SquashFS, FS: x.View}
 	if x.Base != "" {
 		img, err := image.Open(x.Base, image.Options{Key: x.Key})
@@ -76,7 +89,7 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 			return err
 		}
 		base = img.Info()
-		s.set = &volume.Set{Image: img, Info: base}
+		s.Set = &volume.Set{Image: img, Info: base}
 		base.Arch = "" // the build has made sure that its programs run
 	}
 	r := spec.BuildRequest{
@@ -91,11 +104,9 @@ func runScript(ctx context.Context, p *ui.Process, x build.Exec, o Scripts) (err
 	}
 	c, err := spec.ComputeBuild(r, facts)
 	if err != nil {
-		return errors.Join(err, s.set.Close())
+		return errors.Join(err, s.Set.Close())
 	}
-	s.begin(c.Plan.Clone, facts)
-	defer s.close()
-	err = s.run(ctx, c)
+	err = s.Run(ctx, p, c, facts)
 	var code ui.ExitStatus
 	if errors.As(err, &code) {
 		return fmt.Errorf("the script failed with exit status %d", int(code))

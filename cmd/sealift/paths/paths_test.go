@@ -1,10 +1,13 @@
-package images
+package paths
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/image"
 )
 
 func TestIsImage(t *testing.T) {
@@ -46,6 +49,18 @@ func TestLocal(t *testing.T) {
 	} {
 		if got := Local(name); got != want {
 			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestOpenImage(t *testing.T) {
+	for path, want := range map[string]string{
+		"/no/such/image": "spelling", "oci:/no/layout:tag": "sealift build image.sif oci:/no/layout:tag",
+		"docker://alpine": "sealift pull image.sif docker://alpine", "no:such": "spelling",
+		"/dev/null/x": "check the path",
+	} {
+		if _, err := Open(path, image.Options{}); err == nil || !strings.Contains(hint.Of(err), want) {
+			t.Errorf("%s: %v, hint %q", path, err, hint.Of(err))
 		}
 	}
 }

@@ -75,16 +75,6 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-func TestLauncher(t *testing.T) {
-	p, _, msg := fake()
-	p.Name, p.Args = launcher, []string{"--help"}
-	out := new(strings.Builder)
-	p.Out = out
-	if code := run(p); code != 0 || !strings.Contains(out.String(), "sealift run [flags] IMAGE") {
-		t.Errorf("code %d, %q, %q", code, out, msg)
-	}
-}
-
 // TestGlobalFlags are those that callers of the peers give, and their variables.
 func TestGlobalFlags(t *testing.T) {
 	for args, want := range map[string]ui.Terminal{
@@ -178,4 +168,98 @@ func describes(t *testing.T, commands []*cobra.Command) {
 		}
 		describes(t, c.Commands())
 	}
+}
+
+// variables are the flags of Apptainer 1.5's action commands and the variables that
+// set them, of which the first is in the help.
+const variables = `
+app APP APPNAME
+bind BIND BINDPATH
+mount MOUNT
+home HOME
+overlay OVERLAY OVERLAYIMAGE
+scratch SCRATCH SCRATCHDIR
+workdir WORKDIR
+cwd CWD TARGET_CWD
+pwd PWD TARGET_PWD
+hostname HOSTNAME
+net NET UNSHARE_NET
+network NETWORK
+network-args NETWORK_ARGS
+netns-path NETNS_PATH
+dns DNS
+security SECURITY
+add-caps ADD_CAPS
+drop-caps DROP_CAPS
+keep-privs KEEP_PRIVS
+no-privs NO_PRIVS
+allow-setuid ALLOW_SETUID
+fakeroot FAKEROOT
+userns USERNS UNSHARE_USERNS
+pid PID UNSHARE_PID
+no-pid NO_PID
+ipc IPC UNSHARE_IPC
+uts UTS UNSHARE_UTS
+no-init NOSHIMINIT
+sharens SHARENS
+cleanenv CLEANENV
+env-file ENV_FILE
+no-env NOENV
+no-eval NO_EVAL
+contain CONTAIN
+containall CONTAINALL
+compat COMPAT
+writable WRITABLE
+writable-tmpfs WRITABLE_TMPFS
+no-home NO_HOME
+no-mount NO_MOUNT
+no-umask NO_UMASK
+unsquash UNSQUASH
+disable-cache DISABLE_CACHE
+tmpdir TMPDIR
+no-https NOHTTPS NO_HTTPS
+authfile AUTHFILE AUTH_FILE
+docker-login DOCKER_LOGIN
+docker-host DOCKER_HOST
+docker-username DOCKER_USERNAME
+docker-password DOCKER_PASSWORD
+boot BOOT
+dmtcp-launch DMTCP_LAUNCH
+dmtcp-restart DMTCP_RESTART
+containlibs CONTAINLIBS
+ignore-subuid IGNORE_SUBUID
+ignore-userns IGNORE_USERNS
+`
+
+// TestVariables: each flag is set by its variables, by every command.
+func TestVariables(t *testing.T) {
+	for n, name := range []string{"exec", "run", "shell", "test"} {
+		for line := range strings.Lines(strings.TrimSpace(variables)) {
+			words := strings.Fields(line)
+			for i, key := range words[1:] {
+				prefix := []string{"SEALIFT_", "APPTAINER_", "SINGULARITY_"}[(n+i)%3]
+				if !changes(t, name, prefix+key+"=1", words[0]) && !changes(t, name, prefix+key+"=0", words[0]) {
+					t.Errorf("%s: %s%s does not set --%s", name, prefix, key, words[0])
+				}
+			}
+		}
+	}
+}
+
+// changes says whether a variable changes the value of a flag of a command, or is
+// answered as the flag would be.
+func changes(t *testing.T, name, variable, flag string) bool {
+	t.Helper()
+	p, _, answer := fake(variable)
+	c, _, err := command(p).Find([]string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := c.Flags()
+	before := flags.Lookup(flag).Value.String()
+	if err := p.FromEnvironment(flags); err != nil {
+		t.Errorf("%s: %v", variable, err)
+	}
+	refused := p.CheckRefused(flags)
+	return flags.Lookup(flag).Value.String() != before || refused != nil || strings.Contains(answer.String(), "--"+flag)
 }

@@ -78,7 +78,7 @@ var layers = map[string][]string{
 	},
 	"image/trust/remember": {"image/cache", "image/trust/merkle"},
 	"cmd/sealift/policies": {
-		"cmd/sealift/caches", "image/cache", "image/trust/remember",
+		"cmd/sealift/bars", "cmd/sealift/caches", "image/cache", "image/trust/remember",
 		"image", "image/oci", "image/sif", "image/trust/merkle",
 		"cmd/sealift/keys", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
 	},
@@ -202,6 +202,7 @@ var layers = map[string][]string{
 
 	"cmd/sealift/ui":        {},
 	"cmd/sealift/cryptkeys": {"cmd/sealift/ui", "image/crypt"},
+	"cmd/sealift/bars":      {"cmd/sealift/ui"},
 	"cmd/sealift/paths":     {"image"},
 	"cmd/sealift/rulefiles": {"buildcfg", "cmd/sealift/ui"},
 	"cmd/sealift/root":      {"buildcfg", "cmd/sealift/ui", "runtime/host"},
@@ -226,12 +227,12 @@ var layers = map[string][]string{
 	"cmd/sealift/doctors":    {"cmd/sealift/caches", "cmd/sealift/ui", "runtime/doctor", "runtime/doctor/probe"},
 	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
-		"cmd/sealift/policies",
+		"cmd/sealift/bars", "cmd/sealift/policies",
 		"buildcfg", "cmd/sealift/caches", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/remotes", "cmd/sealift/targets",
 		"cmd/sealift/ui", "image/build", "image/pull",
 	},
 	"cmd/sealift/pushes": {
-		"cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/trusts", "cmd/sealift/ui", "image", "image/contents",
+		"cmd/sealift/bars", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/trusts", "cmd/sealift/ui", "image", "image/contents",
 		"image/library", "image/oci/compression", "image/oci/export", "image/oci/registry", "image/oras", "image/output",
 	},
 	"cmd/sealift/endpoints": {
@@ -299,7 +300,7 @@ var owners = map[string][]string{
 	"github.com/sigstore/sigstore":           {"image/trust/pem"},
 	"github.com/sylabs/sif/v2/pkg/integrity": {"image/trust"},
 	"github.com/sylabs/sif/v2/pkg/sif":       {"image/sif"},
-	"github.com/vbauerster/mpb":              {"cmd/sealift/ui"},
+	"github.com/vbauerster/mpb":              {"cmd/sealift/bars"},
 	"github.com/ulikunitz/xz":                {"image/squashfs/codec"},
 	"github.com/youmark/pkcs8":               {"image/crypt"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},

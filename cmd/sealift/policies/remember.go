@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/sealift/sealift/cmd/sealift/bars"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/cache"
@@ -22,9 +23,9 @@ func remembering(p *ui.Process, g *gate.Gate, anew bool) {
 	g.Whole = func(size int64) gate.Progress {
 		large.Store(size >= worthTelling)
 		if size < worthTelling {
-			return (*ui.Bar)(nil)
+			return (*bars.Bar)(nil)
 		}
-		bar := p.StartBar("verifying the image")
+		bar := bars.Start(p, "verifying the image")
 		if bar == nil {
 			p.Info("reading %s to verify the image", ui.Bytes(size))
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg"
+	"github.com/sealift/sealift/cmd/sealift/bars"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
@@ -73,7 +74,7 @@ func (f *Flags) get(ctx context.Context, p *ui.Process, source string, do func(c
 		defer e.Cache.Close()
 	}
 	name := pull.Title(source)
-	bar := p.StartBar(name)
+	bar := bars.Start(p, name)
 	defer bar.Stop()
 	e.Received = bar.Add
 	fetching, percent := false, 0

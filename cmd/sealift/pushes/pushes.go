@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/bars"
 	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -116,13 +117,13 @@ func (f *push) run(ctx context.Context, p *ui.Process, path, uri string) error {
 
 // progress shows how much has gone.
 type progress struct {
-	*ui.Bar
+	*bars.Bar
 	begin func(size int64) // tells how much will go, before any has
 }
 
 // transfer sends an image, and shows how much has gone.
 func (f *push) transfer(ctx context.Context, p *ui.Process, img *image.File, to target) (done pushed, err error) {
-	bar := &progress{Bar: p.StartBar(to.String())}
+	bar := &progress{Bar: bars.Start(p, to.String())}
 	defer bar.Stop()
 	bar.begin = func(size int64) {
 		if bar.Bar == nil {

@@ -3,6 +3,7 @@ package ui
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ const liveInterval = 250 * time.Millisecond
 // can show one and the user wants information; else it returns nil. Stop ends
 // it.
 func (p *Process) StartLive() *Live {
-	if !p.shows() {
+	if !p.Shows() {
 		return nil
 	}
 	tick := time.NewTicker(liveInterval)
@@ -176,4 +177,15 @@ func cells(text string) int {
 		}
 	}
 	return n
+}
+
+// Shows says that standard error is a terminal on which something may move, and nothing does
+// yet: messages go through what does.
+func (p *Process) Shows() bool {
+	return p.Err == io.Writer(p.Stderr) && !p.Quiet && !p.Silent && p.takesEscapes() && columns(p.Stderr) > 0
+}
+
+// takesEscapes says that the terminal takes escape sequences, and that the user does.
+func (p *Process) takesEscapes() bool {
+	return !p.NoColor && p.Variable("NO_COLOR") == "" && !slices.Contains([]string{"", "dumb"}, p.Variable("TERM"))
 }

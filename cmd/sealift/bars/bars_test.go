@@ -1,4 +1,4 @@
-package ui
+package bars
 
 import (
 	"io"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"github.com/sealift/sealift/cmd/sealift/ui"
 )
 
 func TestBar(t *testing.T) {
@@ -23,14 +25,14 @@ func TestBar(t *testing.T) {
 		b, _ := io.ReadAll(control) // ends with EIO when the other side is closed
 		shown <- string(b)
 	}()
-	p := &Process{Terminal: Terminal{Err: tty}, Environ: []string{"TERM=xterm"}, Stderr: tty}
-	b := p.StartBar("docker://x\x1b[2J")
+	p := &ui.Process{Terminal: ui.Terminal{Err: tty}, Environ: []string{"TERM=xterm"}, Stderr: tty}
+	b := Start(p, "docker://x\x1b[2J")
 	b.Add(1) // nobody sees it yet
 	b.Expect(2000)
 	b.Expect(3000) // once is enough
 	b.Add(1000)
 	p.Info("in between")
-	if p.StartBar("y") != nil || p.StartLive() != nil {
+	if Start(p, "y") != nil || p.StartLive() != nil {
 		t.Error("two things move on a terminal")
 	}
 	b.Add(1000)
@@ -58,12 +60,12 @@ func TestNoBar(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	for _, p := range []*Process{
-		{Terminal: Terminal{Err: null}, Environ: []string{"TERM=xterm"}, Stderr: null},
-		{Terminal: Terminal{Err: null, Quiet: true}, Environ: []string{"TERM=xterm"}, Stderr: null},
-		{Terminal: Terminal{Err: null}, Environ: []string{"TERM=dumb"}, Stderr: null},
+	for _, p := range []*ui.Process{
+		{Terminal: ui.Terminal{Err: null}, Environ: []string{"TERM=xterm"}, Stderr: null},
+		{Terminal: ui.Terminal{Err: null, Quiet: true}, Environ: []string{"TERM=xterm"}, Stderr: null},
+		{Terminal: ui.Terminal{Err: null}, Environ: []string{"TERM=dumb"}, Stderr: null},
 	} {
-		b := p.StartBar("x")
+		b := Start(p, "x")
 		if b != nil {
 			t.Error("a bar is shown")
 		}

@@ -192,7 +192,8 @@ var layers = map[string][]string{
 	"runtime/imagefs": {
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
-	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan", "starter/seccomp", "starter/talk"},
+	"runtime/join":   {},
+	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "runtime/join", "starter/plan", "starter/seccomp", "starter/talk"},
 	"runtime/doctor": {"runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
 		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",

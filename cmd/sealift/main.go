@@ -30,6 +30,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/doctors"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/instances"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/manual"
 	"github.com/sealift/sealift/cmd/sealift/policies"
@@ -164,7 +165,7 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", actions.Commands(p)},
+		{"Containers", append(actions.Commands(p, instances.Find), instances.Command(p))},
 		{"Images", []*cobra.Command{
 			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), sifs.Command(p),
 		}},

@@ -39,13 +39,13 @@ type Namespaces struct {
 	Root *os.File
 }
 
-// Open opens the namespaces of the process pid. pidfd, from pidfd_open(2), tells at the
-// end that pid has been that process all the time. Close must be called.
-func Open(pid, pidfd int) (*Namespaces, error) {
+// Open opens the namespaces of the process pid. alive is called at the end, and fails
+// unless pid has been the process that is meant all the time. Close must be called.
+func Open(pid int, alive func() error) (*Namespaces, error) {
 	n := &Namespaces{}
 	err := n.open("/proc/" + strconv.Itoa(pid))
-	if err == nil && unix.PidfdSendSignal(pidfd, 0, nil, 0) == unix.ESRCH {
-		err = unix.ESRCH
+	if err == nil {
+		err = alive()
 	}
 	if err != nil {
 		n.Close()

@@ -66,7 +66,7 @@ func (b *background) namespaces(t *testing.T) *join.Namespaces {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	n, err := join.Open(b.pid, fd)
+	n, err := join.Open(b.pid, func() error { return unix.PidfdSendSignal(fd, 0, nil, 0) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,19 +215,26 @@ func TestStay(t *testing.T) {
 	}
 }
 
-// TestJoinOfNobody names the namespace that cannot be entered.
+// TestJoinOfNobody opens the namespaces of this process, which are all its own, and of
+// none.
 func TestJoinOfNobody(t *testing.T) {
-	fd, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		t.Fatal(err)
+	gone := false
+	alive := func() error {
+		if gone {
+			return unix.ESRCH
+		}
+		return nil
 	}
-	defer unix.Close(fd)
-	n, err := join.Open(os.Getpid(), fd)
+	n, err := join.Open(os.Getpid(), alive)
 	if err != nil || n.User() {
 		t.Fatalf("%v, %v", n, err)
 	}
 	n.Close()
-	if _, err := join.Open(1<<22+1, fd); err == nil || !strings.Contains(err.Error(), "4194305") {
+	if _, err := join.Open(1<<22+1, alive); err == nil || !strings.Contains(err.Error(), "4194305") {
 		t.Errorf("%v", err)
+	}
+	gone = true
+	if _, err := join.Open(os.Getpid(), alive); err == nil {
+		t.Error("a process that has ended meanwhile")
 	}
 }

@@ -63,6 +63,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	b := a.background
+	if b != nil {
+		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
+		s.job.Started = func(pid int) error { return b.Started(pid, s.plan) }
+	}
 	open := func() (err error) {
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
@@ -73,6 +78,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 		s.secret = s.set.Image.Encrypted()
+	}
+	if b != nil {
+		if err := b.Detach(); err != nil {
+			return err
+		}
 	}
 	s.begin(namespaces, facts)
 	defer s.close()

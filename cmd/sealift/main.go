@@ -165,7 +165,7 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", append(actions.Commands(p, instances.Find), instances.Command(p))},
+		{"Containers", append(instances.Complete(p, actions.Commands(p, instances.Find)), instances.Command(p))},
 		{"Images", []*cobra.Command{
 			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), sifs.Command(p),
 		}},

@@ -178,7 +178,10 @@ func (c *Claim) Remove() error {
 	err := c.clear(lockFile)
 	// The lock goes last: until then nobody else gets it.
 	err = errors.Join(err, c.root.Remove(lockFile))
-	err = errors.Join(err, c.up.Remove(c.Name))
+	// Somebody may have it in the meantime, or have removed the directory.
+	if e := c.up.Remove(c.Name); !errors.Is(e, unix.ENOTEMPTY) && !errors.Is(e, fs.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
 	c.top.Remove(c.job) // unless there are others
 	c.Close()
 	return err

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -35,21 +36,40 @@ func (c *Claim) Logs(r Rotation) (out, err *Log) {
 	return &Log{root: c.root, name: c.Name + ".out", r: r}, &Log{root: c.root, name: c.Name + ".err", r: r}
 }
 
-// Write appends p, and begins a new file before it where the current one is full.
+// Write appends p, and begins a new file where the current one is full: between two
+// lines, unless one is longer than a file.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.f != nil && l.size > 0 && l.size+int64(len(p)) > l.r.Size {
-		l.rotate()
-	}
-	if l.f == nil {
-		l.open()
-	}
-	if l.f != nil {
-		n, _ := l.f.Write(p)
+	for rest := p; len(rest) > 0; {
+		if l.f == nil {
+			l.open()
+		}
+		n := l.fits(rest)
+		if n == 0 {
+			l.rotate()
+			continue
+		}
+		if l.f != nil {
+			l.f.Write(rest[:n])
+		}
 		l.size += int64(n)
+		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+// fits returns how much of p, which is not empty, goes into the current file.
+func (l *Log) fits(p []byte) int {
+	room := max(l.r.Size-l.size, 0)
+	if int64(len(p)) <= room {
+		return len(p)
+	}
+	n := bytes.LastIndexByte(p[:room], '\n') + 1
+	if n == 0 && l.size == 0 {
+		n = int(max(room, 1))
+	}
+	return n
 }
 
 func (l *Log) open() {
@@ -67,8 +87,11 @@ func (l *Log) open() {
 
 // rotate renames the files, each to the next number; the last one is lost.
 func (l *Log) rotate() {
-	l.f.Close()
-	l.f = nil
+	l.size = 0
+	if l.f != nil {
+		l.f.Close()
+		l.f = nil
+	}
 	if l.r.Files <= 1 {
 		l.root.Remove(l.name)
 		return

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,7 +46,7 @@ func New(in Inputs) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{uid: in.UID, job: in.Job, host: host}
-	if !filepath.IsLocal(in.Job) && in.Job != "" || path.Base(in.Job) != in.Job && in.Job != "" {
+	if in.Job != "" && CheckName(in.Job) != nil {
 		return nil, hint.New(fmt.Sprintf("%q is not the number of a job", in.Job), "unset SLURM_JOB_ID")
 	}
 	if dir := in.RuntimeDir; filepath.IsAbs(dir) {

@@ -35,7 +35,7 @@ var kinds = [...]kind{
 type Namespaces struct {
 	kinds []kind
 	files []*os.File
-	// Root is the root directory of the process, as the process sees it.
+	// Root is the root directory of the process, opened with O_PATH.
 	Root *os.File
 }
 
@@ -75,9 +75,14 @@ func (n *Namespaces) open(proc string) error {
 		}
 		n.kinds, n.files = append(n.kinds, k), append(n.files, f)
 	}
-	var err error
-	n.Root, err = os.Open(proc + "/root")
-	return err
+	// The root itself may be closed to this process, where it is a file system of other
+	// ids.
+	fd, err := unix.Open(proc+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: proc + "/root", Err: err}
+	}
+	n.Root = os.NewFile(uintptr(fd), proc+"/root")
+	return nil
 }
 
 // User says whether a user namespace is entered.

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
 
-	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
@@ -50,16 +47,12 @@ func (p *planner) joinable(confined []plan.Op, proc plan.Process) Joinable {
 }
 
 // ComputeJoin plans what r asks for in a running container, whose root directory is
-// root: no mounts, the same confinement, the caller's variables by the rules of every
+// root: no mounts and namespaces, whatever it asks for of these; the same confinement, the caller's variables by the rules of every
 // container. Where the kernel does not let this process look into the root, as it
 // belongs to other ids, the image's action scripts do there what is decided here else.
 func ComputeJoin(r Request, f *host.Facts, root image.FS, j Joinable) (*Container, error) {
-	if err := r.checkJoin(); err != nil {
-		return nil, err
-	}
 	p := &planner{Layout: layout.New(image.Info{Kind: image.Sandbox, Path: j.Image, Name: j.Image, FS: root}, f)}
 	p.joins = true
-	p.idle(&r)
 	r.Instance, r.CleanEnv = j.Name, r.CleanEnv || r.ContainAll || r.Compat
 	r.NoEval, r.NoUmask = r.NoEval || r.Compat, r.NoUmask || r.Compat || j.NoUmask
 	r.Contain, r.ContainAll, r.Compat, r.NoPID, r.NoInit, r.Stay, r.OCIPwd = j.Contain, false, false, true, true, false, false
@@ -115,44 +108,4 @@ func (p *planner) joinUnseen(j Joinable) (*Container, error) {
 		return nil, err
 	}
 	return p.joined(proc, j), nil
-}
-
-// checkJoin refuses what would have to confine more than the container is.
-func (r *Request) checkJoin() error {
-	for _, o := range []struct {
-		name  string
-		given bool
-	}{
-		{"security", len(r.Security) > 0}, {"add-caps", r.AddCaps != ""}, {"drop-caps", r.DropCaps != ""},
-		{"keep-privs", r.KeepPrivs}, {"no-privs", r.NoPrivs}, {"allow-setuid", r.AllowSetuid},
-	} {
-		if o.given {
-			return hint.New("--"+o.name+": the rights in a running instance are those that it was started with", "give it to sealift instance start")
-		}
-	}
-	return nil
-}
-
-// idle notes the options that a running container leaves nothing to do for.
-func (p *planner) idle(r *Request) {
-	var idle []string
-	for _, o := range []struct {
-		name  string
-		given bool
-	}{
-		{"--bind", len(r.Binds) > 0}, {"--mount", len(r.Mounts) > 0}, {"--overlay", len(r.Overlays) > 0},
-		{"--scratch", len(r.Scratch) > 0}, {"--workdir", r.Workdir != ""}, {"--containlibs", len(r.Libraries) > 0},
-		{"--home", r.Home != ""}, {"--no-home", r.NoHome}, {"--no-mount", len(r.NoMount) > 0},
-		{"--contain", r.Contain || r.ContainAll || r.Compat}, {"--writable", r.Writable}, {"--writable-tmpfs", r.WritableTmpfs},
-		{"--fakeroot", r.Fakeroot}, {"--userns", r.Userns}, {"--no-pid", r.NoPID}, {"--ipc", r.IPC}, {"--uts", r.UTS},
-		{"--no-init", r.NoInit}, {"--hostname", r.Hostname != ""}, {"--dns", len(r.DNS) > 0},
-		{"--net", r.Net || r.Network != "" || len(r.NetworkArgs) > 0}, {"--netns-path", r.NetnsPath != ""},
-	} {
-		if o.given {
-			idle = append(idle, o.name)
-		}
-	}
-	if slices.Sort(idle); len(idle) > 0 {
-		p.Note("no effect in an instance that runs already: %s", strings.Join(idle, ", "))
-	}
 }

@@ -29,7 +29,7 @@ func Commands(p *ui.Process, find Finder) []*cobra.Command {
 		return command(p, a, use, short, operands, nil, func(c *cobra.Command, r *spec.Request, a *actionFlags, args []string) error {
 			r.Args = args[1:]
 			if name, ok := strings.CutPrefix(args[0], InstancePrefix); ok {
-				return inside(c.Context(), p, r, name, find, a)
+				return inside(c, p, r, name, find, a)
 			}
 			return onImage(c.Context(), p, r, images.Local(args[0]), a)
 		})

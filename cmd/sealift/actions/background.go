@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image"
-	"github.com/sealift/sealift/runtime/host"
-	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
 )
 
@@ -56,48 +52,4 @@ func Starter(p *ui.Process, action spec.Action, use, short string, first func() 
 		return whole(c, args)
 	}
 	return c
-}
-
-// InstancePrefix precedes the name of an instance in the place of an image.
-const InstancePrefix = "instance://"
-
-// Running is a container that can be joined.
-type Running struct {
-	Job       launch.Job // with Join alone
-	Root      image.FS   // the container's root directory
-	Container spec.Joinable
-}
-
-// Finder finds the instance of a name; release is to be called when it is not needed any
-// more.
-type Finder func(p *ui.Process, name string) (running *Running, release func(), err error)
-
-// inside does what an action command asks for in a running container.
-func inside(ctx context.Context, p *ui.Process, r *spec.Request, name string, find Finder, a *actionFlags) error {
-	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, Terminal: p.Interactive()})
-	if err != nil {
-		return err
-	}
-	running, release, err := find(p, name)
-	if err != nil {
-		return err
-	}
-	defer release()
-	c, err := spec.ComputeJoin(*r, facts, running.Root, running.Container)
-	if err != nil {
-		return err
-	}
-	for _, note := range c.Notes {
-		p.Info("%s", note)
-	}
-	if a.show != nil {
-		text, err := a.show(c)
-		return errors.Join(err, p.Print(text))
-	}
-	p.Trace(c.Plan.String())
-	s := start{Process: p, job: running.Job}
-	s.job.Stdin, s.job.Stdout, s.job.Stderr = p.Stdin, p.Stdout, p.Stderr
-	s.begin(c.Plan.Clone, facts)
-	defer s.close()
-	return s.run(ctx, c)
 }

@@ -177,7 +177,7 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 // ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
 	s.plan = c
-	if s.set != nil {
+	if s.set != nil && len(c.Plan.Process.Args) > 0 {
 		go warm(s.set.Image, c.Plan.Process)
 	}
 	if err := <-s.begun; err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -86,22 +87,34 @@ func closeAll(list []*instance.Instance) {
 	}
 }
 
-// Names lists the names of instances, for completions.
-func Names(p *ui.Process) []string {
+// names lists the names of instances that run.
+func names(p *ui.Process) (names []string) {
 	s, err := store(p, "")
 	if err != nil {
-		return nil
+		return nil // a shell has nobody to tell
 	}
-	list, _, err := s.List("*", false)
-	if err != nil {
-		return nil
-	}
+	list, _, _ := s.List("*", false)
 	defer closeAll(list)
-	var names []string
 	for _, i := range list {
 		names = append(names, i.Name)
 	}
 	return names
+}
+
+// Complete has a shell complete the images of commands: to files, or to instances.
+func Complete(p *ui.Process, commands []*cobra.Command) []*cobra.Command {
+	for _, c := range commands {
+		c.ValidArgsFunction = func(_ *cobra.Command, args []string, word string) (list []string, _ cobra.ShellCompDirective) {
+			if len(args) > 0 || !strings.HasPrefix(word, "in") {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			for _, name := range names(p) {
+				list = append(list, actions.InstancePrefix+name)
+			}
+			return list, cobra.ShellCompDirectiveDefault
+		}
+	}
+	return commands
 }
 
 // completeNames has a shell complete the first operand.
@@ -110,7 +123,7 @@ func completeNames(p *ui.Process) cobra.CompletionFunc {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return Names(p), cobra.ShellCompDirectiveNoFileComp
+		return names(p), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

@@ -26,6 +26,9 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	if err := m.emulator.Attach(); err != nil {
 		return 0, err
 	}
+	if path == "" {
+		return m.attend(0)
+	}
 	attr := syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential}}
 	var child int
 	err = orScript(path, pr.Args, func(path string, args []string) (err error) {
@@ -46,7 +49,7 @@ func (m *machine) delegate(p *plan.Plan) (status int, f *plan.Report) {
 		return 0, failure(plan.StagePlan, -1, err)
 	}
 	rest := *p
-	rest.Process.Init = false
+	rest.Process.Init, rest.Process.Stay = false, false
 	data, err := plan.Encode(&rest)
 	if err != nil {
 		return 0, failure(plan.StagePlan, -1, err)
@@ -88,7 +91,7 @@ func (m *machine) second(data []byte) (pid int, err error) {
 	return pid, nil
 }
 
-// attend is the init of child, and returns its exit status.
+// attend is the init of child, 0 for none, and returns its exit status.
 func (m *machine) attend(child int) (status int, err error) {
 	signals := <-m.signals
 	// The payload stays in the caller's process group, to which the terminal
@@ -102,6 +105,11 @@ func (m *machine) attend(child int) (status int, err error) {
 	// from a pipe of the caller's waits for the payload, not for us.
 	fds.CloseOthers(m.emulator.FDs())
 	m.emulator.Serve() // not before: the threads open files
+	if m.stay {
+		ended := make(chan int, 1)
+		go end(signals, child, ended)
+		return outlive(child, ended)
+	}
 	go forward(signals, child)
 	return reap(child)
 }
@@ -176,6 +184,48 @@ func reap(child int) (status int, err error) {
 			return 128 + int(ws.Signal()), nil
 		case pid == child:
 			return ws.ExitStatus(), nil
+		}
+	}
+}
+
+// end sends what arrives on c to the process child, if there is one, and a signal
+// that ends programs to every process of the namespace; ended gets the first of those.
+func end(c <-chan os.Signal, child int, ended chan<- int) {
+	for s := range c {
+		n, _ := s.(syscall.Signal)
+		switch n {
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+			select {
+			case ended <- int(n):
+			default:
+			}
+			unix.Kill(-1, n) // fails when there is none
+		default:
+			if child > 0 {
+				unix.Kill(child, n) // fails when it has ended
+			}
+		}
+	}
+}
+
+// outlive waits for every process of the namespace, and then for a signal unless child
+// has failed. It returns the status of child, or what a signal makes of it.
+func outlive(child int, ended <-chan int) (status int, err error) {
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECHILD && status != 0:
+			return status, nil
+		case err == unix.ECHILD:
+			return 128 + <-ended, nil
+		case err != nil:
+			return 0, err
+		case pid == child && ws.Signaled():
+			status = 128 + int(ws.Signal())
+		case pid == child:
+			status = ws.ExitStatus()
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/doctors"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/instances"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/manual"
 	"github.com/sealift/sealift/cmd/sealift/policies"
@@ -80,7 +81,7 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", actions.Commands(p, sources.New)},
+		{"Containers", append(instances.Complete(p, actions.Commands(p, sources.New, instances.Find)), instances.Command(p))},
 		{"Images", []*cobra.Command{
 			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), sifs.Command(p),
 		}},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -115,15 +116,9 @@ func (c *Child) fork(l *layout) error {
 			return
 		}
 		argv := []string{c.job.Starter, strconv.Itoa(l.plan), strconv.Itoa(l.report)}
-		pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-			// The caller's environment reaches the payload through the plan
-			// only: GODEBUG and the like are not for the starter.
-			Env:   []string{},
-			Files: l.files,
-			Sys:   attr,
-		})
+		pid, err := c.clones(argv, l.files, attr)
 		if err != nil {
-			result <- cloneError(c.clone, c.job.Starter, err)
+			result <- err
 			return
 		}
 		c.pid = pid
@@ -131,6 +126,30 @@ func (c *Child) fork(l *layout) error {
 		c.wait()
 	}()
 	return <-result
+}
+
+// clones starts the starter as a child of this thread.
+func (c *Child) clones(argv []string, files []uintptr, attr *syscall.SysProcAttr) (pid int, err error) {
+	if n := c.job.Join; n != nil {
+		p := join.Program{Path: argv[0], Args: argv, Files: files}
+		if n.User() {
+			if p.Caps, err = setupCaps(c.clone); err != nil {
+				return 0, err
+			}
+		}
+		return n.Start(p)
+	}
+	pid, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		// The caller's environment reaches the payload through the plan
+		// only: GODEBUG and the like are not for the starter.
+		Env:   []string{},
+		Files: files,
+		Sys:   attr,
+	})
+	if err != nil {
+		return 0, cloneError(c.clone, c.job.Starter, err)
+	}
+	return pid, nil
 }
 
 // wait reaps the starter. Between the end of the first call and that of the

@@ -11,6 +11,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -34,6 +35,13 @@ type Job struct {
 	// Fill writes what the plan's operation Fill wants on target to the directory, which
 	// is in the container alone. It is called in a goroutine; an error ends the container.
 	Fill func(target string, dir *os.File) error
+	// Join, unless nil, are the namespaces of a running container, in which the starter
+	// is started instead of new ones. The plan's Clone names no namespace then, but
+	// capabilities, and no operation makes a mount.
+	Join *join.Namespaces
+	// Started, unless nil, is called once when the payload runs, with the pid of the
+	// container's first process. An error ends the container.
+	Started func(pid int) error
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal

@@ -92,6 +92,11 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			}
 		case failure = <-told:
 			told, enough = nil, nil
+			if failure == nil && c.job.Started != nil {
+				if why = c.job.Started(c.pid); why != nil {
+					c.kill(syscall.SIGKILL)
+				}
+			}
 			for _, n := range held {
 				c.pass(n)
 			}

@@ -21,6 +21,7 @@ const (
 	Run   Action = "run"   // run the image's runscript
 	Shell Action = "shell" // run an interactive shell
 	Test  Action = "test"  // run the image's test script
+	Start Action = "start" // run the image's startscript, if it has one
 )
 
 // Request is what the user asked for: the command line and the variables that
@@ -31,6 +32,10 @@ type Request struct {
 	Args []string
 	// Shell is the program that Shell starts instead of the default.
 	Shell string
+	// Instance, unless empty, is the name that the container runs in the background
+	// under. It outlives its payload with Stay (plan.Process).
+	Instance string
+	Stay     bool
 	// App is the application of the image whose environment is in force and
 	// whose scripts Run and Test run; empty means the image's own.
 	App string
@@ -104,12 +109,18 @@ type Request struct {
 	tmpfsAtLeast bool // WritableTmpfs, unless changes go elsewhere
 }
 
-// implied returns r with what Compat implies. Changes are lost then, unless there is
-// another place for them.
+// implied returns r with what Compat implies, and what an instance is: with Compat
+// changes are lost, unless there is another place for them; an instance has an init.
 func (r Request) implied() Request {
 	if r.Compat {
 		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true, true
 		r.tmpfsAtLeast = true
+	}
+	if r.Instance != "" {
+		r.NoInit = false
+		if r.UTS && r.Hostname == "" && network.CheckHostname(r.Instance) == nil {
+			r.Hostname = r.Instance
+		}
 	}
 	return r
 }
@@ -117,9 +128,6 @@ func (r Request) implied() Request {
 // WantsWorkDir says whether the WORKDIR of the OCI image that the image was made of
 // counts (image.Info.WorkDir).
 func (r *Request) WantsWorkDir() bool { return r.OCIPwd || r.Compat }
-
-// maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
-const maxHostname = 64
 
 // check refuses what can be seen to be wrong without a machine or an image.
 func (r *Request) check() error {
@@ -129,28 +137,10 @@ func (r *Request) check() error {
 				"use an absolute path, or one of %s", strings.Join(mounts.Names(), ", "))
 		}
 	}
-	switch {
-	case len(r.Hostname) > maxHostname:
-		return hint.New(fmt.Sprintf("--hostname %s is too long", r.Hostname), "use at most %d bytes", maxHostname)
-	case r.Hostname != "" && !isHostname(r.Hostname):
-		return hint.New(fmt.Sprintf("--hostname %q is not a host name", r.Hostname), "use letters, digits, hyphens and dots, as hostname(7) says")
+	if r.Instance != "" && !r.newPID() {
+		return hint.New("--no-pid: an instance has a process namespace of its own, by which it ends as a whole", "leave it out")
 	}
-	return nil
-}
-
-// isHostname tells whether name can be a host's (hostname(7)).
-func isHostname(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range []byte(label) {
-			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
-				return false
-			}
-		}
-	}
-	return true
+	return network.CheckHostname(r.Hostname)
 }
 
 // contain says whether the host's files are kept out.

@@ -39,6 +39,8 @@ type Container struct {
 	// Served says what the plan's Fuse and Fill operations are for. The topmost layer
 	// of the image shows Plan.Image too.
 	Served []layout.Served
+	// Joinable is what those share who join the container.
+	Joinable Joinable
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
 
@@ -126,6 +128,7 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 	if err := p.checkPwd(); err != nil {
 		return nil, err
 	}
+	p.binds = p.mounts.Binds()
 	proc, err := p.process()
 	if err != nil {
 		return nil, err
@@ -141,6 +144,8 @@ type planner struct {
 	id      identity.Identity
 	net     network.Network
 	mounts  *mounts.Planner
+	binds   []string // the targets of the user's
+	joins   bool     // a container that runs already
 	// variables is how the payload's come about, unless it is a build's.
 	variables *environ.Environment
 
@@ -239,6 +244,7 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
+	c.Joinable = p.joinable(confined, c.Plan.Process)
 	p.explain(c, root)
 	return c, nil
 }

@@ -21,6 +21,7 @@ import (
 //	image VERB ARG...             Plan.Image
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
+//	stay                          Process.Stay
 //	user UID GID GROUP...         Process.User
 //	umask OCTAL                   unless the caller's is kept
 //	closefds KEPT...              Process.CloseFDs
@@ -39,6 +40,7 @@ const (
 	wordHelper   = "helper"
 	wordImage    = "image"
 	wordInit     = "init"
+	wordStay     = "stay"
 	wordUser     = "user"
 	wordUmask    = "umask"
 	wordCloseFDs = "closefds"
@@ -98,7 +100,10 @@ func check(p *Plan) error {
 		}
 	}
 	pr := &p.Process
-	if len(pr.Args) == 0 || pr.Args[0] == "" {
+	if pr.Stay && !pr.Init {
+		return errors.New("plan: nothing stays without init")
+	}
+	if len(pr.Args) == 0 && !pr.Stay || len(pr.Args) > 0 && pr.Args[0] == "" {
 		return errors.New("plan: no command")
 	}
 	if pr.Umask < -1 || pr.Umask > 0o777 {
@@ -183,6 +188,9 @@ func (pr *Process) records() [][]string {
 	var out [][]string
 	if pr.Init {
 		out = append(out, []string{wordInit})
+	}
+	if pr.Stay {
+		out = append(out, []string{wordStay})
 	}
 	if u := pr.User; u != nil {
 		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))

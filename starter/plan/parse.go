@@ -99,6 +99,8 @@ func (pr *Process) add(word string, args []string) error {
 	switch word {
 	case wordInit:
 		pr.Init = true
+	case wordStay:
+		pr.Stay = true
 	case wordUser:
 		ids, err := parseIDs(args)
 		if err != nil || len(ids) < 2 {

@@ -172,6 +172,11 @@ type Process struct {
 	// child, forwards signals to it, reaps every orphan and exits with the
 	// payload's status (128+n for signal n). Otherwise it execs the payload.
 	Init bool
+	// Stay, for Init, says that the container outlives its payload: after a status of
+	// 0 the starter waits until a signal ends it, after another one until nothing
+	// else runs. A signal that ends programs goes to every process then, and the
+	// starter exits when the last one has. There need be no payload.
+	Stay bool
 	// Args is the command line; Args[0] is looked up in the PATH of Env inside
 	// the container when it has no slash.
 	Args []string

@@ -30,7 +30,7 @@ func full() *Plan {
 			Do(Network), Do(Label, "apparmor", "my profile"), Do(Dropcaps, ""), Do(Limitcaps, "all"), Do(Raisecaps, "net_raw"),
 		},
 		Process: Process{
-			Init: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
+			Init: true, Stay: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
 			User: &User{1000, 100, []uint32{100, math.MaxUint32}},
 			Dirs: []string{"/work", "/"}, Umask: 0o022, CloseFDs: true, KeepFDs: []int{3, 17},
 		},
@@ -49,7 +49,8 @@ func filtered() *Plan {
 func least() *Plan { return &Plan{Process: Process{Args: []string{"true"}, Umask: -1}} }
 
 func TestRoundTrip(t *testing.T) {
-	for _, p := range []*Plan{full(), filtered(), least()} {
+	idle := &Plan{Process: Process{Init: true, Stay: true, Umask: -1}}
+	for _, p := range []*Plan{full(), filtered(), least(), idle} {
 		data, err := Encode(p)
 		if err != nil {
 			t.Fatal(err)
@@ -94,6 +95,7 @@ dropcaps ""
 limitcaps all
 raisecaps net_raw
 init
+stay
 user 1000 100 100 4294967295
 umask 22
 closefds 3 17

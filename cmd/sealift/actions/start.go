@@ -61,6 +61,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	b := a.background
+	if b != nil {
+		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
+		s.job.Started = func(pid int) error { return b.Started(pid, s.plan) }
+	}
 	open := func() (err error) {
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
@@ -71,6 +76,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 		s.secret = s.set.Image.Encrypted()
+	}
+	if b != nil {
+		if err := b.Detach(); err != nil {
+			return err
+		}
 	}
 	s.begin(namespaces, facts)
 	defer s.close()
@@ -166,7 +176,7 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 // ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
 	s.plan = c
-	if s.set != nil {
+	if s.set != nil && len(c.Plan.Process.Args) > 0 {
 		go warm(s.set.Image, c.Plan.Process)
 	}
 	if err := <-s.begun; err != nil {

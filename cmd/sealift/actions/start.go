@@ -53,6 +53,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
+	var keyed bool
+	a.key, keyed = a.parts.Key(ctx, p)
 	if a.show != nil {
 		return show(ctx, p, r, facts, path, a)
 	}
@@ -70,8 +72,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
-	var keyed bool
-	if a.key, keyed = a.parts.Key(ctx, p); keyed {
+	if keyed {
 		if err := open(); err != nil {
 			return err
 		}

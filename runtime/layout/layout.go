@@ -172,6 +172,9 @@ func (l *Layout) Place(target string, dir bool) (string, error) {
 	if err != nil {
 		return "", hint.Wrap(fmt.Errorf("mount on %s: %w", target, err), "choose another target path")
 	}
+	if at.Path == "/" {
+		return "", hint.New(fmt.Sprintf("mount on %s: it leads to / in the container, all of which that would hide", target), "choose another target path")
+	}
 	if at.Found {
 		if at.Mode.IsDir() != dir {
 			return "", hint.New(fmt.Sprintf("mount on %s: it is %s in the container, but the source is %s",

@@ -47,6 +47,8 @@ type Layout struct {
 	// Extras are the entries that the image lacks, or that are shown in the place
 	// of its own: Mkdir, Mkfile, Write and Symlink.
 	Extras []plan.Op
+	// Mounters are programs of the container that serve file systems of Ops.
+	Mounters []plan.Mounter
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
 	// Left is what is not mounted though it could be.

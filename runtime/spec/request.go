@@ -40,6 +40,8 @@ type Request struct {
 	Binds []string
 	// Mounts are values of --mount, as bind.ParseMounts reads them.
 	Mounts []string
+	// FuseMounts are values of --fusemount, as bind.ParseFuse reads them.
+	FuseMounts []string
 	// Overlays are values of --overlay: PATH[:ro], lower ones first.
 	Overlays []string
 	// Scratch are container paths that get an empty directory.
@@ -108,10 +110,18 @@ type Request struct {
 // another place for them.
 func (r Request) implied() Request {
 	if r.Compat {
-		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true, true
+		r.ContainAll, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true
+		r.NoInit = r.NoInit || !r.mountsInside()
 		r.tmpfsAtLeast = true
 	}
 	return r
+}
+
+// mountsInside says whether programs of the container are to serve file systems, which
+// takes an init.
+func (r *Request) mountsInside() bool {
+	fuse, err := bind.ParseFuse(r.FuseMounts)
+	return err == nil && slices.ContainsFunc(fuse, func(f bind.Fuse) bool { return f.Container })
 }
 
 // WantsWorkDir says whether the WORKDIR of the OCI image that the image was made of
@@ -130,6 +140,8 @@ func (r *Request) check() error {
 		}
 	}
 	switch {
+	case r.mountsInside() && (!r.newPID() || r.NoInit):
+		return hint.New("--fusemount container:… excludes --no-pid and --no-init", "leave these out, or have a program of the host mount it: host:…")
 	case len(r.Hostname) > maxHostname:
 		return hint.New(fmt.Sprintf("--hostname %s is too long", r.Hostname), "use at most %d bytes", maxHostname)
 	case r.Hostname != "" && !isHostname(r.Hostname):

@@ -111,17 +111,14 @@ func (r *creation) partition(ctx context.Context, p *ui.Process) (err error) {
 	return r.into.add(ctx, p, 2, arch, file)
 }
 
-// onlyOverlay refuses images that have an overlay to be written to, and such whose
-// changes would lie there in the open.
+// onlyOverlay refuses images that have an overlay to be written to, and such that
+// cannot have one.
 func onlyOverlay(path string) func(*sif.Image) error {
 	return func(img *sif.Image) error {
 		for _, part := range img.Partitions(sif.Overlay) {
 			if part.FS == "ext3" {
 				return hint.New("it has an overlay to be written to", "delete that first: sealift sif del %d %s", part.ID, path)
 			}
-		}
-		if part, err := img.Primary(); err == nil && part.Encrypted() {
-			return hint.New("it is encrypted, and an overlay in it would not be", "use a directory: sealift overlay create DIR")
 		}
 		for _, o := range img.Objects() {
 			if o.Type == sif.Signature {

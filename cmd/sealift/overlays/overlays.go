@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/sif/edit"
@@ -77,6 +78,11 @@ func (i into) ready() (arch string, err error) {
 		return "", err
 	}
 	img, err := sif.Load(f)
+	if err == nil {
+		if part, primary := img.Primary(); primary == nil && part.Encrypted() {
+			err = hint.New("it is encrypted, and an overlay in it would not be", "keep the overlay by itself, and lay it over the image: --overlay")
+		}
+	}
 	if err == nil && i.check != nil {
 		err = i.check(img)
 	}

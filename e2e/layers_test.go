@@ -69,6 +69,7 @@ var layers = map[string][]string{
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner"},
 	"image/output":        {},
+	"image/upper":         {"image/output", "image/sandbox", "image/squashfs/writer", "image/tree"},
 	"image/conffile":      {},
 	"image/trust/policy":  {"image/conffile"},
 	"image/trust/payload": {},
@@ -253,6 +254,9 @@ var layers = map[string][]string{
 		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/sif/siffile", "image/trust",
 		"image/trust/keyring", "image/trust/pem",
 	},
+	"cmd/sealift/overlays": {
+		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile", "image/upper",
+	},
 	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {
 		"cmd/sealift/trusts",
@@ -264,7 +268,7 @@ var layers = map[string][]string{
 	"cmd/sealift-full": {
 		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
 		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/instances",
-		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs",
+		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs", "cmd/sealift/overlays",
 		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
 	"cmd/sealift/manual":    {"buildcfg", "cmd/sealift/ui"},
@@ -282,7 +286,7 @@ var layers = map[string][]string{
 var commands = []string{
 	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
-	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -313,7 +317,7 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
 		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp", "starter/talk",

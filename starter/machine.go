@@ -25,6 +25,8 @@ type machine struct {
 	// opened.
 	root    int
 	pivoted bool
+	// kept are descriptors of /dev/fuse for mounters.
+	kept []int
 	// emulator is for the payload, or nil.
 	emulator *rootemu.Emulator
 	// filter is for the payload, or empty, with flags of seccomp(2).

@@ -26,6 +26,9 @@ func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
 		return 0, failure(plan.StageFind, -1, err)
 	}
 	if pr.Init {
+		if f := m.startMounters(pr); f != nil {
+			return 0, f
+		}
 		status, err = m.supervise(path, pr)
 	} else {
 		err = m.exec(path, pr)

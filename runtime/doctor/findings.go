@@ -42,6 +42,8 @@ type Findings struct {
 	// Programs are the paths of helper programs, by name; of those that are not
 	// there it has none.
 	Programs map[string]string
+	// OldFuse says that fuse2fs uses libfuse 2.
+	OldFuse bool
 }
 
 // Trial is a container that was made to see whether that works.

@@ -104,6 +104,9 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			if told != nil {
 				failure = <-told
 			}
+			if why == nil && errors.Is(failure, syscall.ENOTCONN) {
+				why = c.reason(served)
+			}
 			return c.verdict(why, failure, early)
 		}
 	}

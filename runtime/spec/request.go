@@ -45,6 +45,8 @@ type Request struct {
 	Binds []string
 	// Mounts are values of --mount, as bind.ParseMounts reads them.
 	Mounts []string
+	// FuseMounts are values of --fusemount, as bind.ParseFuse reads them.
+	FuseMounts []string
 	// Overlays are values of --overlay: PATH[:ro], lower ones first.
 	Overlays []string
 	// Scratch are container paths that get an empty directory.
@@ -113,7 +115,8 @@ type Request struct {
 // changes are lost, unless there is another place for them; an instance has an init.
 func (r Request) implied() Request {
 	if r.Compat {
-		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true, true
+		r.ContainAll, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true
+		r.NoInit = r.NoInit || !r.mountsInside()
 		r.tmpfsAtLeast = true
 	}
 	if r.Instance != "" {
@@ -123,6 +126,13 @@ func (r Request) implied() Request {
 		}
 	}
 	return r
+}
+
+// mountsInside says whether programs of the container are to serve file systems, which
+// takes an init.
+func (r *Request) mountsInside() bool {
+	fuse, err := bind.ParseFuse(r.FuseMounts)
+	return err == nil && slices.ContainsFunc(fuse, func(f bind.Fuse) bool { return f.Container })
 }
 
 // WantsWorkDir says whether the WORKDIR of the OCI image that the image was made of
@@ -137,7 +147,10 @@ func (r *Request) check() error {
 				"use an absolute path, or one of %s", strings.Join(mounts.Names(), ", "))
 		}
 	}
-	if r.Instance != "" && !r.newPID() {
+	switch {
+	case r.mountsInside() && (!r.newPID() || r.NoInit):
+		return hint.New("--fusemount container:… excludes --no-pid and --no-init", "leave these out, or have a program of the host mount it: host:…")
+	case r.Instance != "" && !r.newPID():
 		return hint.New("--no-pid: an instance has a process namespace of its own, by which it ends as a whole", "leave it out")
 	}
 	return network.CheckHostname(r.Hostname)

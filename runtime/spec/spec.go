@@ -118,6 +118,9 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 		return nil, err
 	}
 	wish := r.mounts(binds)
+	if wish.Fuse, err = bind.ParseFuse(r.FuseMounts); err != nil {
+		return nil, err
+	}
 	wish.Files = p.net.Files
 	p.mounts = mounts.New(p.Layout, wish, &p.id)
 	p.mounts.Accounts()
@@ -236,6 +239,7 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	}
 	ops = append(ops, confined...)
 	proc.User = cmp.Or(proc.User, p.id.Payload)
+	proc.Mounters = p.Mounters
 	c := &Container{
 		Plan:   plan.Plan{Clone: p.clone(), Helper: p.net.Helper, Image: shown, Ops: ops, Process: proc},
 		Served: p.Serves(),
@@ -243,6 +247,9 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	}
 	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
+	}
+	if len(p.Mounters) > 0 && c.Plan.Late() {
+		return nil, hint.New("--fusemount container:… and --security seccomp exclude each other", "have a program of the host mount it: host:…")
 	}
 	c.Joinable = p.joinable(confined, c.Plan.Process)
 	p.explain(c, root)

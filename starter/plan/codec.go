@@ -23,6 +23,7 @@ import (
 //	init                          Process.Init
 //	stay                          Process.Stay
 //	user UID GID GROUP...         Process.User
+//	mounter TARGET ARG...         Process.Mounters
 //	umask OCTAL                   unless the caller's is kept
 //	closefds KEPT...              Process.CloseFDs
 //	env NAME=VALUE                one each
@@ -42,6 +43,7 @@ const (
 	wordInit     = "init"
 	wordStay     = "stay"
 	wordUser     = "user"
+	wordMounter  = "mounter"
 	wordUmask    = "umask"
 	wordCloseFDs = "closefds"
 	wordEnv      = "env"
@@ -109,10 +111,23 @@ func check(p *Plan) error {
 	if pr.Umask < -1 || pr.Umask > 0o777 {
 		return errors.New("plan: impossible umask")
 	}
+	if n := len(pr.Mounters); n != p.kept() || n > 0 && (!pr.Init || p.Late()) {
+		return errors.New("plan: mounters without descriptor or init, or with a filter")
+	}
 	if len(pr.KeepFDs) > 0 && (!pr.CloseFDs || slices.Min(pr.KeepFDs) < 0) {
 		return errors.New("plan: impossible descriptors to keep")
 	}
 	return nil
+}
+
+// kept counts the descriptors that are for mounters.
+func (p *Plan) kept() (n int) {
+	for _, op := range p.Ops {
+		if op.Verb == Fuse && slices.Contains(strings.Split(op.Args[1], ","), "keep") {
+			n++
+		}
+	}
+	return n
 }
 
 // arity returns the number of arguments of v, or -1 when v is no verb.
@@ -194,6 +209,9 @@ func (pr *Process) records() [][]string {
 	}
 	if u := pr.User; u != nil {
 		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))
+	}
+	for _, m := range pr.Mounters {
+		out = append(out, append([]string{wordMounter, m.Target}, m.Args...))
 	}
 	if pr.Umask >= 0 {
 		out = append(out, []string{wordUmask, strconv.FormatInt(int64(pr.Umask), 8)})

@@ -191,6 +191,8 @@ func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "workdir", "WORKDIR")
 	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, hostfs, bind-paths or a path")
 	ui.Bind(flags, "no-mount", "NO_MOUNT")
+	flags.StringArrayVar(&r.FuseMounts, "fusemount", nil, "mount by a program: `'TYPE:PROGRAM [ARG...] TARGET'`; TYPE is host, container, host-daemon or container-daemon")
+	ui.Bind(flags, "fusemount", "FUSESPEC")
 	flags.BoolVarP(&r.Writable, "writable", "w", false, "make changes to the image itself, a directory")
 	ui.Bind(flags, "writable", "WRITABLE")
 	flags.StringSliceVar(&r.Libraries, "containlibs", nil, "show libraries of the host: `FILE[:NAME]`, comma separated")

@@ -145,8 +145,9 @@ type start struct {
 	trace   func(file *squashfs.Inode, off, n int64) // is told what is read of the image
 	signals chan os.Signal
 	sigint  chan os.Signal // a copy of the first SIGINT
-	begun   chan error     // delivers the outcome of spawn
-	ready   chan struct{}  // closed when signals arrive, if they ever do
+	mounters
+	begun chan error    // delivers the outcome of spawn
+	ready chan struct{} // closed when signals arrive, if they ever do
 }
 
 // begin starts the starter in the background; run waits for it.
@@ -217,6 +218,9 @@ func (s *start) close() {
 	if s.child != nil {
 		s.child.Close()
 	}
+	if !s.mounters.settle() {
+		s.Warn("a program that serves a file system of the container does not end, and is killed")
+	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
 	s.set.Close() // which was only read
@@ -253,6 +257,13 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 		runtime.GOMAXPROCS(servingProcs)
 	}
 	m, err := s.plan.For(target)
+	if err == nil && len(m.Program) > 0 {
+		x := launch.Mounter{Args: m.Program, Env: s.Environ}
+		if m.Volume >= 0 {
+			x.Name, x.File = s.set.Shown(m).Path(), s.set.Shown(m).File()
+		}
+		return s.mounters.serve(&x, fd)
+	}
 	var r *squashfs.Reader
 	switch {
 	case err != nil:

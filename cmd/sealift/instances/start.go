@@ -28,9 +28,10 @@ IMAGE is what the command run takes, and its flags can be used. NAME is made of
 letters, digits, dots, hyphens and underscores. The command returns when the
 payload runs, or tells why it does not.
 
-%s Signals
-end all its processes, and so does the end of the job step of Slurm that it was
-started in.
+%s
+
+An instance ends with the job step of Slurm that it is started in, unless
+--detach is given, and in any case with the job's control group.
 
 With --restart, the instance ends with its payload, and is started again where
 the policy says so: after 1 second, then 2, 4 and up to 60.

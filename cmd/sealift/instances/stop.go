@@ -20,11 +20,12 @@ import (
 
 const stopHelp = `
 
-A pattern such as 'db*' selects names. Every process of the instance gets
-SIGTERM, or another signal: one of SIGHUP, SIGINT, SIGQUIT and SIGTERM goes to
-all, SIGUSR1 and SIGUSR2 to the script alone. What runs after 10 seconds, or
---timeout, is killed. An instance that is stopped is not started again, and its
-logs are removed; so are those of one that has failed.`
+A pattern such as 'db*' selects names. SIGTERM, or another signal of SIGHUP,
+SIGINT and SIGQUIT, goes to every process of the instance; with a restart policy
+to the script, whose end is that of all. SIGUSR1 and SIGUSR2 go to the script
+alone. What runs after 10 seconds, or --timeout, is killed. An instance that is
+stopped is not started again, and its logs are removed; so are those of one that
+has failed.`
 
 // stopPatience is how long an instance may take to end.
 const stopPatience = 10 * time.Second
@@ -119,6 +120,9 @@ func parseSignal(text string) (unix.Signal, error) {
 	var names []string
 	for _, s := range launch.Signals() {
 		n, ok := s.(syscall.Signal)
+		if n == unix.SIGTSTP || n == unix.SIGCONT {
+			continue // they would stop who serves the image
+		}
 		if ok && n == signal {
 			return signal, nil
 		}

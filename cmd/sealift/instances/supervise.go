@@ -262,7 +262,7 @@ func (s *supervisor) detachOnce() error {
 
 // settle is how long a payload has to run until the start is told: most of what is wrong
 // with one shows by then.
-const settle = 100 * time.Millisecond
+const settle = 200 * time.Millisecond
 
 // started records that the payload runs, and has that told.
 func (s *supervisor) started(ctx context.Context, pid int, c *spec.Container) error {

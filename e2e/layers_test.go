@@ -169,19 +169,23 @@ var layers = map[string][]string{
 		"image/scif", "image/tree",
 	},
 
-	"runtime/account":  {},
-	"runtime/bind":     {},
-	"runtime/host":     {"runtime/account", "starter/rootemu"},
-	"runtime/shell":    {},
-	"runtime/view":     {"image"},
-	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
-	"runtime/identity": {"runtime/account", "runtime/host", "starter/plan"},
-	"runtime/network":  {"runtime/bind", "runtime/host", "starter/plan"},
-	"runtime/seccomp":  {"starter/plan", "starter/seccomp"},
-	"runtime/security": {"runtime/host"},
-	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
-	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
-	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
+	"runtime/account": {},
+	"runtime/bind":    {},
+	"runtime/host":    {"runtime/account", "runtime/cgroup", "starter/mountinfo", "starter/rootemu"},
+	"runtime/cgroup":  {"image/conffile", "starter/mountinfo"},
+	// What acts on the plans of runtime/cgroup.
+	"runtime/cgroup/control": {"runtime/cgroup"},
+	"runtime/cgroup/systemd": {},
+	"runtime/shell":          {},
+	"runtime/view":           {"image"},
+	"runtime/environ":        {"image", "runtime/bind", "runtime/shell", "runtime/view"},
+	"runtime/identity":       {"runtime/account", "runtime/host", "starter/plan"},
+	"runtime/network":        {"runtime/bind", "runtime/host", "starter/plan"},
+	"runtime/seccomp":        {"starter/plan", "starter/seccomp"},
+	"runtime/security":       {"runtime/host"},
+	"runtime/payload":        {"image", "image/metadata", "image/scif", "runtime/view"},
+	"runtime/layout":         {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/volume":         {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
 		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/layout", "runtime/view", "starter/plan",
 	},
@@ -205,8 +209,11 @@ var layers = map[string][]string{
 		"cmd/sealift/cryptkeys", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
+	"cmd/sealift/limits": {
+		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host",
+	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/policies",
+		"cmd/sealift/limits", "cmd/sealift/policies",
 		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/build", "image/pull", "image/squashfs", "image/trust/merkle", "runtime/bind", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
@@ -262,7 +269,7 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
 	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
@@ -274,6 +281,7 @@ var owners = map[string][]string{
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
+	"github.com/godbus/dbus":                 {"runtime/cgroup/systemd"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
 	"github.com/klauspost/pgzip":             {"image/oci/compression"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
@@ -293,9 +301,9 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
 		"runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp", "starter/talk",

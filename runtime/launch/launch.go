@@ -34,6 +34,12 @@ type Job struct {
 	// Fill writes what the plan's operation Fill wants on target to the directory, which
 	// is in the container alone. It is called in a goroutine; an error ends the container.
 	Fill func(target string, dir *os.File) error
+	// Group is the directory of a control group of version 2 that the starter is to
+	// be started in, or nil.
+	Group *os.File
+	// Join puts the starter into control groups. inside says that it is in Group. It is
+	// called before the starter gets its plan; an error ends it. It may be nil.
+	Join func(pid int, inside bool) error
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -75,6 +76,8 @@ type actionFlags struct {
 	imageCache ui.Size
 	pulls      pulls.Flags
 	keys       cryptkeys.Flags
+	limits     limits.Flags
+	box        *limits.Box
 	found      *cryptkeys.Keys
 	// name and source are of an image that was got from elsewhere.
 	name, source string
@@ -106,7 +109,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int,
 				return err
 			}
 			if dryRun {
-				a.show = func(c *spec.Container) (string, error) { return c.Plan.String(), nil }
+				a.show = func(c *spec.Container) (string, error) { return a.box.String() + c.Plan.String(), nil }
 			}
 			if r.Args = args[1:]; show != nil && len(r.Args) == 0 {
 				r.Args = []string{"sh"} // it makes no difference
@@ -124,6 +127,7 @@ func command(p *ui.Process, action spec.Action, use, short string, operands int,
 	isolationFlags(flags, r)
 	networkFlags(flags, r)
 	securityFlags(flags, r)
+	a.limits.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -47,11 +48,15 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
-		Terminal: p.Interactive(),
+		Cgroups: a.limits.Wanted(), Terminal: p.Interactive(),
 	})
 	if err != nil {
 		return err
 	}
+	if a.box, err = a.limits.Box(p, facts); err != nil {
+		return err
+	}
+	defer a.box.Close()
 	if a.hold, err = policies.Hold(ctx, p, a.source, a.verify, a.pulls.DisableCache); err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	s := start{Process: p, box: a.box, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
 	open := func() (err error) {
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
@@ -128,6 +133,7 @@ type start struct {
 	*ui.Process
 	job     launch.Job
 	child   *launch.Child
+	box     *limits.Box        // the control groups; nil for none
 	secret  bool               // this process holds a key
 	set     *volume.Set        // the image and what there is besides; nil in a build of layers
 	layers  []*squashfs.Reader // in a build those of the image, the topmost first
@@ -159,6 +165,10 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 	if s.job.Starter, err = launch.FindStarter(s.Executable); err != nil {
 		return err
 	}
+	if err = s.box.Make(); err != nil {
+		return err
+	}
+	s.job.Group, s.job.Join = s.box.File(), s.box.Join
 	s.child, err = launch.Start(namespaces, s.job)
 	return err
 }
@@ -180,7 +190,7 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		debug.FreeOSMemory() // what scrypt took, before the process serves the image for days
 	}
 	status, err := s.child.Run(ctx, &c.Plan)
-	if err != nil {
+	if err = s.box.End(status.Code, err); err != nil {
 		return err
 	}
 	if status.Code != 0 {

@@ -197,9 +197,9 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
 	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor": {"runtime/host", "runtime/identity"},
+	"runtime/doctor": {"runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
-		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
+		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/cgroup", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
 	},
 

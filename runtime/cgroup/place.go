@@ -178,6 +178,18 @@ func (f *Facts) Usable() (controllers []string, errno syscall.Errno) {
 	return slices.Compact(controllers), errno
 }
 
+// Askable returns the controllers of groups that systemd makes on request.
+func (f *Facts) Askable() (controllers []string) {
+	for i := range f.Groups {
+		for _, c := range limiters {
+			if g := &f.Groups[i]; f.Manager && g.Version == 2 && g.can(c) {
+				controllers = append(controllers, c)
+			}
+		}
+	}
+	return controllers
+}
+
 // limiters are the controllers that containers are limited with, by their names in
 // both versions.
 var limiters = []string{"blkio", "cpu", "cpuset", "devices", "hugetlb", "io", "memory", "pids", "rdma"}

@@ -33,7 +33,7 @@ func Same(file, wrote, shows string, page int64) bool {
 const unlimited = 1 << 60
 
 func sameAmount(wrote, shows string, page int64) bool {
-	a, err := strconv.ParseInt(wrote, 10, 64)
+	a, err := parseAmount(wrote)
 	b, err2 := strconv.ParseInt(shows, 10, 64)
 	if err2 != nil {
 		return false
@@ -42,6 +42,18 @@ func sameAmount(wrote, shows string, page int64) bool {
 		return (wrote == "max" || a < 0 || a >= unlimited) && b >= unlimited
 	}
 	return b/page == a/page || b == (a+page-1)/page*page
+}
+
+// parseAmount reads a number with the suffixes that the kernel takes.
+func parseAmount(text string) (int64, error) {
+	shift := 0
+	if n := len(text) - 1; n > 0 {
+		if i := strings.IndexByte("KMGT", text[n]&^0x20); i >= 0 {
+			text, shift = text[:n], 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n << shift, err
 }
 
 // sameLines is for files with a line for each device: "8:0 rbps=1 wbps=max", or one that

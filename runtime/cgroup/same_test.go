@@ -12,6 +12,8 @@ func TestSame(t *testing.T) {
 		{"memory.max", "67108865", "67108864\n", true},
 		{"memory.max", "67108864", "max\n", false},
 		{"memory.max", "67108864", "33554432\n", false},
+		{"memory.high", "16M", "16777216\n", true},
+		{"memory.high", "16k", "16777216\n", false},
 		{"memory.max", "max", "max\n", true},
 		{"memory.limit_in_bytes", "5000", "8192\n", true},
 		{"memory.limit_in_bytes", "-1", "9223372036854771712\n", true},

@@ -4,7 +4,7 @@
 set -eu
 
 packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry gcc gnupg
-libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich openmpi-bin openssl passt slirp4netns slurm-client snakemake
+e2fsprogs libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich openmpi-bin openssl passt qemu-system-x86 slirp4netns slurm-client snakemake
 squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then

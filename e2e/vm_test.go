@@ -118,3 +118,39 @@ func TestVersion2(t *testing.T) {
 		t.Errorf("left: %s", r.Output)
 	}
 }
+
+// TestSystemd limits containers where systemd manages the control groups: in a scope that
+// was delegated, and else in one that systemd is asked for.
+func TestSystemd(t *testing.T) {
+	list := []wants{
+		{"asked", `sealift exec --memory 24M /work/bb.sif sh -c 'cat /proc/self/cgroup; tail /dev/zero'`, "", true, 137, "/user@1001.service/app.slice/sealift-|.scope/sealift-|it used up its memory limit of 24 MiB (peak 24 MiB)"},
+		{"processes", `sealift exec --pids-limit 30 /work/bb.sif sh -c 'for i in $(seq 40); do sleep 3 & done; wait'`, "", true, 2, "can't fork: Resource temporarily unavailable"},
+		{"statistics", `sealift exec --memory 64M --cpus 0.5 --stats /work/bb.sif true`, "", true, 0, "peak memory     |peak processes  "},
+		{"delegated", `systemd-run --user --scope -q -p Delegate=yes sh -c 'sealift exec --dry-run --memory 24M /work/bb.sif true | grep "^cgroup"; sealift exec --memory 24M /work/bb.sif cat /proc/self/cgroup; cat /proc/self/cgroup'`, "", true, 0,
+			"cgroup leaf |.scope/sealift-callers|/app.slice/run-|.scope/sealift-"},
+		{"delegated, without D-Bus", `systemd-run --user --scope -q -p Delegate=yes env -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR=/none sealift exec --memory 24M /work/bb.sif tail /dev/zero`, "", true, 137, "memory limit of 24 MiB"},
+		{"not delegated", `systemd-run --user --scope -q sh -c 'sealift exec --dry-run --memory 24M /work/bb.sif true | grep "^cgroup"; sealift exec --memory 24M /work/bb.sif cat /proc/self/cgroup'`, "", true, 0, "cgroup scope +memory|/app.slice/sealift-"},
+		{"nobody to ask", `XDG_RUNTIME_DIR=/none sealift exec --memory 24M /work/bb.sif true`, "", true, 125, "no memory limit can be set: |Delegate=yes"},
+		{"a controller that the user has not", `sealift exec --cpuset-cpus 0 /work/bb.sif true`, "", true, 125, "has not all of the controllers cpuset|ask the administrator for Delegate=cpu cpuset io memory pids"},
+		{"at once", `for i in 1 2 3 4; do sealift exec --memory 40M /work/bb.sif echo ok & done; wait`, "", true, 0, "ok\nok\nok\nok"},
+		{"doctor", `sealift doctor | grep -A3 -i cgroup`, "", true, 0, "none can be made, but systemd makes them, with"},
+		{"root", `sealift exec --memory 24M /work/bb.sif sh -c 'cat /proc/self/cgroup; tail /dev/zero'`, "", false, 137, "/system.slice/sealift-|memory limit of 24 MiB"},
+		{"nothing is left", `sleep 1; find /sys/fs/cgroup -name 'sealift-[0-9]*'`, "", false, 0, ""},
+	}
+	m, cache := machine(t, "export PATH=/work:$PATH\nfor m in fuse overlay; do insmod /work/$m.ko; done\nchmod 666 /dev/fuse\ncd /work\n", list)
+	m.As = "exec setpriv --reuid 1001 --regid 1001 --clear-groups sh -c "
+	for _, module := range []string{"fuse.ko", "overlay.ko"} {
+		m.Files[module] = filepath.Join(m.Kernel, module)
+	}
+	root, err := fixture.Systemd(t.Context(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	found, console, err := m.Systemd(ctx, root, t.TempDir())
+	compare(t, list, found, console, err)
+	if r := found["nothing is left"]; r.Output != "" {
+		t.Errorf("left: %s", r.Output)
+	}
+}

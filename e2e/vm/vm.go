@@ -9,6 +9,7 @@ package vm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -50,10 +51,12 @@ type Machine struct {
 	// Setup is a script that runs first.
 	Setup string
 	Cases []Case
+	// As begins a command of the user, which is the next word; empty is Busybox's su.
+	As string
 }
 
 // user is the environment that a user has after a login, by systemd or without.
-const user = `HOME=/home/tester XDG_RUNTIME_DIR=/run/user/1001 PATH=/bin:/usr/bin:/sbin:/usr/sbin`
+const user = `HOME=/home/tester XDG_RUNTIME_DIR=/run/user/1001 PATH=/work:/bin:/usr/bin:/sbin:/usr/sbin`
 
 // script runs the cases. Each begins and ends with a line of its own, as the kernel may
 // print in between.
@@ -63,7 +66,11 @@ func (m *Machine) script() string {
 	for i, c := range m.Cases {
 		command := c.Command
 		if c.As {
-			command = fmt.Sprintf("exec su -s /bin/sh tester -c %s", quoted("cd /home/tester; export "+user+"; "+command))
+			as := "exec su -s /bin/sh tester -c "
+			if m.As != "" {
+				as = m.As
+			}
+			command = as + quoted("cd /home/tester; export "+user+"; "+command)
 		}
 		if c.Group != "" {
 			command = fmt.Sprintf("echo $$ >/sys/fs/cgroup/%s/cgroup.procs || exit 99; %s", c.Group, command)
@@ -125,6 +132,32 @@ func (m *Machine) Small(ctx context.Context, dir string) (found map[string]Resul
 	}
 	defer os.Remove(name)
 	console, err = m.qemu(ctx, "768M", "cgroup_no_v1=all", "-initrd", name)
+	if err == nil {
+		found, err = m.results(console)
+	}
+	return found, console, err
+}
+
+// Systemd boots a machine of a root file system of fixture.Systemd, and runs the cases.
+func (m *Machine) Systemd(ctx context.Context, root, dir string) (found map[string]Result, console string, err error) {
+	work, disk := filepath.Join(dir, "work"), filepath.Join(dir, "work.img")
+	err = errors.Join(os.Mkdir(work, 0o755), os.WriteFile(filepath.Join(work, "script"), []byte(m.script()), 0o644))
+	for to, from := range m.Files {
+		data, err2 := os.ReadFile(from)
+		err = errors.Join(err, err2, os.WriteFile(filepath.Join(work, filepath.Base(to)), data, 0o755))
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-d", work, disk, "160M").CombinedOutput()
+	if err != nil {
+		return nil, string(out), fmt.Errorf("mke2fs: %w", err)
+	}
+	var disks []string
+	for i, file := range []string{root, disk} {
+		disks = append(disks, "-drive", fmt.Sprintf("file=%s,if=none,id=d%d,format=raw,snapshot=on", file, i), "-device", fmt.Sprintf("nvme,serial=%d,drive=d%[1]d", i))
+	}
+	console, err = m.qemu(ctx, "1G", "root=/dev/nvme0n1 rw systemd.unified_cgroup_hierarchy=1 systemd.show_status=0", disks...)
 	if err == nil {
 		found, err = m.results(console)
 	}

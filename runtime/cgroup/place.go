@@ -17,8 +17,9 @@ type Nest struct {
 	Leaf bool
 	// Enable are the controllers that groups must pass on first, from the top down.
 	Enable []Enabling
-	// Controllers are what the group will have, by the names of the version.
-	Controllers []string
+	// Controllers are what the group must have, by the names of the version, and Wishes
+	// what it may have besides where systemd makes its parent.
+	Controllers, Wishes []string
 	// Settings are its limits: those of Version.
 	Settings []Setting
 }

@@ -42,7 +42,7 @@ func (p *Plan) String() string {
 			fmt.Fprintf(&b, "cgroup enable %s +%s\n", e.Dir, strings.Join(e.Controllers, " +"))
 		}
 		if p.Scope && n.Version == 2 {
-			fmt.Fprintf(&b, "cgroup scope +%s\n", strings.Join(n.Controllers, " +"))
+			fmt.Fprintf(&b, "cgroup scope +%s\n", strings.Join(append(n.Controllers, n.Wishes...), " +"))
 		}
 		fmt.Fprintf(&b, "cgroup make %s\n", n.Dir())
 		for _, s := range n.Settings {
@@ -189,7 +189,7 @@ func (c *composition) observe(n *Nest) *Nest {
 	}
 	switch {
 	case c.plan.Scope:
-		n.Controllers = want
+		n.Wishes = without(want, c.need)
 	case c.own != nil && len(want) > len(c.need):
 		all, _ := version2(c.own, want, n != nil)
 		if all == nil {

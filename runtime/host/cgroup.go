@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"strconv"
@@ -69,8 +70,9 @@ func own(pid string) bool {
 	return pid != "0" && unix.Stat("/proc/"+pid, &st) == nil && int(st.Uid) == os.Geteuid()
 }
 
-// unit says whether a group has the name of a unit of systemd and not its mark of being
-// delegated (systemd.resource-control(5)).
+// unit says whether a group has the name of a unit of systemd and is not known to be
+// delegated (systemd.resource-control(5)). The system's manager marks those that are; a
+// user's does not, but keeps files of what systemd-run makes.
 func unit(dir string) bool {
 	switch path.Ext(dir) {
 	case ".scope", ".service", ".slice":
@@ -83,7 +85,19 @@ func unit(dir string) bool {
 			return false
 		}
 	}
-	return true
+	transient := fmt.Sprintf("/run/user/%d/systemd/transient/%s", os.Geteuid(), path.Base(dir))
+	return !delegates(read(transient))
+}
+
+// delegates says whether a unit's file has Delegate=, with yes or some controllers.
+func delegates(text string) bool {
+	on := false
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Delegate="); ok {
+			on = value != "" && value != "no"
+		}
+	}
+	return on
 }
 
 // groups finds out what limits of a container can be based on.

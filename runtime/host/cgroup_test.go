@@ -64,6 +64,17 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+func TestDelegates(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[Scope]\nDelegate=yes\n": true, "[Scope]\nDelegate=cpu memory\n": true, "Delegate=no\n": false, "": false,
+		"Delegate=yes\nDelegate=\n": false, "# Delegate=yes\nSlice=x\n": false,
+	} {
+		if got := delegates(text); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}
+
 func TestManager(t *testing.T) {
 	dir := t.TempDir()
 	of := func(environ ...string) string { return (&Facts{UID: 4000000, Environ: environ}).manager() }

@@ -82,7 +82,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	ui.Bind(flags, "memory-swap", "MEMORY_SWAP")
 	flags.BoolVar(&f.noOOM, "oom-kill-disable", false, "have the payload wait for memory rather than be killed (version 1 of control groups only)")
 	ui.Bind(flags, "oom-kill-disable", "OOM_KILL_DISABLE")
-	flags.Int64Var(&f.pids, "pids-limit", 0, "have so many processes and threads at most; -1 is no limit: `number`")
+	flags.Int64Var(&f.pids, "pids-limit", 0, "have at most this `number` of processes and threads, about ten of the container's own included; -1 is no limit")
 	ui.Bind(flags, "pids-limit", "PIDS_LIMIT")
 	flags.Uint16Var(&f.weight, "blkio-weight", 0, "weight when block devices are busy: a `number` from 10 to 1000")
 	ui.Bind(flags, "blkio-weight", "BLKIO_WEIGHT")

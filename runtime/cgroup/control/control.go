@@ -127,7 +127,13 @@ func (g *Groups) joinScope(pid int, n *cgroup.Nest) error {
 	if err := m.join(pid); err != nil {
 		return err
 	}
-	if err := enable(cgroup.Enabling{Dir: dir, Controllers: n.Controllers}, false); err != nil {
+	on := slices.Clone(n.Controllers)
+	for c := range strings.FieldsSeq((&group{path: dir}).read("cgroup.controllers")) {
+		if slices.Contains(n.Wishes, c) {
+			on = append(on, c)
+		}
+	}
+	if err := enable(cgroup.Enabling{Dir: dir, Controllers: on}, false); err != nil {
 		return hint.Wrap(err, "ask the administrator for Delegate=cpu cpuset io memory pids in a drop-in of user@.service")
 	}
 	return m.limit(&at)

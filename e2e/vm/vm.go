@@ -114,7 +114,7 @@ func (m *Machine) results(console string) (map[string]Result, error) {
 func (m *Machine) qemu(ctx context.Context, memory, append string, args ...string) (string, error) {
 	args = slices.Concat([]string{
 		"-M", "q35", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-accel", "tcg,thread=multi", "-cpu", "max",
-		"-smp", "2", "-m", memory, "-kernel", filepath.Join(m.Kernel, "vmlinuz"), "-append", "console=ttyS0 quiet panic=-1 " + append,
+		"-smp", "2", "-m", memory, "-kernel", filepath.Join(m.Kernel, "vmlinuz"), "-append", "console=ttyS0 quiet panic=-1 no_timer_check nowatchdog " + append,
 	}, args)
 	cmd := exec.CommandContext(ctx, Emulator, args...)
 	var console bytes.Buffer

@@ -45,10 +45,12 @@ func lookAt(g *cgroup.Group, dir, top string) {
 	g.Enable = access(path.Join(dir, "cgroup.subtree_control"), unix.W_OK)
 	g.Top = access(path.Join(dir, "cgroup.type"), unix.F_OK) != 0 // cgroups(7)
 	g.Unit = unit(dir)
-	for pid := range strings.FieldsSeq(read(path.Join(dir, "cgroup.procs"))) {
-		g.Procs++
-		if !own(pid) {
-			g.Foreign++
+	if !g.Top { // where processes are in nobody's way
+		for pid := range strings.FieldsSeq(read(path.Join(dir, "cgroup.procs"))) {
+			g.Procs++
+			if !own(pid) {
+				g.Foreign++
+			}
 		}
 	}
 	if dir != top && g.Path != "/" {

@@ -47,7 +47,11 @@ func (f *Flags) Box(p *ui.Process, facts *host.Facts) (*Box, error) {
 	case f.stats != "" && (!file || name == ""):
 		return nil, hint.New(fmt.Sprintf("--stats=%s is neither text nor json:FILE", f.stats), "write --stats, or --stats=json:FILE")
 	}
-	if b.plan, err = cgroup.Compute(&l, f.stats != "", &facts.Cgroups); err != nil || b.plan == nil {
+	b.plan, err = cgroup.Compute(&l, f.stats != "", &facts.Cgroups)
+	if err != nil && hint.Of(err) == "" {
+		err = hint.Wrap(err, "see --help for what each limit takes")
+	}
+	if err != nil || b.plan == nil {
 		return nil, err
 	}
 	if file {
@@ -77,9 +81,10 @@ func (b *Box) Make() (err error) {
 	return err
 }
 
-// scope has systemd make a group for a process.
+// scope has systemd make a group for a process, and for this one: systemd removes the
+// group, and with it the container's numbers, as soon as nobody is in it.
 func (b *Box) scope(pid int) (string, error) {
-	if err := systemd.Scope(b.manager, pid); err != nil {
+	if err := systemd.Scope(b.manager, pid, os.Getpid()); err != nil {
 		return "", err
 	}
 	for _, g := range host.Groups(fmt.Sprint(pid)) {

@@ -22,8 +22,8 @@ import (
 	"github.com/sealift/sealift/runtime/cgroup"
 )
 
-// Scope has systemd put a process into a group of its own, which may be divided, and
-// returns the group's directory.
+// Scope has systemd put a process, and others that are in the way then, into a group of
+// their own, which may be divided, and returns the group's directory.
 type Scope func(pid int) (dir string, err error)
 
 // Groups are the groups of one container.
@@ -111,7 +111,7 @@ func (g *Groups) Join(pid int, inside bool) error {
 	return nil
 }
 
-// joinScope has systemd make a group, and makes the container's in it: the process must
+// joinScope has systemd make a group, and makes the container's in it: all processes must
 // be out of the former's way before that passes controllers on.
 func (g *Groups) joinScope(pid int, n *cgroup.Nest) error {
 	dir, err := g.scope(pid)
@@ -127,13 +127,16 @@ func (g *Groups) joinScope(pid int, n *cgroup.Nest) error {
 	if err := m.join(pid); err != nil {
 		return err
 	}
+	if err := mkdir(path.Join(dir, cgroup.Leaf)); err != nil {
+		return err
+	}
 	on := slices.Clone(n.Controllers)
 	for c := range strings.FieldsSeq((&group{path: dir}).read("cgroup.controllers")) {
 		if slices.Contains(n.Wishes, c) {
 			on = append(on, c)
 		}
 	}
-	if err := enable(cgroup.Enabling{Dir: dir, Controllers: on}, false); err != nil {
+	if err := enable(cgroup.Enabling{Dir: dir, Controllers: on}, true); err != nil {
 		return hint.Wrap(err, "ask the administrator for Delegate=cpu cpuset io memory pids in a drop-in of user@.service")
 	}
 	return m.limit(&at)

@@ -2,8 +2,8 @@
 // transient scope with Delegate=yes (org.freedesktop.systemd1(5)).
 //
 // Input: the socket of the manager, which speaks D-Bus without a message bus, and the
-// process to put there. Output: the process is in the scope, which ends when its last
-// process does. It is the only importer of godbus, and used only where no group is
+// processes to put there. Output: they are in the scope, which ends when its last process
+// does. It is the only importer of godbus, and used only where no group is
 // delegated to the caller already.
 package systemd
 
@@ -36,14 +36,17 @@ type auxiliary struct {
 	Properties []property
 }
 
-// Scope puts a process into a new scope of the manager at a socket.
-func Scope(socket string, pid int) error {
+// Scope puts processes into a new scope of the manager at a socket. It bears the number of
+// the first.
+func Scope(socket string, pids ...int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	name := fmt.Sprintf("sealift-%d.scope", pid)
-	err := start(ctx, socket, name, pid)
-	if err == nil {
-		err = arrive(ctx, name, pid)
+	name := fmt.Sprintf("sealift-%d.scope", pids[0])
+	err := start(ctx, socket, name, pids)
+	for _, pid := range pids {
+		if err == nil {
+			err = arrive(ctx, name, pid)
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("have systemd make a group, by %s: %w", socket, err)
@@ -52,7 +55,11 @@ func Scope(socket string, pid int) error {
 }
 
 // start has the manager start the scope.
-func start(ctx context.Context, socket, name string, pid int) error {
+func start(ctx context.Context, socket, name string, pids []int) error {
+	var numbers []uint32
+	for _, pid := range pids {
+		numbers = append(numbers, uint32(pid))
+	}
 	var d net.Dialer
 	stream, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
@@ -68,7 +75,7 @@ func start(ctx context.Context, socket, name string, pid int) error {
 	}
 	properties := []property{
 		{"Description", dbus.MakeVariant("Sealift container")},
-		{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})},
+		{"PIDs", dbus.MakeVariant(numbers)},
 		{"Delegate", dbus.MakeVariant(true)},
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 	}

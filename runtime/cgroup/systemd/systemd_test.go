@@ -89,7 +89,7 @@ func encode(c net.Conn, m *dbus.Message) error {
 
 func TestStart(t *testing.T) {
 	socket, calls := manager(t, "")
-	if err := start(context.Background(), socket, "sealift-7.scope", 7); err != nil {
+	if err := start(context.Background(), socket, "sealift-7.scope", []int{7, 8}); err != nil {
 		t.Fatal(err)
 	}
 	m := <-calls
@@ -100,7 +100,7 @@ func TestStart(t *testing.T) {
 	for _, p := range m.Body[2].([][]any) {
 		found[p[0].(string)] = p[1].(dbus.Variant).Value()
 	}
-	if pids, ok := found["PIDs"].([]uint32); !ok || len(pids) != 1 || pids[0] != 7 || found["Delegate"] != true {
+	if pids, ok := found["PIDs"].([]uint32); !ok || len(pids) != 2 || pids[0] != 7 || pids[1] != 8 || found["Delegate"] != true {
 		t.Errorf("%v", found)
 	}
 }

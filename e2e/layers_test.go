@@ -171,20 +171,24 @@ var layers = map[string][]string{
 		"image/scif", "image/tree",
 	},
 
-	"runtime/account":  {},
-	"runtime/bind":     {},
-	"runtime/host":     {"runtime/account", "starter/rootemu"},
-	"runtime/job":      {},
-	"runtime/shell":    {},
-	"runtime/view":     {"image"},
-	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
-	"runtime/identity": {"runtime/account", "runtime/host", "starter/plan"},
-	"runtime/network":  {"runtime/bind", "runtime/host", "starter/plan"},
-	"runtime/seccomp":  {"starter/plan", "starter/seccomp"},
-	"runtime/security": {"runtime/host"},
-	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
-	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
-	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
+	"runtime/account": {},
+	"runtime/bind":    {},
+	"runtime/host":    {"runtime/account", "runtime/cgroup", "starter/mountinfo", "starter/rootemu"},
+	"runtime/cgroup":  {"image/conffile", "starter/mountinfo"},
+	// What acts on the plans of runtime/cgroup.
+	"runtime/cgroup/control": {"runtime/cgroup"},
+	"runtime/cgroup/systemd": {},
+	"runtime/job":            {},
+	"runtime/shell":          {},
+	"runtime/view":           {"image"},
+	"runtime/environ":        {"image", "runtime/bind", "runtime/shell", "runtime/view"},
+	"runtime/identity":       {"runtime/account", "runtime/host", "starter/plan"},
+	"runtime/network":        {"runtime/bind", "runtime/host", "starter/plan"},
+	"runtime/seccomp":        {"starter/plan", "starter/seccomp"},
+	"runtime/security":       {"runtime/host"},
+	"runtime/payload":        {"image", "image/metadata", "image/scif", "runtime/view"},
+	"runtime/layout":         {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/volume":         {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
 		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/job", "runtime/layout", "runtime/view", "starter/plan",
 	},
@@ -198,9 +202,9 @@ var layers = map[string][]string{
 	"runtime/join":     {},
 	"runtime/instance": {},
 	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor":   {"runtime/host", "runtime/identity"},
+	"runtime/doctor":   {"runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
-		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
+		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/cgroup", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
 	},
 
@@ -214,8 +218,11 @@ var layers = map[string][]string{
 		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
+	"cmd/sealift/limits": {
+		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host",
+	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
+		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {
@@ -281,11 +288,12 @@ var layers = map[string][]string{
 	"e2e/fixture/keyserver": {},
 	"e2e/slurm":             {},
 	"e2e/trees":             {"image/tree"},
+	"e2e/vm":                {},
 }
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
 	"cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
@@ -297,6 +305,7 @@ var owners = map[string][]string{
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
+	"github.com/godbus/dbus":                 {"runtime/cgroup/systemd"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
 	"github.com/klauspost/pgzip":             {"image/oci/compression"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
@@ -316,9 +325,9 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/doctor/probe", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
 		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp", "starter/talk",
@@ -423,7 +432,7 @@ func TestSmallProgram(t *testing.T) {
 			}
 			for _, heavy := range []string{
 				"net/http", "github.com/ProtonMail", "github.com/docker", "github.com/google/go-containerregistry",
-				"github.com/moby", "github.com/opencontainers", "github.com/pelletier", "github.com/sigstore", "go.yaml.in", "golang.org/x/crypto/ssh",
+				"github.com/moby", "github.com/opencontainers", "github.com/sigstore", "go.yaml.in", "golang.org/x/crypto/ssh",
 			} {
 				if strings.HasPrefix(imp, heavy) {
 					t.Errorf("%s imports %s, and cmd/sealift it", pkg, imp)

@@ -146,7 +146,7 @@ func notExecuted(name string, errno syscall.Errno) error {
 	case syscall.EACCES:
 		err = hint.Wrap(err, "check the permissions of it and its interpreter, and whether its file system is mounted noexec")
 	case syscall.EAGAIN:
-		err = hint.Wrap(err, "raise the limit of processes (ulimit -u)")
+		err = hint.Wrap(err, "raise the limit of processes (ulimit -u, --pids-limit)")
 	}
 	return &Failure{code, err}
 }

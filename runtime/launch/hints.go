@@ -51,8 +51,8 @@ func remedies() []remedy {
 		{plan.StageOp, verbCloneRoot, "", syscall.EPERM, "start as an ordinary user: since Linux 5.12 root without CAP_SETFCAP may not be mapped into a user namespace; " + enableUserNS},
 		{plan.StageOp, verbClone, "", syscall.EPERM, "run as root with CAP_SYS_ADMIN, or with a user namespace"},
 		{plan.StageOp, verbClone, "", syscall.ENOSPC, raiseUserNS},
-		{plan.StageOp, verbCloneUser, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u)"},
-		{plan.StageOp, verbClone, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u)"},
+		{plan.StageOp, verbCloneUser, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u, --pids-limit)"},
+		{plan.StageOp, verbClone, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u, --pids-limit)"},
 
 		{plan.StageOp, plan.Session, "", syscall.EPERM, enableUserNS},
 		{plan.StageOp, plan.Session, "", syscall.EACCES, enableUserNS},

@@ -42,6 +42,12 @@ type Job struct {
 	// Started, unless nil, is called once when the payload runs, with the pid of the
 	// container's first process. An error ends the container.
 	Started func(pid int) error
+	// Group is the directory of a control group of version 2 that the starter is to
+	// be started in, or nil.
+	Group *os.File
+	// Enroll puts the starter into control groups. inside says that it is in Group. It is
+	// called before the starter gets its plan; an error ends it. It may be nil.
+	Enroll func(pid int, inside bool) error
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal

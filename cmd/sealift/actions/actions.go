@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -100,6 +101,8 @@ type actionFlags struct {
 	verify     bool
 	imageCache ui.Size
 	parts      Parts
+	limits     limits.Flags
+	box        *limits.Box
 	key        func() (*crypt.Key, error)
 	// name and source are of an image that was got from elsewhere.
 	name, source string
@@ -134,7 +137,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 				return err
 			}
 			if dryRun {
-				a.show = func(c *spec.Container) (string, error) { return c.Plan.String(), nil }
+				a.show = func(c *spec.Container) (string, error) { return a.box.String() + c.Plan.String(), nil }
 			}
 			return run(c, r, &a, args)
 		},
@@ -148,6 +151,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	isolationFlags(flags, r)
 	networkFlags(flags, r)
 	securityFlags(flags, r)
+	a.limits.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/squashfs"
@@ -45,11 +46,15 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	defer hurry()()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
-		Terminal: p.Interactive(),
+		Cgroups: a.limits.Wanted(), Terminal: p.Interactive(),
 	})
 	if err != nil {
 		return err
 	}
+	if a.box, err = a.limits.Box(p, facts); err != nil {
+		return err
+	}
+	defer a.box.Close()
 	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	s := start{Process: p, box: a.box, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
 	b := a.background
 	if b != nil {
 		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
@@ -138,6 +143,7 @@ type start struct {
 	*ui.Process
 	job     launch.Job
 	child   *launch.Child
+	box     *limits.Box        // the control groups; nil for none
 	secret  bool               // this process holds a key
 	set     *volume.Set        // the image and what there is besides; nil in a build of layers
 	layers  []*squashfs.Reader // in a build those of the image, the topmost first
@@ -170,6 +176,10 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 	if s.job.Starter, err = launch.FindStarter(s.Executable); err != nil {
 		return err
 	}
+	if err = s.box.Make(); err != nil {
+		return err
+	}
+	s.job.Group, s.job.Enroll = s.box.File(), s.box.Join
 	s.child, err = launch.Start(namespaces, s.job)
 	return err
 }
@@ -191,7 +201,7 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		debug.FreeOSMemory() // what scrypt took, before the process serves the image for days
 	}
 	status, err := s.child.Run(ctx, &c.Plan)
-	if err != nil {
+	if err = s.box.End(status.Code, err); err != nil {
 		return err
 	}
 	if status.Code != 0 {

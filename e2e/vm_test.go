@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/e2e/apart"
-	"github.com/sealift/sealift/e2e/fixture"
 	"github.com/sealift/sealift/e2e/vm"
 )
 
@@ -36,7 +35,7 @@ func machine(t *testing.T, setup string, list []wants) (*vm.Machine, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := fixture.Kernel(t.Context(), cache)
+	kernel, err := vm.Kernel(t.Context(), cache)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +141,7 @@ func TestSystemd(t *testing.T) {
 	for _, module := range []string{"fuse.ko", "overlay.ko"} {
 		m.Files[module] = filepath.Join(m.Kernel, module)
 	}
-	root, err := fixture.Systemd(t.Context(), cache)
+	root, err := vm.SystemdRoot(t.Context(), cache)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -288,7 +288,7 @@ var layers = map[string][]string{
 	"e2e/fixture/keyserver": {},
 	"e2e/slurm":             {},
 	"e2e/trees":             {"image/tree"},
-	"e2e/vm":                {},
+	"e2e/vm":                {"e2e/fixture"},
 }
 
 // commands are the packages of the command line.

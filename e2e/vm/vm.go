@@ -1,9 +1,10 @@
 // Package vm runs test scripts in virtual machines, for what the kernel that runs the
 // tests does not have: version 2 of control groups with all controllers, and systemd.
 //
-// Input: a kernel and a root file system of package fixture, files to add, and a script
-// of cases. Output: what each case printed, and its exit status. QEMU interprets the
-// machine (TCG), so none of the host's virtualisation is needed, and neither is root.
+// Input: a kernel and a root file system, which are made here of Debian's packages, files
+// to add, and a script of cases. Output: what each case printed, and its exit status. QEMU
+// interprets the machine (TCG), so none of the host's virtualisation is needed, and root
+// only to make the file systems.
 package vm
 
 import (
@@ -44,7 +45,7 @@ type Result struct {
 
 // Machine is one to boot.
 type Machine struct {
-	// Kernel is a directory of fixture.Kernel.
+	// Kernel is a directory of the function Kernel.
 	Kernel string
 	// Files are added to the root file system: names there, paths here.
 	Files map[string]string
@@ -138,7 +139,7 @@ func (m *Machine) Small(ctx context.Context, dir string) (found map[string]Resul
 	return found, console, err
 }
 
-// Systemd boots a machine of a root file system of fixture.Systemd, and runs the cases.
+// Systemd boots a machine of a root file system of SystemdRoot, and runs the cases.
 func (m *Machine) Systemd(ctx context.Context, root, dir string) (found map[string]Result, console string, err error) {
 	work, disk := filepath.Join(dir, "work"), filepath.Join(dir, "work.img")
 	err = errors.Join(os.Mkdir(work, 0o755), os.WriteFile(filepath.Join(work, "script"), []byte(m.script()), 0o644))

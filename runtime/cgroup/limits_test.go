@@ -202,6 +202,7 @@ func TestForged(t *testing.T) {
 		"[cpu]\nmems = \"0\\n1\"":                           "not a list of numbers",
 		"[cpu]\ncpus = \"99999999\"":                        "not a list of numbers",
 		"[pids]\nlimit = -2":                                "no limit of processes",
+		"[pids]\nlimit = 15":                                "15 processes is too low",
 		"[blockIO]\nweight = 5":                             "between 10 and 1000",
 		"[[blockIO.weightDevice]]\nmajor=8\nweight = 2000":  "between 10 and 1000",
 		"[[hugepageLimits]]\npageSize = \"../x\"":           "no size of huge pages",

@@ -148,7 +148,7 @@ cgroup make /c/unified/sealift-5
 cgroup write hugetlb.2MB.max 0
 cgroup make /c/memory/j/sealift-5
 cgroup write memory.limit_in_bytes 4096`},
-		"processes":                  {"[pids]\nlimit = 3\n", false, "no limit of processes can be set: no group can be made in /c/pids: permission denied | group of your own"},
+		"processes":                  {"[pids]\nlimit = 16\n", false, "no limit of processes can be set: no group can be made in /c/pids: permission denied | group of your own"},
 		"a controller of neither":    {"[cpu]\ncpus = \"0\"\n", false, "no set of processors can be set: no control groups with the controller cpuset are to be seen | mount"},
 		"a file of the other":        {"[unified]\n\"memory.high\" = \"1\"\n", false, "no memory.high can be set: the controller memory is in version 1 of control groups here, which knows none | leave it out"},
 		"nothing":                    {"", false, "\n"},

@@ -193,13 +193,19 @@ func cpuWeight(shares uint64) uint64 {
 	return min(max(uint64(math.Round(w)), 1), 10000)
 }
 
+// minPids is the least limit of processes. The starter, which is in the container's
+// groups, is a Go program with about ten threads, and ends badly when it cannot have one.
+const minPids = 16
+
 func (l *Limits) pids() ([]Setting, error) {
 	n := l.Pids.Limit
-	if n == 0 {
+	switch {
+	case n == 0:
 		return nil, nil
-	}
-	if n < -1 {
+	case n < -1:
 		return nil, fmt.Errorf("%d is no limit of processes", n)
+	case n > 0 && n < minPids:
+		return nil, hint.New(fmt.Sprintf("a limit of %d processes is too low: about ten threads are the container's own", n), "allow %d or more", minPids)
 	}
 	_, text := amount(n) // version 1, too, says max
 	return []Setting{{Name: "limit of processes", Controller: "pids", V1: shown("pids.max", text), V2: shown("pids.max", text)}}, nil

@@ -90,7 +90,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	ui.Bind(flags, "blkio-weight-device", "BLKIO_WEIGHT_DEVICE")
 	flags.StringVar(&f.file, "apply-cgroups", "", "take limits from a `file` in Apptainer's format, TOML")
 	ui.Bind(flags, "apply-cgroups", "APPLY_CGROUPS")
-	flags.StringVar(&f.stats, "stats", "", "tell at the end what the container has used: text, or json:FILE as `form`")
+	flags.StringVar(&f.stats, "stats", "", "tell at the end what the container has used, in a `form`: text, or json:FILE")
 	flags.Lookup("stats").NoOptDefVal = "text"
 	ui.Bind(flags, "stats", "STATS")
 }

@@ -64,7 +64,7 @@ func TestFlags(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "l.toml")
-	if err := os.WriteFile(file, []byte("[pids]\nlimit = 5\n"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("[pids]\nlimit = 50\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
@@ -82,7 +82,7 @@ func TestMistakes(t *testing.T) {
 		"--memory 64M --memory-swap 1M":                "no greater",
 		"--blkio-weight 5":                             "between 10 and 1000",
 		"--memory 64M":                                 "no memory limit can be set: no control groups with the controller memory",
-		"--stats --pids-limit 5":                       "no limit of processes can be set",
+		"--stats --pids-limit 50":                      "no limit of processes can be set",
 		"--apply-cgroups " + file + " --stats=json:/x": "no limit of processes can be set",
 	} {
 		_, err := parsed(t, nil, strings.Fields(args)...).Box(&ui.Process{}, &host.Facts{})

@@ -1,6 +1,6 @@
 // Package launch starts the starter in new namespaces, sends it a plan, hands
-// the descriptors of its FUSE mounts to whoever serves them, forwards signals
-// and returns the payload's exit status.
+// the descriptors of its FUSE mounts to whoever serves them, which may be a program
+// of the host (Mounter), forwards signals and returns the payload's exit status.
 //
 // Input: a plan and a Job. Output: a Status, or a Failure that names the
 // operation and carries a hint. It decides nothing about the container, never

@@ -1,7 +1,7 @@
 package layout
 
 import (
-	"debug/elf"
+	"bytes"
 	"fmt"
 	"io"
 	"path"
@@ -85,23 +85,19 @@ func (l *Layout) mountExt(n int) error {
 	return nil
 }
 
-// imports says whether a program of the host needs a shared library.
+// maxProgram bounds what is looked at of a program, in bytes.
+const maxProgram = 16 << 20
+
+// imports says whether a program of the host needs a shared library: it has the name
+// as a string then. All of debug/elf would be linked for this question.
 func (l *Layout) imports(program, library string) bool {
 	f, err := l.Facts.Root.Open(view.Relative(program))
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	r, ok := f.(io.ReaderAt)
-	if !ok {
-		return false
-	}
-	file, err := elf.NewFile(r)
-	if err != nil {
-		return false // a script
-	}
-	libraries, err := file.ImportedLibraries()
-	return err == nil && slices.Contains(libraries, library)
+	data, err := io.ReadAll(io.LimitReader(f, maxProgram))
+	return err == nil && bytes.Contains(data, []byte("\x00"+library+"\x00"))
 }
 
 // bindExt is BindPart of an ext3 file system: a directory, unless the container has a

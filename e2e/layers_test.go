@@ -219,7 +219,7 @@ var layers = map[string][]string{
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/limits": {
-		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host",
+		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
@@ -233,7 +233,7 @@ var layers = map[string][]string{
 		"starter/plan",
 	},
 	"cmd/sealift/instances": {
-		"cmd/sealift/actions", "cmd/sealift/sources", "cmd/sealift/ui", "image/sandbox", "runtime/host", "runtime/instance", "runtime/join", "runtime/launch", "runtime/spec",
+		"cmd/sealift/actions", "cmd/sealift/limits", "cmd/sealift/sources", "cmd/sealift/ui", "image/sandbox", "runtime/host", "runtime/instance", "runtime/join", "runtime/launch", "runtime/spec",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},

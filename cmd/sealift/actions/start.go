@@ -176,10 +176,12 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 	if s.job.Starter, err = launch.FindStarter(s.Executable); err != nil {
 		return err
 	}
-	if err = s.box.Make(); err != nil {
-		return err
+	if s.box != nil {
+		if err = s.box.Make(); err != nil {
+			return err
+		}
+		s.job.Group, s.job.Enroll = s.box.File(), s.box.Join
 	}
-	s.job.Group, s.job.Enroll = s.box.File(), s.box.Join
 	s.child, err = launch.Start(namespaces, s.job)
 	return err
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/actions"
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/sandbox"
 	"github.com/sealift/sealift/runtime/instance"
@@ -152,5 +153,6 @@ func Find(p *ui.Process, name string) (*actions.Running, func(), error) {
 		return nil, nil, fmt.Errorf("instance %s: %w", name, err)
 	}
 	r.Job.Join, r.Root = n, sandbox.FS(n.Root)
+	r.Job.Enroll = limits.Of(h.PID).Enter
 	return r, n.Close, nil
 }

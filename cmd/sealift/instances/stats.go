@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/instance"
@@ -22,8 +23,9 @@ func statsCommand(p *ui.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use: "stats [flags] NAME", Short: "Show what an instance uses",
 		Long: `Show what an instance uses, again every second: processor time, as a share of
-one processor, memory, bytes of block devices, and its processes. Memory that
-processes share counts for each of them.
+one processor, memory, bytes of block devices, and its processes. Of an instance
+with limits its control groups tell; of others, memory that processes share
+counts for each of them.
 
 With --json there is one object: instance, cpu_ns, cpu_percent, memory,
 memory_limit, block_read, block_written, in bytes, and pids.`,
@@ -71,7 +73,7 @@ func stats(ctx context.Context, p *ui.Process, name, of string, asJSON, once boo
 	if err != nil {
 		return err
 	}
-	var meter instance.Meter = instance.Processes{Init: h.Process, Limit: limit(facts)}
+	meter := limits.Meter{Running: limits.Of(h.PID), Other: instance.Processes{Init: h.Process, Limit: limit(facts)}}
 	if !asJSON {
 		p.Info("Stats for %s instance of %s (PID=%d)", i.Name, i.Image, i.Init.PID)
 	}

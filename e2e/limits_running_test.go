@@ -84,7 +84,8 @@ func TestSlurmContainerLimits(t *testing.T) {
 	if data, err := os.ReadFile(file); err != nil || json.Unmarshal(data, &used) != nil {
 		t.Fatalf("%v, %s", err, data)
 	}
-	if mine := used.User + used.System; mine < 0.01 || account64/1e9 < mine || used.Peak == 0 {
+	if mine := used.User + used.System; mine < 0.01 || account64/1e9 < 0.9*mine || // the two are counted in different ways
+		used.Peak == 0 {
 		t.Errorf("the container used %v s, the step %v s; %+v", mine, account64/1e9, used)
 	}
 }

@@ -177,7 +177,7 @@ func TestLimits(t *testing.T) {
 		{"enough memory", `exec --memory 64M --memory-swap 64M --memory-reservation 32M IMAGE echo fine`, 0, "fine", ""},
 		{"hardly any", `exec --memory 128K IMAGE echo fine`, 137, "", "memory limit of 128 KiB"},
 		{"processes", `exec --pids-limit 30 IMAGE sh -c 'for i in $(seq 40); do sleep 1 & done; wait'`, 2, "", "can't fork: Resource temporarily unavailable"},
-		{"fork bomb T117", `exec --pids-limit 64 IMAGE timeout -s KILL 20 sh -c 'b() { b | b & }; b; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 7'`, 7, "", "can't fork"},
+		{"fork bomb T117", `exec --pids-limit 64 IMAGE timeout -s KILL 20 sh -c 'b() { b | b & }; (b) & i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 7'`, 7, "", "can't fork"},
 		{"too few processes", `exec --pids-limit 9 IMAGE true`, 125, "", "a limit of 9 processes is too low"},
 		{"processors", `exec --cpuset-cpus 0 --cpuset-mems 0 IMAGE grep Cpus_allowed_list /proc/self/status`, 0, "\t0\n", ""},
 		{"weights", `exec --cpu-shares 512 --blkio-weight 100 --no-pid IMAGE echo fine`, 0, "fine", ""},

@@ -220,6 +220,9 @@ func evacuate(from, to string) error {
 			return nil
 		}
 		for _, pid := range pids {
+			if pid == "0" { // of another PID namespace; to write 0 would move this process
+				return fmt.Errorf("%s has a process that cannot be seen from here", from)
+			}
 			err := writeFile(path.Join(to, "cgroup.procs"), pid)
 			if err != nil && !errors.Is(err, unix.ESRCH) { // then it has ended
 				return fmt.Errorf("move process %s out of the way: %w", pid, err)

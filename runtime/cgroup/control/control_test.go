@@ -92,6 +92,21 @@ func TestEnable(t *testing.T) {
 	}
 }
 
+func TestEvacuate(t *testing.T) {
+	from, to := pretended(t, map[string]string{}), pretended(t, map[string]string{})
+	for text, want := range map[string]string{"0\n": "cannot be seen", "": ""} {
+		if err := os.WriteFile(filepath.Join(from.path, "cgroup.procs"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := evacuate(from.path, to.path); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if got := to.read("cgroup.procs"); got != "" {
+		t.Errorf("%q was moved", got)
+	}
+}
+
 // TestNames makes groups beside others, and sweeps away what nobody holds.
 func TestNames(t *testing.T) {
 	parent, procs := t.TempDir(), "cgroup.procs"

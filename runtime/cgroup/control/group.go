@@ -68,6 +68,9 @@ func openGroup(at string) (*group, error) {
 func sweep(parent string) {
 	names, _ := fs.Glob(os.DirFS(parent), cgroup.Prefix+"[0-9]*")
 	for _, name := range names {
+		if strings.HasSuffix(name, ".scope") {
+			continue // systemd's
+		}
 		g, err := openGroup(path.Join(parent, name))
 		if err != nil {
 			continue

@@ -280,3 +280,117 @@ func TestInstanceJobStep(t *testing.T) {
 	x.run(t, "-q", "instance", "stop", "--all")
 	x.empty(t)
 }
+
+// TestInstanceTerminal starts an instance on a terminal, has an interactive shell in it,
+// and loses the terminal: the instance goes on.
+func TestInstanceTerminal(t *testing.T) {
+	asUser(t, "^TestInstanceTerminal$")
+	x := newInstances(t)
+	term := startTerminal(t, "env", "XDG_RUNTIME_DIR="+x.dir, "SLURM_JOB_ID=77", "sh", "-c",
+		`"$1" instance run "$2" tty sh -c 'trap "" INT; sleep 1000 & wait' && exec "$1" shell instance://tty`, "sh", x.sealift, x.image)
+	term.expect(t, "Sealift> ", 1)
+	term.send(t, "stty size; test -t 0 && echo is-a-$((1+1))ty\n")
+	term.expect(t, "33 77", 1)
+	term.expect(t, "is-a-2ty", 1)
+	term.send(t, "sleep 100\n")
+	time.Sleep(200 * time.Millisecond)
+	term.send(t, "\x03")
+	term.send(t, "echo $((40+2)) in $SEALIFT_INSTANCE\n")
+	term.expect(t, "42 in tty", 1)
+	if err := term.tty.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := term.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	term.Wait()
+	time.Sleep(200 * time.Millisecond)
+	if all := x.list(t); len(all) != 1 || all[0].Status != "running" {
+		t.Fatalf("%+v", all)
+	}
+	x.run(t, "-q", "instance", "stop", "--all")
+	x.empty(t)
+}
+
+// TestInstanceOfUser has root look at the instances of a user, and stop them. What the
+// user writes into their states has root do nothing to other processes.
+func TestInstanceOfUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root alone may do that")
+	}
+	x := newInstances(t)
+	base := fmt.Sprintf("/tmp/sealift-%d", testUID)
+	x.env = append(os.Environ(), "XDG_RUNTIME_DIR=", "HOME="+testHome, "SLURM_JOB_ID=e2e-of-user")
+	of := func(args ...string) (string, error) {
+		out, err := x.command(append([]string{"instance"}, append(args, "--user", "sealift-test", "of-user")...)...).CombinedOutput()
+		return string(out), err
+	}
+	start := func() {
+		t.Helper()
+		cmd := x.command("-q", "instance", "run", x.image, "of-user", "sleep", "1000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testUID, Gid: testUID}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	start()
+	if out, err := of("list"); err != nil || !strings.Contains(out, "\nof-user ") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := of("stats", "--no-stream"); err != nil || !strings.Contains(out, "\nof-user ") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out := x.run(t, "instance", "list"); strings.Contains(out, "of-user") {
+		t.Errorf("among root's own: %s", out)
+	}
+	if out, err := of("stop"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	start()
+	victim := exec.Command("sleep", "1000")
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { victim.Process.Kill(); victim.Wait() }()
+	state := filepath.Join(base, "instances/e2e-of-user/of-user/state")
+	good, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", victim.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := strings.Fields(string(text))
+	_, rest, _ := strings.Cut(string(good), `"init"`)
+	forged := fmt.Sprintf(`{"name":"of-user","status":"running","host":%s,"supervisor":{"pid":%d,"start":%s},"init"%s`,
+		field(t, good, "host"), victim.Process.Pid, f[21], rest)
+	if err := os.WriteFile(state, []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := of("stop", "--force"); err == nil || !strings.Contains(out, "warning: instance of-user") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := victim.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Error("a process of root was ended")
+	}
+	if err := os.WriteFile(state, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := of("stop"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(base, "instances/e2e-of-user")); err == nil {
+		t.Error("files are left")
+	}
+}
+
+// field returns a member of a JSON object.
+func field(t *testing.T, text []byte, name string) string {
+	t.Helper()
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return string(all[name])
+}

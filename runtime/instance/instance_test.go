@@ -377,6 +377,9 @@ func TestProcess(t *testing.T) {
 	if err := h.Alive(); err != nil || h.Wait(0) {
 		t.Errorf("%v", err)
 	}
+	if bounding, _, err := h.Rights(); err != nil || bounding == 0 {
+		t.Errorf("%x, %v", bounding, err)
+	}
 	// As on kernels that have no descriptors of processes.
 	old := &Handle{self, -1}
 	if old.Alive() != nil || old.Wait(time.Millisecond) || old.Signal(0) != nil {

@@ -121,19 +121,35 @@ func (p Process) Open(uid uint32) (*Handle, error) {
 // ownerOf returns the real user id of a process: the owner of its files in /proc is root
 // where the process hides from tracing.
 func ownerOf(pid int) (uint32, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	n, err := status(pid, "Uid", 10)
+	return uint32(n), err
+}
+
+// Rights returns the bounding set of capabilities of a process, and whether it has
+// no_new_privs set.
+func (h *Handle) Rights() (bounding uint64, noNewPrivs bool, err error) {
+	if bounding, err = status(h.PID, "CapBnd", 16); err != nil {
+		return 0, false, err
+	}
+	n, err := status(h.PID, "NoNewPrivs", 10)
+	return bounding, n == 1, err
+}
+
+// status returns the first number of a line of /proc/PID/status.
+func status(pid int, key string, base int) (uint64, error) {
+	name := filepath.Join("/proc", strconv.Itoa(pid), "status")
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "Uid:"); ok {
+		if rest, ok := strings.CutPrefix(line, key+":"); ok {
 			if f := strings.Fields(rest); len(f) > 0 {
-				n, err := strconv.ParseUint(f[0], 10, 32)
-				return uint32(n), err
+				return strconv.ParseUint(f[0], base, 64)
 			}
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no user", pid)
+	return 0, fmt.Errorf("%s has no %s", name, key)
 }
 
 // Alive fails when the process has ended.

@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/json"
 	"io/fs"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func TestInstance(t *testing.T) {
 func TestComputeJoin(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start, AddCaps: "net_raw", Binds: []string{"/data"}, NoUmask: true})
 	j := kept(t, c)
-	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id", "-u"}, Env: []string{"MORE=x"}, NoInit: true, Fakeroot: true, Binds: []string{"/scratch"}}, f, i.FS, j)
+	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id", "-u"}, Env: []string{"MORE=x"}, NoInit: true, Fakeroot: true, Binds: []string{"/scratch"}}, f, i.FS, j, Held{Bounding: math.MaxUint64})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestComputeJoin(t *testing.T) {
 func TestJoinContained(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start, ContainAll: true})
 	f.Environ = append(f.Environ, "PMI_FD=9")
-	got, err := ComputeJoin(Request{Action: Shell, Args: []string{"-l"}}, f, i.FS, kept(t, c))
+	got, err := ComputeJoin(Request{Action: Shell, Args: []string{"-l"}}, f, i.FS, kept(t, c), Held{NoNewPrivs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,10 +137,10 @@ func TestJoinContained(t *testing.T) {
 	if !slices.Contains(pr.Env, "LANG=en_US.UTF-8") {
 		t.Error("the variables are not the joiner's matter")
 	}
-	if _, err := ComputeJoin(Request{Action: Exec, Args: []string{"x"}, Pwd: "/no/such"}, f, i.FS, kept(t, c)); err == nil {
+	if _, err := ComputeJoin(Request{Action: Exec, Args: []string{"x"}, Pwd: "/no/such"}, f, i.FS, kept(t, c), Held{NoNewPrivs: true}); err == nil {
 		t.Error("a directory that is not there")
 	}
-	if _, err := ComputeJoin(Request{Action: Run}, f, i.FS, kept(t, c)); err == nil || !strings.Contains(err.Error(), "runscript") {
+	if _, err := ComputeJoin(Request{Action: Run}, f, i.FS, kept(t, c), Held{NoNewPrivs: true}); err == nil || !strings.Contains(err.Error(), "runscript") {
 		t.Errorf("%v", err)
 	}
 }
@@ -160,7 +161,7 @@ func (closed) ReadLink(name string) (string, error)       { return "", fs.ErrPer
 func TestJoinUnseen(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start})
 	j := kept(t, c)
-	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}, Env: []string{"MORE=x"}}, f, closed{i.FS}, j)
+	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}, Env: []string{"MORE=x"}}, f, closed{i.FS}, j, Held{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,12 +170,43 @@ func TestJoinUnseen(t *testing.T) {
 		!slices.Contains(pr.Env, "MORE=x") || !slices.Contains(pr.Env, "SEALIFT_INSTANCE=db") {
 		t.Errorf("%+v", pr)
 	}
-	got, err = ComputeJoin(Request{Action: Shell, Shell: "/bin/zsh", Pwd: "/etc", NoUmask: true}, f, closed{i.FS}, j)
+	got, err = ComputeJoin(Request{Action: Shell, Shell: "/bin/zsh", Pwd: "/etc", NoUmask: true}, f, closed{i.FS}, j, Held{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pr = got.Plan.Process
 	if !slices.Equal(pr.Args, []string{"/.singularity.d/actions/shell"}) || !slices.Equal(pr.Dirs, []string{"/etc"}) || pr.Umask != 0o022 || !slices.Contains(pr.Env, "SEALIFT_SHELL=/bin/zsh") {
 		t.Errorf("%+v", pr)
+	}
+}
+
+// TestJoinForged: whatever is kept of a container, who joins gets no more than its first
+// process has.
+func TestJoinForged(t *testing.T) {
+	c, f, i := instance(t, startscript, Request{Action: Start})
+	j := kept(t, c)
+	for _, x := range []struct {
+		confine []plan.Op
+		held    Held
+		want    string
+	}{
+		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, Held{Bounding: 1<<13 | 1}, "dropcaps chown,net_raw"},
+		{[]plan.Op{plan.Do(plan.Limitcaps, "all")}, Held{Bounding: math.MaxUint64, NoNewPrivs: true}, "dropcaps all"},
+		{[]plan.Op{plan.Do(plan.Limitcaps, "chown")}, Held{Bounding: math.MaxUint64}, "limitcaps chown"},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "chown,kill")}, Held{}, `dropcaps ""`},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, Held{Bounding: 1<<plan.NamedCaps() - 1}, "dropcaps all"},
+		{nil, Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Dropcaps)}, Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "no such")}, Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Write, "/etc/passwd", "0644", ""), plan.Do(plan.Dropcaps, "")}, Held{}, ""},
+	} {
+		j.Confine = x.confine
+		got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}}, f, i.FS, j, x.held)
+		switch {
+		case x.want == "" && err == nil:
+			t.Errorf("%v: %v", x.confine, got.Plan.Ops)
+		case x.want != "" && (err != nil || len(got.Plan.Ops) != 1 || got.Plan.Ops[0].String() != x.want):
+			t.Errorf("%v: %v, %v; want %s", x.confine, got, err, x.want)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type Running struct {
 	Job       launch.Job // with Join alone
 	Root      image.FS   // the container's root directory
 	Container spec.Joinable
+	Held      spec.Held
 }
 
 // Finder finds the instance of a name; release is to be called when it is not needed any
@@ -47,7 +48,7 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 		return err
 	}
 	defer release()
-	joined, err := spec.ComputeJoin(*r, facts, running.Root, running.Container)
+	joined, err := spec.ComputeJoin(*r, facts, running.Root, running.Container, running.Held)
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,9 @@ func Find(p *ui.Process, name string) (*actions.Running, func(), error) {
 		return nil, nil, err
 	}
 	defer h.Close()
+	if r.Held.Bounding, r.Held.NoNewPrivs, err = h.Rights(); err != nil {
+		return nil, nil, fmt.Errorf("instance %s: %w", name, err)
+	}
 	n, err := join.Open(h.PID, h.Alive)
 	if err != nil {
 		return nil, nil, fmt.Errorf("instance %s: %w", name, err)

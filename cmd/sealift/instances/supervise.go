@@ -283,9 +283,6 @@ func (s *supervisor) started(ctx context.Context, pid int, c *spec.Container) er
 	if err := s.writePID(pid); err != nil {
 		return err
 	}
-	if s.health.command != "" {
-		go s.check(ctx)
-	}
 	go func() {
 		select {
 		case <-ctx.Done():
@@ -294,6 +291,9 @@ func (s *supervisor) started(ctx context.Context, pid int, c *spec.Container) er
 		}
 		s.tell()
 		debug.FreeOSMemory() // what the start took
+		if s.health.command != "" {
+			s.check(ctx)
+		}
 	}()
 	return nil
 }

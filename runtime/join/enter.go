@@ -2,6 +2,7 @@ package join
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -109,27 +110,35 @@ func (e *entry) run(n *Namespaces) (pid int, err error) {
 	}
 	unix.Close(int(e.report))
 	e.temporary = e.drop(int(e.report))
-	for err = e.read(n, &pid); err == nil; err = e.read(n, &pid) {
+	// All of them, as the second copy may fail before the first has told of it.
+	for m := (message{}); binary.Read(e.reports, binary.NativeEndian, &m) == nil; {
+		switch step, value := m[0], m[1]; {
+		case step == stepPID:
+			pid = int(value)
+		case err == nil:
+			err = explain(n, step, unix.Errno(value))
+		}
 	}
+	reap(first)
+	if err == nil && pid == 0 {
+		err = errors.New("enter the container: the process that was to do so was killed")
+	}
+	if err != nil && pid > 0 {
+		reap(pid)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return pid, nil
+}
+
+// reap waits for a child, which ends or has ended.
+func reap(pid int) {
 	for {
-		if _, wait := unix.Wait4(first, nil, 0, nil); wait != unix.EINTR {
-			break
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
 		}
 	}
-	if err == errDone && pid > 0 {
-		return pid, nil
-	}
-	if pid > 0 { // it has failed
-		for {
-			if _, wait := unix.Wait4(pid, nil, 0, nil); wait != unix.EINTR {
-				break
-			}
-		}
-	}
-	if err == errDone {
-		err = fmt.Errorf("enter the container: the process that was to do so was killed")
-	}
-	return 0, err
 }
 
 // drop returns the temporary descriptors but fd.
@@ -143,23 +152,7 @@ func (e *entry) drop(fd int) []int {
 	return rest
 }
 
-// errDone says that there are no more messages.
-var errDone = fmt.Errorf("end of messages")
-
-// read reads one message; a failure is the error.
-func (e *entry) read(n *Namespaces, pid *int) error {
-	var m message
-	if err := binary.Read(e.reports, binary.NativeEndian, &m); err != nil {
-		return errDone
-	}
-	step, value := m[0], m[1]
-	if step == stepPID {
-		*pid = int(value)
-		return nil
-	}
-	return explain(n, step, unix.Errno(value))
-}
-
+// explain is the error of a step.
 func explain(n *Namespaces, step uint32, errno unix.Errno) error {
 	what := map[uint32]string{
 		stepClone: "start a process in the container", stepFiles: "pass descriptors to the container",

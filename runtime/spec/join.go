@@ -5,10 +5,10 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/layout"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -32,52 +32,6 @@ type Joinable struct {
 	Binds []string `json:",omitempty"`
 }
 
-// Held is what the kernel says that a container's first process cannot do any more. What
-// is kept of the container may be forged by what runs in it as the same user; who joins
-// gets no more than this.
-type Held struct {
-	// Bounding is the bounding set of capabilities, NoNewPrivs that no program gives
-	// any (proc_pid_status(5)).
-	Bounding   uint64
-	NoNewPrivs bool
-}
-
-// confine returns the operations that confine who joins.
-func (h Held) confine(ops []plan.Op) ([]plan.Op, error) {
-	var out []plan.Op
-	dropped := false
-	for _, op := range ops {
-		switch op.Verb {
-		case plan.Label, plan.Raisecaps, plan.Seccomp:
-		case plan.Dropcaps, plan.Limitcaps:
-			if len(op.Args) != 1 {
-				return nil, errForged
-			}
-			keep, err := plan.ParseCaps(op.Args[0])
-			if err != nil {
-				return nil, errForged
-			}
-			if named := uint64(1)<<plan.NamedCaps() - 1; keep&named&^h.Bounding != 0 {
-				op.Args = []string{plan.FormatCaps(keep & named & h.Bounding)}
-			}
-			if h.NoNewPrivs {
-				op.Verb = plan.Dropcaps
-			}
-			dropped = true
-		default:
-			return nil, errForged
-		}
-		out = append(out, op)
-	}
-	if !dropped {
-		return nil, errForged
-	}
-	return out, nil
-}
-
-// errForged is about what is kept of a container.
-var errForged = hint.New("what is kept of the instance is not what was written there", "stop the instance, and start it again")
-
 // joinable returns what others share with this container.
 func (p *planner) joinable(confined []plan.Op, proc plan.Process) Joinable {
 	j := Joinable{
@@ -97,8 +51,8 @@ func (p *planner) joinable(confined []plan.Op, proc plan.Process) Joinable {
 // root: no mounts and namespaces, whatever it asks for of these; the same confinement, the caller's variables by the rules of every
 // container. Where the kernel does not let this process look into the root, as it
 // belongs to other ids, the image's action scripts do there what is decided here else.
-func ComputeJoin(r Request, f *host.Facts, root image.FS, j Joinable, held Held) (_ *Container, err error) {
-	if j.Confine, err = held.confine(j.Confine); err != nil {
+func ComputeJoin(r Request, f *host.Facts, root image.FS, j Joinable, held identity.Held) (_ *Container, err error) {
+	if j.Confine, err = held.Confine(j.Confine); err != nil {
 		return nil, err
 	}
 	p := &planner{Layout: layout.New(image.Info{Kind: image.Sandbox, Path: j.Image, Name: j.Image, FS: root}, f)}

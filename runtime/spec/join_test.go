@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -93,7 +94,7 @@ func TestInstance(t *testing.T) {
 func TestComputeJoin(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start, AddCaps: "net_raw", Binds: []string{"/data"}, NoUmask: true})
 	j := kept(t, c)
-	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id", "-u"}, Env: []string{"MORE=x"}, NoInit: true, Fakeroot: true, Binds: []string{"/scratch"}}, f, i.FS, j, Held{Bounding: math.MaxUint64})
+	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id", "-u"}, Env: []string{"MORE=x"}, NoInit: true, Fakeroot: true, Binds: []string{"/scratch"}}, f, i.FS, j, identity.Held{Bounding: math.MaxUint64})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestComputeJoin(t *testing.T) {
 func TestJoinContained(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start, ContainAll: true})
 	f.Environ = append(f.Environ, "PMI_FD=9")
-	got, err := ComputeJoin(Request{Action: Shell, Args: []string{"-l"}}, f, i.FS, kept(t, c), Held{NoNewPrivs: true})
+	got, err := ComputeJoin(Request{Action: Shell, Args: []string{"-l"}}, f, i.FS, kept(t, c), identity.Held{NoNewPrivs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +138,10 @@ func TestJoinContained(t *testing.T) {
 	if !slices.Contains(pr.Env, "LANG=en_US.UTF-8") {
 		t.Error("the variables are not the joiner's matter")
 	}
-	if _, err := ComputeJoin(Request{Action: Exec, Args: []string{"x"}, Pwd: "/no/such"}, f, i.FS, kept(t, c), Held{NoNewPrivs: true}); err == nil {
+	if _, err := ComputeJoin(Request{Action: Exec, Args: []string{"x"}, Pwd: "/no/such"}, f, i.FS, kept(t, c), identity.Held{NoNewPrivs: true}); err == nil {
 		t.Error("a directory that is not there")
 	}
-	if _, err := ComputeJoin(Request{Action: Run}, f, i.FS, kept(t, c), Held{NoNewPrivs: true}); err == nil || !strings.Contains(err.Error(), "runscript") {
+	if _, err := ComputeJoin(Request{Action: Run}, f, i.FS, kept(t, c), identity.Held{NoNewPrivs: true}); err == nil || !strings.Contains(err.Error(), "runscript") {
 		t.Errorf("%v", err)
 	}
 }
@@ -161,7 +162,7 @@ func (closed) ReadLink(name string) (string, error)       { return "", fs.ErrPer
 func TestJoinUnseen(t *testing.T) {
 	c, f, i := instance(t, startscript, Request{Action: Start})
 	j := kept(t, c)
-	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}, Env: []string{"MORE=x"}}, f, closed{i.FS}, j, Held{})
+	got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}, Env: []string{"MORE=x"}}, f, closed{i.FS}, j, identity.Held{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestJoinUnseen(t *testing.T) {
 		!slices.Contains(pr.Env, "MORE=x") || !slices.Contains(pr.Env, "SEALIFT_INSTANCE=db") {
 		t.Errorf("%+v", pr)
 	}
-	got, err = ComputeJoin(Request{Action: Shell, Shell: "/bin/zsh", Pwd: "/etc", NoUmask: true}, f, closed{i.FS}, j, Held{})
+	got, err = ComputeJoin(Request{Action: Shell, Shell: "/bin/zsh", Pwd: "/etc", NoUmask: true}, f, closed{i.FS}, j, identity.Held{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,18 +188,18 @@ func TestJoinForged(t *testing.T) {
 	j := kept(t, c)
 	for _, x := range []struct {
 		confine []plan.Op
-		held    Held
+		held    identity.Held
 		want    string
 	}{
-		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, Held{Bounding: 1<<13 | 1}, "dropcaps chown,net_raw"},
-		{[]plan.Op{plan.Do(plan.Limitcaps, "all")}, Held{Bounding: math.MaxUint64, NoNewPrivs: true}, "dropcaps all"},
-		{[]plan.Op{plan.Do(plan.Limitcaps, "chown")}, Held{Bounding: math.MaxUint64}, "limitcaps chown"},
-		{[]plan.Op{plan.Do(plan.Dropcaps, "chown,kill")}, Held{}, `dropcaps ""`},
-		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, Held{Bounding: 1<<plan.NamedCaps() - 1}, "dropcaps all"},
-		{nil, Held{}, ""},
-		{[]plan.Op{plan.Do(plan.Dropcaps)}, Held{}, ""},
-		{[]plan.Op{plan.Do(plan.Dropcaps, "no such")}, Held{}, ""},
-		{[]plan.Op{plan.Do(plan.Write, "/etc/passwd", "0644", ""), plan.Do(plan.Dropcaps, "")}, Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, identity.Held{Bounding: 1<<13 | 1}, "dropcaps chown,net_raw"},
+		{[]plan.Op{plan.Do(plan.Limitcaps, "all")}, identity.Held{Bounding: math.MaxUint64, NoNewPrivs: true}, "dropcaps all"},
+		{[]plan.Op{plan.Do(plan.Limitcaps, "chown")}, identity.Held{Bounding: math.MaxUint64}, "limitcaps chown"},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "chown,kill")}, identity.Held{}, `dropcaps ""`},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "all")}, identity.Held{Bounding: 1<<plan.NamedCaps() - 1}, "dropcaps all"},
+		{nil, identity.Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Dropcaps)}, identity.Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Dropcaps, "no such")}, identity.Held{}, ""},
+		{[]plan.Op{plan.Do(plan.Write, "/etc/passwd", "0644", ""), plan.Do(plan.Dropcaps, "")}, identity.Held{}, ""},
 	} {
 		j.Confine = x.confine
 		got, err := ComputeJoin(Request{Action: Exec, Args: []string{"id"}}, f, i.FS, j, x.held)

@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/host"
+	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/launch"
 	"github.com/sealift/sealift/runtime/spec"
 )
@@ -24,7 +25,7 @@ type Running struct {
 	Job       launch.Job // with Join alone
 	Root      image.FS   // the container's root directory
 	Container spec.Joinable
-	Held      spec.Held
+	Held      identity.Held
 }
 
 // Finder finds the instance of a name; release is to be called when it is not needed any

@@ -222,7 +222,7 @@ var layers = map[string][]string{
 		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
+		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {

@@ -82,7 +82,7 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", append(instances.Complete(p, actions.Commands(p, sources.New, instances.Find)), instances.Command(p))},
+		{"Containers", append(instances.Complete(p, actions.Commands(p, sources.New, instances.Find)), instances.Command(p), instances.StatsCommand(p))},
 		{"Images", []*cobra.Command{
 			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), overlays.Command(p), sifs.Command(p),
 		}},

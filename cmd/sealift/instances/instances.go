@@ -43,7 +43,7 @@ func Command(p *ui.Process) *cobra.Command {
 		Use: "instance", Aliases: []string{"instances"}, Short: "Run containers in the background", Long: "Run containers in the background." + help,
 		Args: ui.KnownCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(startCommand(p, spec.Start), startCommand(p, spec.Run), listCommand(p), logsCommand(p), statsCommand(p), stopCommand(p))
+	c.AddCommand(startCommand(p, spec.Start), startCommand(p, spec.Run), listCommand(p), logsCommand(p), StatsCommand(p), stopCommand(p))
 	return c
 }
 

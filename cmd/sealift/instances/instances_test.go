@@ -137,11 +137,11 @@ func TestStats(t *testing.T) {
 	var b bytes.Buffer
 	want := "INSTANCE NAME    CPU USAGE    MEM USAGE / LIMIT    MEM %    BLOCK I/O        PIDS\n" +
 		"db               12.35%       1MiB / 4GiB          0.02%    1.999KiB / 0B    3\n"
-	if err := m.print(&b, false, false); err != nil || strings.ReplaceAll(b.String(), "12.34%", "12.35%") != want {
+	if err := print(&b, []measured{m}, false, true, false); err != nil || strings.ReplaceAll(b.String(), "12.34%", "12.35%") != want {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 	b.Reset()
-	if err := m.print(&b, true, false); err != nil || !strings.Contains(b.String(), `"memory": 1048576,`) {
+	if err := print(&b, []measured{m}, true, true, false); err != nil || !strings.Contains(b.String(), `"memory": 1048576,`) {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }

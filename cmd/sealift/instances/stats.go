@@ -3,6 +3,7 @@ package instances
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -16,26 +17,26 @@ import (
 	"github.com/sealift/sealift/runtime/instance"
 )
 
-// statsCommand returns instance stats.
-func statsCommand(p *ui.Process) *cobra.Command {
+// StatsCommand returns stats, which is instance stats too.
+func StatsCommand(p *ui.Process) *cobra.Command {
 	var asJSON, once bool
 	var of string
 	c := &cobra.Command{
-		Use: "stats [flags] NAME", Short: "Show what an instance uses",
-		Long: `Show what an instance uses, again every second: processor time, as a share of
-one processor, memory, bytes of block devices, and its processes. Of an instance
-with limits its control groups tell; of others, memory that processes share
-counts for each of them.
+		Use: "stats [flags] [NAME...]", Short: "Show what instances use",
+		Long: `Show what instances use, all that run or those named, again every second:
+processor time, as a share of one processor, memory, bytes of block devices, and
+processes. Of an instance with limits its control groups tell; of others, memory
+that processes share counts for each of them.
 
-With --json there is one object: instance, cpu_ns, cpu_percent, memory,
-memory_limit, block_read, block_written, in bytes, and pids.`,
-		Example: "  sealift instance stats db\n  sealift instance stats --no-stream db",
-		Args:    cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)), ValidArgsFunction: completeNames(p),
+With --json there is one object for one NAME, else an array: instance, cpu_ns,
+cpu_percent, memory, memory_limit, block_read, block_written, in bytes, and pids.`,
+		Example:           "  sealift stats\n  sealift instance stats --no-stream db",
+		ValidArgsFunction: completeNames(p),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := p.FromEnvironment(c.Flags()); err != nil {
 				return err
 			}
-			return stats(c.Context(), p, args[0], of, asJSON, once)
+			return stats(c.Context(), p, args, of, asJSON, once)
 		},
 	}
 	flags := c.Flags()
@@ -43,7 +44,7 @@ memory_limit, block_read, block_written, in bytes, and pids.`,
 	ui.Bind(flags, "json", "JSON")
 	flags.BoolVar(&once, "no-stream", false, "show it once")
 	ui.Bind(flags, "no-stream", "NO_STREAM")
-	userFlag(flags, &of, "look at an instance of this `user` (root only)")
+	userFlag(flags, &of, "look at instances of this `user` (root only)")
 	return c
 }
 
@@ -54,52 +55,106 @@ type measured struct {
 	Percent float64 `json:"cpu_percent"`
 }
 
-func stats(ctx context.Context, p *ui.Process, name, of string, asJSON, once bool) error {
+// gauge measures one instance.
+type gauge struct {
+	*instance.Instance
+	handle *instance.Handle
+	meter  limits.Meter
+	before instance.Usage
+	at     time.Time
+}
+
+// gauges begins to measure instances: those of these names, or all that run.
+func gauges(p *ui.Process, names []string, of string) (list []*gauge, err error) {
 	s, err := store(p, of)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	i, err := s.Find(name, false)
-	if err != nil {
-		return err
-	}
-	defer i.Close()
-	h, err := i.Enter()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
 	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd})
 	if err != nil {
+		return nil, err
+	}
+	var all []*instance.Instance
+	if len(names) == 0 {
+		all, err = found(p, s, "*", false)
+	}
+	for _, name := range names {
+		var i *instance.Instance
+		if i, err = s.Find(name, false); err != nil {
+			break
+		}
+		all = append(all, i)
+	}
+	for _, i := range all {
+		h, fault := i.Enter()
+		if fault != nil {
+			i.Close()
+			if len(names) > 0 {
+				err = errors.Join(err, fault)
+			} // else it has ended, or has no process yet
+			continue
+		}
+		m := limits.Meter{Running: limits.Of(h.PID), Other: instance.Processes{Init: h.Process, Limit: limit(facts)}}
+		list = append(list, &gauge{Instance: i, handle: h, meter: m})
+	}
+	return list, err
+}
+
+// measure tells what was used since the last time; false when the instance has ended.
+func (g *gauge) measure() (m measured, ok bool, err error) {
+	now, err := g.meter.Usage()
+	if g.handle.Wait(0) {
+		return m, false, nil
+	}
+	m = measured{g.Name, now, 100 * float64(now.CPU-g.before.CPU) / float64(time.Since(g.at))}
+	g.before, g.at = now, time.Now()
+	return m, true, err
+}
+
+func (g *gauge) close() {
+	g.handle.Close()
+	g.Close()
+}
+
+func stats(ctx context.Context, p *ui.Process, names []string, of string, asJSON, once bool) error {
+	list, err := gauges(p, names, of)
+	defer func() {
+		for _, g := range list {
+			g.close()
+		}
+	}()
+	if err != nil {
 		return err
 	}
-	meter := limits.Meter{Running: limits.Of(h.PID), Other: instance.Processes{Init: h.Process, Limit: limit(facts)}}
-	if !asJSON {
-		p.Info("Stats for %s instance of %s (PID=%d)", i.Name, i.Image, i.Init.PID)
+	if len(names) == 1 && !asJSON {
+		p.Info("Stats for %s instance of %s (PID=%d)", list[0].Name, list[0].Image, list[0].Init.PID)
 	}
 	return ui.Interruptible(ctx, func(ctx context.Context) error {
-		before, err := meter.Usage()
-		for err == nil {
-			began := time.Now()
+		for first := true; ; first = false {
+			var rows []measured
+			for _, g := range list {
+				m, ok, err := g.measure()
+				if err != nil {
+					return err
+				}
+				if ok {
+					rows = append(rows, m)
+				}
+			}
+			if !first {
+				if err := p.Buffered(func(w io.Writer) error { return print(w, rows, asJSON, len(names) == 1, !once) }); err != nil || asJSON || once {
+					return err
+				}
+			}
+			if len(rows) == 0 && len(names) > 0 {
+				return nil // they have ended
+			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-time.After(time.Second):
 			}
-			var now instance.Usage
-			if now, err = meter.Usage(); err != nil {
-				break
-			}
-			m := measured{i.Name, now, 100 * float64(now.CPU-before.CPU) / float64(time.Since(began))}
-			before = now
-			if err = p.Buffered(func(w io.Writer) error { return m.print(w, asJSON, !once) }); asJSON || once {
-				break
-			}
 		}
-		if h.Wait(0) {
-			return nil // it has ended
-		}
-		return err
 	})
 }
 
@@ -115,24 +170,30 @@ func limit(facts *host.Facts) uint64 {
 	return info.Totalram * uint64(info.Unit)
 }
 
-// print prints a table, or JSON; again puts it in the place of the last one on a terminal.
-func (m measured) print(to io.Writer, asJSON, again bool) error {
+// print prints a table, or JSON: an object if there is to be one only. again puts a table
+// in the place of the last one on a terminal.
+func print(to io.Writer, rows []measured, asJSON, one, again bool) error {
 	if asJSON {
 		e := json.NewEncoder(to)
 		e.SetIndent("", "\t")
-		return e.Encode(m)
+		if one && len(rows) == 1 {
+			return e.Encode(rows[0])
+		}
+		return e.Encode(append([]measured{}, rows...))
 	}
 	if again {
 		fmt.Fprint(to, "\x1b[H\x1b[2J")
 	}
-	share := 0.0
-	if m.Limit > 0 {
-		share = 100 * float64(m.Memory) / float64(m.Limit)
-	}
 	w := table(to)
 	fmt.Fprintln(w, "INSTANCE NAME\tCPU USAGE\tMEM USAGE / LIMIT\tMEM %\tBLOCK I/O\tPIDS")
-	fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%d\n", m.Instance, m.Percent,
-		bytesSize(m.Memory), bytesSize(m.Limit), share, bytesSize(m.Read), bytesSize(m.Written), m.PIDs)
+	for _, m := range rows {
+		share := 0.0
+		if m.Limit > 0 {
+			share = 100 * float64(m.Memory) / float64(m.Limit)
+		}
+		fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%d\n", m.Instance, m.Percent,
+			bytesSize(m.Memory), bytesSize(m.Limit), share, bytesSize(m.Read), bytesSize(m.Written), m.PIDs)
+	}
 	return w.Flush()
 }
 

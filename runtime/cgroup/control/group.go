@@ -39,10 +39,10 @@ func makeGroup(name string) (*group, error) {
 			return nil, hint.Wrap(err, "see 'sealift doctor' for what is possible in the control groups here")
 		}
 		g, err := openGroup(at)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EWOULDBLOCK) {
 			return g, err
 		}
-		// Somebody swept it before it was locked.
+		// Somebody has swept it before it was locked, or is about to.
 	}
 	return nil, fmt.Errorf("make a group %s: all names are taken", name)
 }

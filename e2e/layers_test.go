@@ -169,6 +169,8 @@ var layers = map[string][]string{
 		"image/scif", "image/tree",
 	},
 
+	"gpu/ldcache": {},
+
 	"runtime/account":  {},
 	"runtime/bind":     {},
 	"runtime/host":     {"runtime/account", "starter/rootemu"},

@@ -170,6 +170,8 @@ var layers = map[string][]string{
 	},
 
 	"gpu/ldcache": {},
+	"gpu/library": {},
+	"gpu/request": {},
 
 	"runtime/account":  {},
 	"runtime/bind":     {},

@@ -172,6 +172,7 @@ var layers = map[string][]string{
 	"gpu/ldcache": {},
 	"gpu/library": {},
 	"gpu/request": {},
+	"gpu/plan":    {"gpu/ldcache", "gpu/library", "gpu/request"},
 
 	"runtime/account":  {},
 	"runtime/bind":     {},
@@ -271,6 +272,7 @@ var layers = map[string][]string{
 	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
 	"e2e/fixture":           {},
+	"e2e/fixture/elffile":   {},
 	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
 	"e2e/slurm":             {},
@@ -309,6 +311,8 @@ var owners = map[string][]string{
 	"github.com/youmark/pkcs8":               {"image/crypt"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
+	// The types of its specifications, and the reader of their files.
+	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -75,7 +74,7 @@ func Read(r io.ReaderAt) (*Library, error) {
 		return nil, err
 	}
 	if f.Type != elf.ET_DYN {
-		return nil, errors.New("not a shared library")
+		return nil, fmt.Errorf("not a shared library, but %v", f.Type)
 	}
 	lib := &Library{Arch: arch(f.Machine), Needs: map[string][]string{}}
 	// A library without a dynamic section, or without versions, has none of these.
@@ -83,33 +82,8 @@ func Read(r io.ReaderAt) (*Library, error) {
 		lib.SoName = names[0]
 	}
 	lib.Forward = forward(f.Section(".note.cuda.fwd_compatibility"))
-	if f.SectionByType(elf.SHT_GNU_VERSYM) == nil {
-		return lib, nil
-	}
-	return lib, lib.versions(f)
-}
-
-// versions reads the symbol versions of a library that has a table of them.
-func (lib *Library) versions(f *elf.File) error {
-	needs, err := f.DynamicVersionNeeds()
-	if err != nil {
-		return err
-	}
-	for _, need := range needs {
-		for _, v := range need.Needs {
-			if v.Flags&elf.VER_FLG_WEAK == 0 {
-				lib.Needs[need.Name] = append(lib.Needs[need.Name], v.Dep)
-			}
-		}
-	}
-	defines, err := f.DynamicVersions()
-	if err != nil {
-		return err
-	}
-	for _, v := range defines {
-		lib.Defines = append(lib.Defines, v.Name)
-	}
-	return nil
+	lib.versions(f)
+	return lib, nil
 }
 
 // forward reads the JSON text in an ELF note.

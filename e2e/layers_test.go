@@ -173,6 +173,11 @@ var layers = map[string][]string{
 	"gpu/library": {},
 	"gpu/request": {},
 	"gpu/plan":    {"gpu/ldcache", "gpu/library", "gpu/request"},
+	"gpu/cdifile": {},
+	"gpu/files":   {"gpu/plan"},
+	"gpu/discover": {
+		"gpu/cdifile", "gpu/files", "gpu/plan", "gpu/request",
+	},
 
 	"runtime/account":  {},
 	"runtime/bind":     {},
@@ -312,7 +317,8 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
 	// The types of its specifications, and the reader of their files.
-	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan"},
+	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
+	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,6 +20,21 @@ type candidate struct {
 	err error
 }
 
+// errShared says that a library may be anybody's.
+var errShared = errors.New("every user may write to it")
+
+// read looks at the file.
+func (c *candidate) read(host fs.FS) {
+	info, err := fs.Stat(host, relative(c.Source))
+	if err == nil && info.Mode().Perm()&0o002 != 0 {
+		err = errShared
+	}
+	if err == nil {
+		c.Library, err = library.Open(host, relative(c.Source))
+	}
+	c.err = err
+}
+
 // glvnd are the libraries through which programs find those of a vendor. They belong
 // to the image: a host's need its C library.
 var glvnd = []string{"libGL.so.1", "libGLX.so.0", "libEGL.so.1", "libGLESv1_CM.so.1", "libGLESv2.so.2", "libOpenGL.so.0",
@@ -35,10 +51,7 @@ func (p *planner) libraries() {
 	}
 	var wait sync.WaitGroup
 	for i := range p.libs {
-		wait.Go(func() {
-			c := &p.libs[i]
-			c.Library, c.err = library.Open(p.Host, relative(c.Source))
-		})
+		wait.Go(func() { p.libs[i].read(p.Host) })
 	}
 	wait.Wait()
 	p.libs = slices.DeleteFunc(p.libs, func(c candidate) bool {
@@ -61,7 +74,7 @@ func (p *planner) foreign(c *candidate) bool {
 // unfit says why a library cannot be of use, empty if it can.
 func (p *planner) unfit(c *candidate) string {
 	if c.err != nil {
-		return c.err.Error()
+		return cause(c.err).Error()
 	}
 	if slices.Contains(glvnd, c.SoName) && p.libc.has(c.SoName) {
 		return "the image has its own " + c.SoName

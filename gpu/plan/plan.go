@@ -27,7 +27,7 @@ type Source struct {
 	Names []string
 	// From says where the specification is from, for messages.
 	From string
-	// Explicit says that the user named the devices: what they need has to be there.
+	// Explicit says that the user named the devices: their nodes have to be there.
 	Explicit bool
 	// GPUs are all that the caller can use, the chosen ones among them, in NVIDIA's
 	// order; empty where Spec is not of NVIDIA's GPUs.
@@ -53,7 +53,7 @@ type Inputs struct {
 type Bind struct {
 	Source, Target   string
 	ReadOnly, NoExec bool
-	// Needed says that the container is not to start without it.
+	// Needed says that the container is not to start without this device.
 	Needed bool
 }
 
@@ -141,7 +141,7 @@ func (p *planner) add(e *specs.ContainerEdits, needed bool) error {
 		if !absolute(m.HostPath) || !absolute(m.ContainerPath) {
 			return fmt.Errorf("mount of %q on %q: not an absolute path", m.HostPath, m.ContainerPath)
 		}
-		p.mount(m, needed)
+		p.mount(m)
 	}
 	for _, v := range e.Env {
 		// The one is what the generator knows, the other is for tools that would add
@@ -161,7 +161,7 @@ func (p *planner) add(e *specs.ContainerEdits, needed bool) error {
 
 // mount takes a file or a directory of the host, unless it is of no use: firmware is
 // the kernel's matter.
-func (p *planner) mount(m *specs.Mount, needed bool) {
+func (p *planner) mount(m *specs.Mount) {
 	target := path.Clean(m.ContainerPath)
 	known := slices.ContainsFunc(p.Binds, func(b Bind) bool { return b.Target == target }) ||
 		slices.ContainsFunc(p.libs, func(c candidate) bool { return c.Target == target })
@@ -169,7 +169,7 @@ func (p *planner) mount(m *specs.Mount, needed bool) {
 		return
 	}
 	b := Bind{
-		Source: path.Clean(m.HostPath), Target: target, Needed: needed,
+		Source: path.Clean(m.HostPath), Target: target,
 		ReadOnly: slices.Contains(m.Options, "ro"), NoExec: slices.Contains(m.Options, "noexec"),
 	}
 	if isLibrary(path.Base(target)) {

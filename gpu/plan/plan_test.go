@@ -199,7 +199,7 @@ func TestOtherVendors(t *testing.T) {
 		Mounts:      []*specs.Mount{{HostPath: "/a", ContainerPath: "/b/../c", Options: []string{"ro", "noexec"}}, {HostPath: "/x", ContainerPath: "/lib/firmware/x"}},
 	}, Inputs{Hides: true})
 	want := `device /dev/dri/card0 =/root/dev/card0 needed
-bind /c =/a ro noexec needed
+bind /c =/a ro noexec
 link /dev/dri/by-path/x -> ../card0
 env A=1
 note groups that a specification wants are those of the caller only
@@ -218,17 +218,19 @@ func TestUnfit(t *testing.T) {
 	host := fstest.MapFS{
 		"l/libglvnd.so.0": lib(elffile.Library{SoName: "libGLX.so.0"}), "l/libbroken.so": {Data: []byte("x")}, "l/lib32.so.1": lib(elffile.Library{Machine: 3}),
 		"l/libnew.so.1": lib(elffile.Library{SoName: "libnew.so.1", Needs: []string{"GLIBC_2.38"}}), "l/libgood.so.1": lib(elffile.Library{SoName: "libgood.so.1"}),
+		"l/libshared.so.1": {Data: elffile.Library{SoName: "libshared.so.1"}.Bytes(), Mode: 0o777}, "l/lib of two.so.1": {},
 	}
 	image := with(debian("GLIBC_2.36"), fstest.MapFS{"usr/lib/libGLX.so.0": {}})
 	var edits specs.ContainerEdits
-	for _, name := range []string{"libglvnd.so.0", "libbroken.so", "lib32.so.1", "libnew.so.1", "libgood.so.1", "libmissing.so.1"} {
+	for _, name := range []string{"libglvnd.so.0", "libbroken.so", "lib32.so.1", "libnew.so.1", "libgood.so.1", "libmissing.so.1", "libshared.so.1", "lib of two.so.1"} {
 		edits.Mounts = append(edits.Mounts, &specs.Mount{HostPath: "/l/" + name, ContainerPath: "/l/" + name})
 	}
 	p := one(t, edits, specs.ContainerEdits{}, Inputs{Host: host, Image: image})
 	if len(p.Binds) != 1 || p.Binds[0].Target != "/l/libgood.so.1" {
 		t.Errorf("%s", p.text())
 	}
-	for _, want := range []string{"libglvnd.so.0 is left out: the image has its own libGLX.so.0", "libbroken.so is left out", "libmissing.so.1 is left out",
+	for _, want := range []string{"libglvnd.so.0 is left out: the image has its own libGLX.so.0", "libbroken.so is left out", "libmissing.so.1 is left out: file does not exist",
+		"libshared.so.1 is left out: every user may write to it", "lib of two.so.1 is left out",
 		"libnew.so.1 is left out: it needs glibc 2.38, and the image has 2.36"} {
 		if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.HasPrefix(n, want) }) {
 			t.Errorf("no %q in %q", want, p.Notes)

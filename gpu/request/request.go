@@ -99,7 +99,9 @@ func Of(f Flags, environ []string) (*Request, error) {
 	if hpus, given := lookup(environ, "HABANA_VISIBLE_DEVICES"); given && r.IntelHPU && hpus != "all" {
 		r.HPUs = append([]string{}, list(hpus)...)
 	}
-	if (f.NV || f.NVCCLI) && !f.NoNV {
+	// Whoever names GPUs wants these.
+	named := slices.ContainsFunc(r.Names, func(n string) bool { return strings.HasPrefix(n, "nvidia.com/gpu=") })
+	if (f.NV || f.NVCCLI) && !f.NoNV && !named {
 		return r, r.nvidia(f, environ)
 	}
 	return r, nil

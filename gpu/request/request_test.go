@@ -33,6 +33,7 @@ func TestOf(t *testing.T) {
 			Request{NVIDIA: &NVIDIA{IDs: all, Modes: []string{"gds", "mig-monitor", "imex"}, IMEX: []string{"0", "3"}}}},
 		"devices": {Flags{Devices: []string{"nvidia.com/gpu=0", "/dev//x"}, CDIDirs: []string{"/c"}}, "", Request{
 			Names: []string{"nvidia.com/gpu=0"}, Nodes: []string{"/dev/x"}, CDIDirs: []string{"/c"}}},
+		"both":        {Flags{NV: true, Devices: []string{"nvidia.com/gpu=1"}}, "", Request{Names: []string{"nvidia.com/gpu=1"}}},
 		"others":      {Flags{ROCm: true, IntelHPU: true, RDMA: true}, "HABANA_VISIBLE_DEVICES=0,2", Request{ROCm: true, IntelHPU: true, RDMA: true, HPUs: []string{"0", "2"}}},
 		"no HPUs":     {Flags{IntelHPU: true}, "HABANA_VISIBLE_DEVICES=", Request{IntelHPU: true, HPUs: []string{}}},
 		"all HPUs":    {Flags{IntelHPU: true}, "HABANA_VISIBLE_DEVICES=all", Request{IntelHPU: true}},

@@ -194,9 +194,11 @@ var layers = map[string][]string{
 	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
 	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
+		"gpu/plan",
 		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/job", "runtime/layout", "runtime/view", "starter/plan",
 	},
 	"runtime/spec": {
+		"gpu/plan",
 		"image", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/layout", "runtime/mounts",
 		"runtime/network", "runtime/payload", "runtime/seccomp", "runtime/security", "runtime/shell", "runtime/view", "starter/plan",
 	},

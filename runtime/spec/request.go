@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	gpu "github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/mounts"
 	"github.com/sealift/sealift/runtime/network"
@@ -94,6 +95,10 @@ type Request struct {
 	NetworkArgs []string
 	NetnsPath   string
 	DNS         []string
+
+	// GPU, unless nil, is what was found of the devices that are asked for. It lacks
+	// what follows from the container.
+	GPU *gpu.Inputs
 
 	// Security are values of --security, as security.Parse reads them.
 	Security []string

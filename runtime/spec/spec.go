@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	gpu "github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/environ"
@@ -117,6 +118,10 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 	}
 	wish := r.mounts(binds)
 	wish.Files = p.net.Files
+	if wish.GPU, err = p.devices(); err != nil {
+		return nil, err
+	}
+	p.gpu = wish.GPU
 	p.mounts = mounts.New(p.Layout, wish, &p.id)
 	p.mounts.Accounts()
 	p.actions()
@@ -141,6 +146,7 @@ type planner struct {
 	id      identity.Identity
 	net     network.Network
 	mounts  *mounts.Planner
+	gpu     *gpu.Plan // nil is nothing
 	// variables is how the payload's come about, unless it is a build's.
 	variables *environ.Environment
 

@@ -176,7 +176,7 @@ var layers = map[string][]string{
 	"gpu/cdifile": {},
 	"gpu/files":   {"gpu/plan"},
 	"gpu/discover": {
-		"gpu/cdifile", "gpu/files", "gpu/plan", "gpu/request",
+		"gpu/files", "gpu/plan", "gpu/request",
 	},
 
 	"runtime/account":  {},
@@ -222,11 +222,16 @@ var layers = map[string][]string{
 		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
+	"cmd/sealift/gpus": {
+		"buildcfg", "cmd/sealift/ui", "gpu/discover", "gpu/files", "gpu/plan", "gpu/request", "runtime/host",
+	},
 	"cmd/sealift/actions": {
+		"cmd/sealift/gpus",
 		"cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {
+		"cmd/sealift/gpus", "gpu/cdifile",
 		"cmd/sealift/actions", "cmd/sealift/cryptkeys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/crypt", "image/pull",
 	},
 	"cmd/sealift/scripts": {
@@ -290,7 +295,7 @@ var layers = map[string][]string{
 var commands = []string{
 	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
-	"cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/gpus", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -322,7 +327,7 @@ var owners = map[string][]string{
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/gpus", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",

@@ -18,22 +18,16 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// Dirs are where specifications are by default; later ones beat earlier ones.
-func Dirs() []string { return []string{"/etc/cdi", "/var/run/cdi"} }
-
 // Files are the specifications of some directories.
 type Files struct {
 	dirs  []string
 	cache *cdi.Cache // nil where there is no directory
 }
 
-// Read reads the specifications in dirs, or else in Dirs. Files that cannot be used are
-// no error: Problems tells of them.
+// Read reads the specifications in dirs, of which later ones beat earlier ones. Files
+// that cannot be used are no error: Problems tells of them.
 func Read(dirs []string) (*Files, error) {
 	f := &Files{dirs: dirs}
-	if len(dirs) == 0 {
-		f.dirs = Dirs()
-	}
 	if !slices.ContainsFunc(f.dirs, func(dir string) bool { _, err := os.Stat(dir); return err == nil }) {
 		return f, nil
 	}
@@ -139,26 +133,4 @@ func join(to, more *specs.ContainerEdits) {
 	if more.IntelRdt != nil {
 		to.IntelRdt = more.IntelRdt
 	}
-}
-
-// Devices are the qualified names of all devices.
-func (f *Files) Devices() []string {
-	if f.cache == nil {
-		return nil
-	}
-	return f.cache.ListDevices()
-}
-
-// Validate refuses a specification that is not well-formed.
-func Validate(s *specs.Spec) error {
-	edits := []*specs.ContainerEdits{&s.ContainerEdits}
-	for i := range s.Devices {
-		edits = append(edits, &s.Devices[i].ContainerEdits)
-	}
-	for _, e := range edits {
-		if err := (&cdi.ContainerEdits{ContainerEdits: e}).Validate(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,7 +1,7 @@
 // Package discover finds what a request for devices means on this machine.
 //
 // Input: a request, and what may be looked at: a file tree, which nodes may be used,
-// directories of CDI, and the helper program that asks NVIDIA's library. Output:
+// specifications of CDI, and the helper program that asks NVIDIA's library. Output:
 // specifications of CDI with the devices that are wanted, and what to tell the user.
 // It starts the helper and, where a node is missing, nvidia-modprobe(1); otherwise it
 // changes nothing. What a container gets of it is gpu/plan's matter.
@@ -21,15 +21,27 @@ import (
 	specs "tags.cncf.io/container-device-interface/specs-go"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/gpu/cdifile"
 	"github.com/sealift/sealift/gpu/files"
 	"github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/gpu/request"
 )
 
+// CDI is what knows specifications of CDI, as gpu/cdifile.
+type CDI interface {
+	// Device returns the specification with a device of a qualified name, the device's
+	// name in it, and its file.
+	Device(qualified string) (spec *specs.Spec, name, file string, err error)
+	// Kind returns one specification of all devices of a kind, and its files; nil is none.
+	Kind(kind string) (spec *specs.Spec, files []string)
+	// Problems are what is wrong with files, one line each.
+	Problems() []string
+}
+
 // Host is the machine.
 type Host struct {
 	files.Host
+	// CDI is nil where there are no specifications, and no names of devices in them.
+	CDI CDI
 	// Access says why a device node may not be read and written, nil if it may. It has
 	// to ask the control group of devices, too.
 	Access func(node string) error
@@ -51,7 +63,6 @@ type finder struct {
 	*Host
 	Found
 	request *request.Request
-	cdi     *cdifile.Files
 }
 
 // Find returns what there is of a request. It fails if a device that was named is not
@@ -59,10 +70,6 @@ type finder struct {
 func Find(ctx context.Context, r *request.Request, h *Host) (*Found, error) {
 	f := &finder{Host: h, request: r}
 	f.Warnings = slices.Clone(r.Notes)
-	var err error
-	if f.cdi, err = cdifile.Read(r.CDIDirs); err != nil {
-		return nil, err
-	}
 	if r.NVIDIA != nil {
 		if err := f.nvidia(ctx); err != nil {
 			return nil, err
@@ -147,7 +154,7 @@ func (f *finder) named(ctx context.Context) error {
 	sources := map[string]*plan.Source{}
 	var order []string
 	for _, qualified := range f.request.Names {
-		spec, name, file, err := f.cdi.Device(qualified)
+		spec, name, file, err := f.CDI.Device(qualified)
 		if kind, id, _ := strings.Cut(qualified, "="); err != nil && kind == files.Kind {
 			// The helper, and looking at files, know these names as well.
 			if other := f.search(ctx, &request.NVIDIA{IDs: []string{id}, By: "--device"}); other != nil {

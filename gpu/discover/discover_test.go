@@ -15,6 +15,7 @@ import (
 	specs "tags.cncf.io/container-device-interface/specs-go"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/gpu/cdifile"
 	"github.com/sealift/sealift/gpu/files"
 	"github.com/sealift/sealift/gpu/request"
 )
@@ -70,7 +71,7 @@ func spec(kind string, n int, version string) string {
 	return string(text)
 }
 
-func cdi(t *testing.T, texts ...string) []string {
+func cdi(t *testing.T, texts ...string) CDI {
 	t.Helper()
 	dir := t.TempDir()
 	for i, text := range texts {
@@ -78,7 +79,11 @@ func cdi(t *testing.T, texts ...string) []string {
 			t.Fatal(err)
 		}
 	}
-	return []string{dir}
+	files, err := cdifile.Read([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 // helper is a program that does what a script says.
@@ -128,7 +133,7 @@ func TestFind(t *testing.T) {
 	for name, c := range map[string]struct {
 		r       *request.Request
 		h       *Host
-		dirs    []string
+		cdi     CDI
 		helper  string
 		want    string
 		used    string
@@ -175,9 +180,8 @@ func TestFind(t *testing.T) {
 			if c.helper != "" {
 				h.Helper = helper(t, c.helper)
 			}
-			r := *c.r
-			r.CDIDirs = c.dirs
-			f, err := Find(t.Context(), &r, &h)
+			h.CDI = c.cdi
+			f, err := Find(t.Context(), c.r, &h)
 			if err != nil {
 				if c.want != "" || c.warning == "" || !strings.Contains(err.Error(), c.warning) || hint.Of(err) == "" {
 					t.Errorf("%v; hint %q", err, hint.Of(err))
@@ -198,7 +202,7 @@ func TestHelperIsAlone(t *testing.T) {
 	t.Setenv("LD_BIND_NOW", "1")
 	h := machine(gpus(1)...)
 	h.Helper = helper(t, `echo "$LD_BIND_NOW$HOME-$LD_LIBRARY_PATH-$*" >&2; exit 1`)
-	r := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}, CDIDirs: cdi(t)}
+	r := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}}
 	f, err := Find(t.Context(), r, h)
 	if err != nil || !slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.HasSuffix(w, ": -/usr/lib64---lib-dirs /usr/lib64") }) {
 		t.Errorf("%v %+v", err, f)
@@ -223,7 +227,7 @@ func TestModprobe(t *testing.T) {
 		}
 		return access(node)
 	}
-	r := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}, CDIDirs: cdi(t)}
+	r := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}}
 	f, err := Find(t.Context(), r, h)
 	if err != nil || len(f.Warnings) > 0 {
 		t.Fatalf("%v %q", err, f.Warnings)

@@ -10,7 +10,6 @@ import (
 	specs "tags.cncf.io/container-device-interface/specs-go"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/gpu/cdifile"
 	"github.com/sealift/sealift/gpu/files"
 	"github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/gpu/request"
@@ -73,9 +72,12 @@ func (f *finder) search(ctx context.Context, n *request.NVIDIA) *way {
 
 // fromCDI uses specifications that somebody has written.
 func (f *finder) fromCDI() (*way, error) {
-	spec, names := f.cdi.Kind(files.Kind)
+	if f.CDI == nil {
+		return nil, nil
+	}
+	spec, names := f.CDI.Kind(files.Kind)
 	if spec == nil {
-		if problems := f.cdi.Problems(); len(problems) > 0 {
+		if problems := f.CDI.Problems(); len(problems) > 0 {
 			return nil, fmt.Errorf("CDI: %s", strings.Join(problems, "; "))
 		}
 		return nil, nil
@@ -188,9 +190,6 @@ func (f *finder) fromHelper(ctx context.Context) (*way, error) {
 	answer, err := f.ask(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("NVIDIA's library could not be asked: %w", err)
-	}
-	if err := cdifile.Validate(answer.Spec); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Helper, err)
 	}
 	for _, text := range answer.Warnings {
 		f.warn("%s", text)

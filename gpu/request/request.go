@@ -25,7 +25,7 @@ type Flags struct {
 	Compat32 bool
 	// Devices are qualified names of CDI, vendor/class=name, or paths of device nodes.
 	Devices []string
-	// CDIDirs are where specifications of CDI are; none are the defaults.
+	// CDIDirs are where specifications of CDI are; none are DefaultCDIDirs.
 	CDIDirs []string
 	// From is the one way to find NVIDIA's devices: auto, cdi, helper or files.
 	From string
@@ -43,7 +43,8 @@ type Request struct {
 	Nodes                []string
 	ROCm, IntelHPU, RDMA bool
 	// HPUs are the modules of HABANA_VISIBLE_DEVICES; nil are all.
-	HPUs    []string
+	HPUs []string
+	// CDIDirs are where specifications of CDI are.
 	CDIDirs []string
 	// Notes are remarks for the user, one line each.
 	Notes []string
@@ -79,9 +80,16 @@ var capabilities = []string{"compute", "compat32", "graphics", "utility", "video
 // sources are the values of Flags.From.
 var sources = []string{"auto", "cdi", "helper", "files"}
 
+// DefaultCDIDirs are where vendors' tools put specifications of CDI; later ones beat
+// earlier ones.
+func DefaultCDIDirs() []string { return []string{"/etc/cdi", "/var/run/cdi"} }
+
 // Of returns what flags and the environment, NAME=value, ask for.
 func Of(f Flags, environ []string) (*Request, error) {
 	r := &Request{ROCm: f.ROCm && !f.NoROCm, IntelHPU: f.IntelHPU, RDMA: f.RDMA, CDIDirs: f.CDIDirs}
+	if len(r.CDIDirs) == 0 {
+		r.CDIDirs = DefaultCDIDirs()
+	}
 	for _, name := range f.Devices {
 		switch {
 		case path.IsAbs(name):

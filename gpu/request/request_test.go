@@ -39,11 +39,14 @@ func TestOf(t *testing.T) {
 		"all HPUs":    {Flags{IntelHPU: true}, "HABANA_VISIBLE_DEVICES=all", Request{IntelHPU: true}},
 		"from a file": {Flags{NV: true, From: "cdi"}, "", Request{NVIDIA: &NVIDIA{IDs: all, From: "cdi"}}},
 	} {
+		if c.want.CDIDirs == nil {
+			c.want.CDIDirs = DefaultCDIDirs()
+		}
 		got, err := Of(c.flags, strings.Fields(c.environ))
 		if err != nil || !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%s: %v\n%+v %+v\n%+v %+v", name, err, got, got.NVIDIA, c.want, c.want.NVIDIA)
 		}
-		if asked := !reflect.DeepEqual(c.want, Request{}); got.Any() != asked {
+		if asked := !reflect.DeepEqual(c.want, Request{CDIDirs: DefaultCDIDirs()}); got.Any() != asked {
 			t.Errorf("%s: anything: %v", name, got.Any())
 		}
 	}

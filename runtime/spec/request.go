@@ -161,6 +161,9 @@ func isHostname(name string) bool {
 // contain says whether the host's files are kept out.
 func (r *Request) contain() bool { return r.Contain || r.ContainAll }
 
+// Contains says whether the container has a minimal /dev.
+func (r *Request) Contains() bool { return r.contain() || r.Compat }
+
 // newPID says whether the container gets a PID namespace.
 func (r *Request) newPID() bool { return r.ContainAll || !r.NoPID }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -87,6 +88,7 @@ type actionFlags struct {
 	verify     bool
 	imageCache ui.Size
 	parts      Parts
+	devices    gpus.Devices
 	key        func() (*crypt.Key, error)
 	// name and source are of an image that was got from elsewhere.
 	name, source string
@@ -135,6 +137,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	isolationFlags(flags, r)
 	networkFlags(flags, r)
 	securityFlags(flags, r)
+	a.devices.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")

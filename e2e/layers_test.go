@@ -179,6 +179,8 @@ var layers = map[string][]string{
 		"gpu/files", "gpu/plan", "gpu/request",
 	},
 
+	"gpu/helper": {"gpu/discover"},
+
 	"runtime/account":  {},
 	"runtime/bind":     {},
 	"runtime/host":     {"runtime/account", "starter/rootemu"},
@@ -323,7 +325,9 @@ var owners = map[string][]string{
 	"github.com/youmark/pkcs8":               {"image/crypt"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
-	// The types of its specifications, and the reader of their files.
+	// NVIDIA's own way to GPUs; CDI's types, and the reader of its files.
+	"github.com/NVIDIA/go-nvml":                        {"gpu/helper"},
+	"github.com/NVIDIA/nvidia-container-toolkit":       {"gpu/helper"},
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {

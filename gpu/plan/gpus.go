@@ -64,7 +64,7 @@ func GPUs(spec *specs.Spec, host fs.FS) []GPU {
 		}
 	}
 	slices.SortStableFunc(gpus, func(a, b GPU) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Instance, b.Instance))
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Minor, b.Minor))
 	})
 	return gpus
 }

@@ -30,8 +30,8 @@ func (f *finder) nvidia(ctx context.Context) error {
 		return nil
 	}
 	if w == nil {
-		return hint.New(fmt.Sprintf("%s names %s, but neither a GPU nor a driver of NVIDIA's was found", n.By, strings.Join(n.IDs, ",")),
-			"sealift doctor gpu says what is missing; or unset %s", n.By)
+		text := fmt.Sprintf("%s names %s, but neither a GPU nor a driver of NVIDIA's was found", n.By, strings.Join(n.IDs, ","))
+		return hint.New(strings.Join(append([]string{text}, f.Warnings...), "; "), "sealift doctor gpu says what is missing; or unset %s", n.By)
 	}
 	if err := f.chosen(w, n.IDs, n.By); err != nil {
 		return err

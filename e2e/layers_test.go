@@ -176,7 +176,7 @@ var layers = map[string][]string{
 	"gpu/cdifile": {},
 	"gpu/files":   {"gpu/plan"},
 	"gpu/discover": {
-		"gpu/files", "gpu/plan", "gpu/request",
+		"buildcfg", "gpu/files", "gpu/plan", "gpu/request",
 	},
 
 	"gpu/helper": {"gpu/discover"},
@@ -208,8 +208,9 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
 	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor": {"runtime/host", "runtime/identity"},
+	"runtime/doctor": {"gpu/plan", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
+		"gpu/cdifile", "gpu/discover", "gpu/request",
 		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
 	},
@@ -225,7 +226,7 @@ var layers = map[string][]string{
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/gpus": {
-		"buildcfg", "cmd/sealift/ui", "gpu/discover", "gpu/files", "gpu/plan", "gpu/request", "runtime/host",
+		"cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "runtime/host",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/gpus",
@@ -331,7 +332,7 @@ var owners = map[string][]string{
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/gpus", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",

@@ -8,17 +8,11 @@ package gpus
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
-	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/gpu/discover"
-	"github.com/sealift/sealift/gpu/files"
 	"github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/gpu/request"
 	"github.com/sealift/sealift/runtime/host"
@@ -79,19 +73,14 @@ func (d *Devices) Prepare(p *ui.Process, contain bool, read Reader) error {
 	return err
 }
 
-// patience is how long a driver may take to answer: where no program keeps it awake,
-// it first starts every GPU.
-const patience = 30 * time.Second
-
 // Find returns what there is of the devices; nil is nothing.
 func (d *Devices) Find(ctx context.Context, p *ui.Process, facts *host.Facts) (*plan.Inputs, error) {
 	if !d.request.Any() && len(d.request.Notes) == 0 {
 		return nil, nil
 	}
-	found, err := discover.Find(ctx, d.request, &discover.Host{
-		Host: files.Host{Root: facts.Root, Environ: facts.Environ, Arch: facts.Arch}, Access: access, CDI: d.cdi,
-		Helper: first(helpers(p.Executable)), Modprobe: first([]string{"/usr/bin/nvidia-modprobe"}), Patience: patience,
-	})
+	h := discover.Local(facts.Root, facts.Environ, facts.Arch, p.Executable)
+	h.CDI = d.cdi
+	found, err := discover.Find(ctx, d.request, h)
 	if err != nil {
 		return nil, err
 	}
@@ -102,28 +91,4 @@ func (d *Devices) Find(ctx context.Context, p *ui.Process, facts *host.Facts) (*
 		p.Detail("devices are from %s", text)
 	}
 	return &plan.Inputs{Sources: found.Sources, NVIDIA: d.request.NVIDIA}, nil
-}
-
-// access says why a node may not be used. The kernel asks the control group of devices
-// here as well, and no driver: to open the node of a GPU may start it.
-func access(node string) error {
-	return unix.Faccessat(unix.AT_FDCWD, node, unix.R_OK|unix.W_OK, unix.AT_EACCESS)
-}
-
-// helpers are where the helper may be.
-func helpers(executable string) (names []string) {
-	for _, dir := range buildcfg.Dirs(executable) {
-		names = append(names, filepath.Join(dir, buildcfg.GPUHelperName))
-	}
-	return names
-}
-
-// first returns the first of names that is a program, empty for none.
-func first(names []string) string {
-	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return name
-		}
-	}
-	return ""
 }

@@ -152,6 +152,7 @@ func TestGPU(t *testing.T) {
 	}{
 		"all": {run, append(loads, "from NVIDIA's library", "nodes nvidia0 nvidia1 nvidiactl", "NVIDIA_VISIBLE_DEVICES all", "CUDA_VISIBLE_DEVICES None",
 			"libnvidia-opencl.so."+driverVersion+" is left out: it needs glibc 2.99"), nil},
+		"again":        {strings.Replace(run, "s -v", "s -q", 1) + "\n" + run, append(loads, "from NVIDIA's library, as an earlier start has found it"), nil},
 		"by files":     {`export SEALIFT_GPU_SOURCE=files; ` + run, append(loads, "from the driver's files"), nil},
 		"hidden":       {`export NVIDIA_VISIBLE_DEVICES=1 CUDA_VISIBLE_DEVICES=1; ` + hidden, append(loads, "nodes nvidia1 nvidiactl", "NVIDIA_VISIBLE_DEVICES "+uuid1, "CUDA_VISIBLE_DEVICES 0\n"), nil},
 		"by CUDA":      {`export CUDA_VISIBLE_DEVICES=GPU-00000001; ` + hidden, append(loads, "nodes nvidia1 nvidiactl", "CUDA_VISIBLE_DEVICES GPU-00000001\n"), nil},

@@ -226,7 +226,7 @@ var layers = map[string][]string{
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
 	"cmd/sealift/gpus": {
-		"cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "runtime/host",
+		"cmd/sealift/caches", "cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "image/output", "runtime/host",
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/gpus",

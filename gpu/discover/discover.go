@@ -49,6 +49,9 @@ type Host struct {
 	// empty is none. They get Patience to answer.
 	Helper, Modprobe string
 	Patience         time.Duration
+
+	key  string // see Recall
+	kept *Kept
 }
 
 // Found is what there is of a request.
@@ -56,6 +59,8 @@ type Found struct {
 	Sources []plan.Source
 	// Used says which ways have led to it, one line each; Warnings what is not there.
 	Used, Warnings []string
+	// Keep, unless nil, is for Recall of the next start.
+	Keep *Kept
 }
 
 // finder collects what is found.

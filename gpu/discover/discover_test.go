@@ -243,3 +243,50 @@ func TestModprobe(t *testing.T) {
 		t.Errorf("%v %q", err, f.Warnings)
 	}
 }
+
+// TestRecall: what took long to find is found once, until something changes.
+func TestRecall(t *testing.T) {
+	r := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}, CDIDirs: []string{"/etc/cdi"}}
+	var kept *Kept
+	find := func(h *Host, r *request.Request, script string) *Found {
+		t.Helper()
+		h.Helper, h.CDI = helper(t, script), cdi(t)
+		h.Helper, h.key = "/helper", "" // one that is always the same, in its place
+		h.Recall(r, func() *Kept { return kept })
+		h.Helper = helper(t, script)
+		f, err := Find(t.Context(), r, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	quiet := strings.ReplaceAll(answer(2), `"careful"`, "")
+	f := find(machine(gpus(2)...), r, quiet)
+	if kept = f.Keep; kept == nil || kept.From != "NVIDIA's library" {
+		t.Fatalf("%+v", f)
+	}
+	f = find(machine(gpus(2)...), r, "echo asked again >&2; exit 1")
+	if f.Keep != nil || len(f.Warnings) > 0 || describe(f) != "nvidia.com/gpu=0,1" || !strings.HasSuffix(f.Used[0], "as an earlier start has found it") {
+		t.Errorf("%s %+v", describe(f), f)
+	}
+	other := machine(gpus(2)...)
+	other.Root.(fstest.MapFS)["etc/cdi/a.json"] = &fstest.MapFile{}
+	stale := machine(gpus(2)...)
+	delete(stale.Root.(fstest.MapFS), "usr/lib64/libcuda.so.550.54.15")
+	for name, h := range map[string]*Host{
+		"control group": machine(append(gpus(2), "/dev/nvidia1=EPERM")...), "fewer": machine(gpus(1)...), "CDI": other, "no library": stale,
+	} {
+		if f := find(h, r, quiet); h.Recalled() || f.Keep == nil {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	// What is to be told again is not kept, nor what is not asked for.
+	kept = nil
+	if f := find(machine(gpus(2)...), r, answer(2)); f.Keep != nil {
+		t.Errorf("%+v", f)
+	}
+	only := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}, From: "helper"}}
+	if f := find(machine(gpus(2)...), only, quiet); f.Keep != nil {
+		t.Errorf("%+v", f)
+	}
+}

@@ -19,12 +19,13 @@ import (
 type way struct {
 	spec *specs.Spec
 	from string
+	slow bool // to find again
 }
 
 // nvidia takes what --nv means. Without a GPU it warns, unless one was named.
 func (f *finder) nvidia(ctx context.Context) error {
 	n := f.request.NVIDIA
-	w := f.search(ctx, n)
+	w := f.recalled(ctx, n)
 	if w == nil && n.By == "" {
 		f.warn("--nv: neither a GPU nor a driver of NVIDIA's was found; sealift doctor gpu says more")
 		return nil
@@ -37,6 +38,20 @@ func (f *finder) nvidia(ctx context.Context) error {
 		return err
 	}
 	return f.modes(n)
+}
+
+// recalled returns what was kept, or else searches, and keeps what took long to find:
+// unless there was something to warn of, which the next start is to do as well.
+func (f *finder) recalled(ctx context.Context, n *request.NVIDIA) *way {
+	if f.kept != nil {
+		return &way{spec: f.kept.Spec, from: f.kept.From + ", as an earlier start has found it"}
+	}
+	told := len(f.Warnings)
+	w := f.search(ctx, n)
+	if w != nil && f.key != "" && w.slow && len(f.Warnings) == told {
+		f.Keep = &Kept{Key: f.key, From: w.from, Spec: w.spec}
+	}
+	return w
 }
 
 // search tries the ways to find NVIDIA's GPUs: specifications that exist, as they
@@ -65,7 +80,7 @@ func (f *finder) search(ctx context.Context, n *request.NVIDIA) *way {
 		}
 	}
 	if tried("files") && seen != nil {
-		return &way{seen, "the driver's files"}
+		return &way{spec: seen, from: "the driver's files"}
 	}
 	return nil
 }
@@ -86,7 +101,7 @@ func (f *finder) fromCDI() (*way, error) {
 	if stale := plan.Stale(spec, f.Root); stale != nil {
 		return nil, fmt.Errorf("%s is out of date and not used: %w", list, stale)
 	}
-	return &way{spec, "the CDI specification " + list}, nil
+	return &way{spec, "the CDI specification " + list, true}, nil
 }
 
 // openGPUs lists the GPUs that the caller may use.
@@ -194,5 +209,5 @@ func (f *finder) fromHelper(ctx context.Context) (*way, error) {
 	for _, text := range answer.Warnings {
 		f.warn("%s", text)
 	}
-	return &way{answer.Spec, "NVIDIA's library"}, nil
+	return &way{answer.Spec, "NVIDIA's library", true}, nil
 }

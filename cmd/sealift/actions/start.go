@@ -55,7 +55,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	}
 	var keyed bool
 	a.key, keyed = a.parts.Key(ctx, p)
-	if err := a.devices.Prepare(p, r.Contains(), a.parts.CDI); err != nil {
+	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
 		return err
 	}
 	if a.show != nil {

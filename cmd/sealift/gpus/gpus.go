@@ -29,7 +29,7 @@ type Reader func(dirs []string, named bool) (CDI, error)
 type Devices struct {
 	flags   request.Flags
 	request *request.Request
-	cdi     CDI
+	host    *discover.Host
 }
 
 // Add adds the flags to a command.
@@ -60,27 +60,26 @@ func (d *Devices) Add(flags *pflag.FlagSet) {
 }
 
 // Prepare settles what is asked for, and reads the specifications that may be needed.
-func (d *Devices) Prepare(p *ui.Process, contain bool, read Reader) error {
+func (d *Devices) Prepare(p *ui.Process, facts *host.Facts, contain bool, read Reader) error {
 	d.flags.Contain = contain
 	r, err := request.Of(d.flags, p.Environ)
-	if err != nil {
+	if err != nil || !r.Any() && len(r.Notes) == 0 {
 		return err
 	}
-	d.request = r
-	if r.NVIDIA != nil || len(r.Names) > 0 {
-		d.cdi, err = read(r.CDIDirs, len(r.Names) > 0)
+	d.request, d.host = r, discover.Local(facts.Root, facts.Environ, facts.Arch, p.Executable)
+	d.host.Recall(r, func() *discover.Kept { return recall(p, facts.Hostname) })
+	if r.NVIDIA != nil && !d.host.Recalled() || len(r.Names) > 0 {
+		d.host.CDI, err = read(r.CDIDirs, len(r.Names) > 0)
 	}
 	return err
 }
 
 // Find returns what there is of the devices; nil is nothing.
 func (d *Devices) Find(ctx context.Context, p *ui.Process, facts *host.Facts) (*plan.Inputs, error) {
-	if !d.request.Any() && len(d.request.Notes) == 0 {
+	if d.host == nil {
 		return nil, nil
 	}
-	h := discover.Local(facts.Root, facts.Environ, facts.Arch, p.Executable)
-	h.CDI = d.cdi
-	found, err := discover.Find(ctx, d.request, h)
+	found, err := discover.Find(ctx, d.request, d.host)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +88,11 @@ func (d *Devices) Find(ctx context.Context, p *ui.Process, facts *host.Facts) (*
 	}
 	for _, text := range found.Used {
 		p.Detail("devices are from %s", text)
+	}
+	if found.Keep != nil {
+		if err := keep(p, facts.Hostname, found.Keep); err != nil {
+			p.Detail("the next start has to find the GPUs again: %v", err)
+		}
 	}
 	return &plan.Inputs{Sources: found.Sources, NVIDIA: d.request.NVIDIA}, nil
 }

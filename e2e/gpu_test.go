@@ -270,8 +270,9 @@ probe 0:1
 probe 1
 export NVIDIA_MIG_MONITOR_DEVICES=all
 probe 0
+s doctor gpu
 `)
-		expect(t, out, []string{"nodes nvidia0 nvidiactl nvidia-cap21 nvidia-cap22\n", "nodes nvidia1 nvidiactl\n",
+		expect(t, out, []string{"NVIDIA driver " + driverVersion + ", GPUs that may be used: 2; --nv finds them by NVIDIA's library", "nodes nvidia0 nvidiactl nvidia-cap21 nvidia-cap22\n", "nodes nvidia1 nvidiactl\n",
 			"nodes nvidia0 nvidiactl nvidia-cap12 nvidia-cap13 nvidia-cap2 nvidia-cap21 nvidia-cap22\n"}, []string{"status 125"})
 		if source == "helper" {
 			expect(t, out, []string{"NVIDIA_VISIBLE_DEVICES MIG-00000000-1111-2222-3333-444444444401\n"}, nil)

@@ -103,6 +103,9 @@ func Find(ctx context.Context, r *request.Request, h *Host) (*Found, error) {
 			if err := f.usable("--device", node); err != nil {
 				return nil, err
 			}
+			if info, err := fs.Stat(f.Root, strings.TrimPrefix(node, "/")); err != nil || info.Mode()&fs.ModeDevice == 0 {
+				return nil, hint.New(fmt.Sprintf("--device: %s is not a device node", node), "use --bind for files and directories")
+			}
 		}
 		f.take(plan.Source{Spec: files.Nodes(r.Nodes), Names: []string{"all"}, From: "--device", Explicit: true}, "the nodes that --device names")
 	}

@@ -167,6 +167,7 @@ func TestFind(t *testing.T) {
 		"device of others":      {&request.Request{Names: []string{"x.com/nic=0"}}, two, none, "", "", "", "device x.com/nic=0 is in no file"},
 		"stale device":          {&request.Request{Names: []string{"nvidia.com/gpu=0"}}, two, old, "", "", "", "is out of date"},
 		"node":                  {&request.Request{Nodes: []string{"/dev/nvidia0"}}, two, none, "", "sealift/node=all!", "--device", ""},
+		"a file":                {&request.Request{Nodes: []string{"/usr/lib64/libcuda.so.550.54.15"}}, two, none, "", "", "", "is not a device node"},
 		"no node":               {&request.Request{Nodes: []string{"/dev/x"}}, two, none, "", "", "", "device node /dev/x may not be used: no such file"},
 		"others":                {&request.Request{ROCm: true, RDMA: true, IntelHPU: true}, machine("/dev/kfd", "/dev/infiniband/rdma_cm", "/dev/accel/accel0"), none, "", "amd.com/gpu=all intel.com/hpu=all sealift/rdma=all", "--rocm", ""},
 		"no others":             {&request.Request{ROCm: true, RDMA: true, IntelHPU: true}, two, none, "", "", "", "--rocm: no AMD GPU"},

@@ -116,11 +116,7 @@ func (h *Host) instances(minor int) [][2]int {
 			found[parts[1]+"/"+parts[2]] = [2]int{gi[parts[1]], n}
 		}
 	}
-	var list [][2]int
-	for _, c := range slices.SortedFunc(maps.Values(found), func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) }) {
-		list = append(list, c)
-	}
-	return list
+	return slices.SortedFunc(maps.Values(found), func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) })
 }
 
 func capability(n int) string { return fmt.Sprintf("/dev/nvidia-caps/nvidia-cap%d", n) }

@@ -21,6 +21,8 @@ type Kept struct {
 	// From says how it was found, for messages.
 	From string      `json:"from"`
 	Spec *specs.Spec `json:"spec"`
+	// Libraries are what was read of those of Spec.
+	Libraries plan.Facts `json:"libraries"`
 }
 
 // Key returns what a specification of NVIDIA's GPUs follows from here and now: the start

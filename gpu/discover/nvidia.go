@@ -20,6 +20,7 @@ type way struct {
 	spec *specs.Spec
 	from string
 	slow bool // to find again
+	libs plan.Facts
 }
 
 // nvidia takes what --nv means. Without a GPU it warns, unless one was named.
@@ -44,12 +45,13 @@ func (f *finder) nvidia(ctx context.Context) error {
 // unless there was something to warn of, which the next start is to do as well.
 func (f *finder) recalled(ctx context.Context, n *request.NVIDIA) *way {
 	if f.kept != nil {
-		return &way{spec: f.kept.Spec, from: f.kept.From + ", as an earlier start has found it"}
+		return &way{spec: f.kept.Spec, from: f.kept.From + ", as an earlier start has found it", libs: f.kept.Libraries}
 	}
 	told := len(f.Warnings)
 	w := f.search(ctx, n)
 	if w != nil && f.key != "" && w.slow && len(f.Warnings) == told {
-		f.Keep = &Kept{Key: f.key, From: w.from, Spec: w.spec}
+		w.libs = plan.Look(w.spec, f.Root)
+		f.Keep = &Kept{Key: f.key, From: w.from, Spec: w.spec, Libraries: w.libs}
 	}
 	return w
 }
@@ -70,7 +72,9 @@ func (f *finder) search(ctx context.Context, n *request.NVIDIA) *way {
 		}
 	}
 	seen := f.NVIDIA(n.Compat32)
-	if tried("helper") && (seen != nil || from == "helper") {
+	// With a driver in the kernel, the library makes nodes that are missing.
+	worth := seen != nil && (len(seen.Devices) > 0 || f.KernelVersion() != "")
+	if tried("helper") && (worth || from == "helper") {
 		w, err := f.fromHelper(ctx)
 		if w != nil {
 			return w
@@ -101,7 +105,7 @@ func (f *finder) fromCDI() (*way, error) {
 	if stale := plan.Stale(spec, f.Root); stale != nil {
 		return nil, fmt.Errorf("%s is out of date and not used: %w", list, stale)
 	}
-	return &way{spec, "the CDI specification " + list, true}, nil
+	return &way{spec: spec, from: "the CDI specification " + list, slow: true}, nil
 }
 
 // openGPUs lists the GPUs that the caller may use.
@@ -132,7 +136,7 @@ func (f *finder) chosen(w *way, ids []string, by string) error {
 	if len(names) > 0 {
 		f.modprobe(w.spec)
 	}
-	f.take(plan.Source{Spec: w.spec, Names: names, From: w.from, Explicit: by != "", GPUs: gpus}, w.from)
+	f.take(plan.Source{Spec: w.spec, Names: names, From: w.from, Explicit: by != "", GPUs: gpus, Libraries: w.libs}, w.from)
 	return nil
 }
 
@@ -209,5 +213,5 @@ func (f *finder) fromHelper(ctx context.Context) (*way, error) {
 	for _, text := range answer.Warnings {
 		f.warn("%s", text)
 	}
-	return &way{answer.Spec, "NVIDIA's library", true}, nil
+	return &way{spec: answer.Spec, from: "NVIDIA's library", slow: true}, nil
 }

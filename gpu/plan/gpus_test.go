@@ -1,14 +1,17 @@
 package plan
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	specs "tags.cncf.io/container-device-interface/specs-go"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/e2e/fixture/elffile"
 )
 
 func TestChoose(t *testing.T) {
@@ -113,5 +116,34 @@ func TestStale(t *testing.T) {
 	delete(host, "driver-root/usr/bin/nvidia-smi")
 	if err := Stale(spec, host); err == nil || !strings.Contains(err.Error(), "/driver-root/usr/bin/nvidia-smi, which it names") {
 		t.Error(err)
+	}
+}
+
+// TestLook: what was read once of a library holds as long as the file is the same.
+func TestLook(t *testing.T) {
+	lib := elffile.Library{SoName: "liba.so.1", Needs: []string{"GLIBC_2.34"}, Defines: []string{"A"}}
+	host := fstest.MapFS{"l/liba.so.1": {Data: lib.Bytes()}, "l/libbroken.so": {Data: []byte("x")}, "l/text": {}}
+	spec := &specs.Spec{Kind: "x.com/y"}
+	for name := range host {
+		spec.ContainerEdits.Mounts = append(spec.ContainerEdits.Mounts, &specs.Mount{HostPath: "/" + name, ContainerPath: "/" + name})
+	}
+	facts := Look(spec, host)
+	if len(facts) != 1 || facts["/l/liba.so.1"].Library.SoName != "liba.so.1" {
+		t.Fatalf("%+v", facts)
+	}
+	notes := func() string {
+		p, err := Compute(Inputs{Sources: []Source{{Spec: spec, Libraries: facts}}, Arch: "amd64", Host: host, Image: debian("GLIBC_2.36")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(p.Notes, "\n")
+	}
+	host["l/liba.so.1"].Data = bytes.Repeat([]byte("x"), len(lib.Bytes())) // of the same size and time
+	if got := notes(); strings.Contains(got, "liba.so.1") {
+		t.Error(got)
+	}
+	host["l/liba.so.1"].ModTime = time.Unix(1, 0)
+	if got := notes(); !strings.Contains(got, "liba.so.1 is left out") {
+		t.Error(got)
 	}
 }

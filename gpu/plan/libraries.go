@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/sealift/sealift/gpu/ldcache"
 	"github.com/sealift/sealift/gpu/library"
@@ -23,16 +22,25 @@ type candidate struct {
 // errShared says that a library may be anybody's.
 var errShared = errors.New("every user may write to it")
 
-// read looks at the file.
-func (c *candidate) read(host fs.FS) {
+// read looks at the file, of which what is known need not be read again, and returns
+// its stamp.
+func (c *candidate) read(host fs.FS, known []Facts) string {
 	info, err := fs.Stat(host, relative(c.Source))
 	if err == nil && info.Mode().Perm()&0o002 != 0 {
 		err = errShared
 	}
-	if err == nil {
-		c.Library, err = library.Open(host, relative(c.Source))
+	if c.err = err; err != nil {
+		return ""
 	}
-	c.err = err
+	now := stamp(info)
+	for _, facts := range known {
+		if f := facts[c.Source]; f.Library != nil && f.Stamp == now {
+			c.Library = f.Library
+			return now
+		}
+	}
+	c.Library, c.err = library.Open(host, relative(c.Source))
+	return now
 }
 
 // glvnd are the libraries through which programs find those of a vendor. They belong
@@ -49,11 +57,13 @@ func (p *planner) libraries() {
 	if p.libc.version == "" && p.libc.musl {
 		p.note("the image's C library is musl: libraries of the driver, which need glibc, do not load there")
 	}
-	var wait sync.WaitGroup
-	for i := range p.libs {
-		wait.Go(func() { p.libs[i].read(p.Host) })
+	var known []Facts
+	for _, s := range p.Sources {
+		known = append(known, s.Libraries)
 	}
-	wait.Wait()
+	for i := range p.libs {
+		p.libs[i].read(p.Host, known)
+	}
 	p.libs = slices.DeleteFunc(p.libs, func(c candidate) bool {
 		why := p.unfit(&c)
 		if why != "" {

@@ -32,6 +32,8 @@ type Source struct {
 	// GPUs are all that the caller can use, the chosen ones among them, in NVIDIA's
 	// order; empty where Spec is not of NVIDIA's GPUs.
 	GPUs []GPU
+	// Libraries are what is known of libraries of Spec; nil is nothing.
+	Libraries Facts
 }
 
 // Inputs is what a plan follows from.

@@ -191,9 +191,21 @@ func TestScripts(t *testing.T) {
 			for k, v := range env {
 				e.Setenv(k, v)
 			}
+			e.Defer(func() { endInstances(filepath.Join(env["STAGE"], "bin/sealift"), filepath.Join(e.WorkDir, "run")) })
 			return prebuilt(e, env)
 		},
 	})
+}
+
+// endInstances ends what a script that failed has left in its XDG_RUNTIME_DIR, if it had
+// one.
+func endInstances(sealift, dir string) {
+	if _, err := os.Stat(dir); err != nil {
+		return
+	}
+	cmd := exec.Command(sealift, "instance", "stop", "--all", "--force")
+	cmd.Env = []string{"XDG_RUNTIME_DIR=" + dir}
+	_ = cmd.Run() // it fails when there are none
 }
 
 // prebuilt makes the images that many scripts only run, once per user.

@@ -23,11 +23,12 @@ var layers = map[string][]string{
 	"buildcfg":      {},
 	"buildcfg/hint": {},
 	"starter": {
-		"starter/confine", "starter/fds", "starter/mountinfo", "starter/netns", "starter/plan", "starter/program", "starter/resolve",
+		"starter/confine", "starter/fds", "starter/mountinfo", "starter/netns", "starter/plan", "starter/program", "starter/reaper", "starter/resolve",
 		"starter/rootemu", "starter/seccomp", "starter/talk",
 	},
 	"starter/plan":    {},
 	"starter/program": {},
+	"starter/reaper":  {},
 	"starter/confine": {"starter/plan"},
 	"starter/fds":     {},
 	"starter/netns":   {},
@@ -69,6 +70,7 @@ var layers = map[string][]string{
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner"},
 	"image/output":        {},
+	"image/upper":         {"image/output", "image/sandbox", "image/squashfs/writer", "image/tree"},
 	"image/conffile":      {},
 	"image/trust/policy":  {"image/conffile"},
 	"image/trust/payload": {},
@@ -181,20 +183,24 @@ var layers = map[string][]string{
 
 	"gpu/helper": {"gpu/discover"},
 
-	"runtime/account":  {},
-	"runtime/bind":     {},
-	"runtime/host":     {"runtime/account", "starter/rootemu"},
-	"runtime/job":      {},
-	"runtime/shell":    {},
-	"runtime/view":     {"image"},
-	"runtime/environ":  {"image", "runtime/bind", "runtime/shell", "runtime/view"},
-	"runtime/identity": {"runtime/account", "runtime/host", "starter/plan"},
-	"runtime/network":  {"runtime/bind", "runtime/host", "starter/plan"},
-	"runtime/seccomp":  {"starter/plan", "starter/seccomp"},
-	"runtime/security": {"runtime/host"},
-	"runtime/payload":  {"image", "image/metadata", "image/scif", "runtime/view"},
-	"runtime/layout":   {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
-	"runtime/volume":   {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
+	"runtime/account": {},
+	"runtime/bind":    {},
+	"runtime/host":    {"runtime/account", "runtime/cgroup", "starter/mountinfo", "starter/rootemu"},
+	"runtime/cgroup":  {"image/conffile", "starter/mountinfo"},
+	// What acts on the plans of runtime/cgroup.
+	"runtime/cgroup/control": {"runtime/cgroup"},
+	"runtime/cgroup/systemd": {},
+	"runtime/job":            {},
+	"runtime/shell":          {},
+	"runtime/view":           {"image"},
+	"runtime/environ":        {"image", "runtime/bind", "runtime/shell", "runtime/view"},
+	"runtime/identity":       {"runtime/account", "runtime/host", "starter/plan"},
+	"runtime/network":        {"runtime/bind", "runtime/host", "starter/plan"},
+	"runtime/seccomp":        {"starter/plan", "starter/seccomp"},
+	"runtime/security":       {"runtime/host"},
+	"runtime/payload":        {"image", "image/metadata", "image/scif", "runtime/view"},
+	"runtime/layout":         {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
+	"runtime/volume":         {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
 		"gpu/plan",
 		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/job", "runtime/layout", "runtime/view", "starter/plan",
@@ -207,11 +213,13 @@ var layers = map[string][]string{
 	"runtime/imagefs": {
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
-	"runtime/launch": {"buildcfg", "image", "runtime/imagefs", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor": {"gpu/plan", "runtime/host", "runtime/identity"},
+	"runtime/join":     {},
+	"runtime/instance": {},
+	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "starter/plan", "starter/seccomp", "starter/talk"},
+	"runtime/doctor":   {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
 		"gpu/cdifile", "gpu/discover", "gpu/request",
-		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
+		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/cgroup", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
 	},
 
@@ -228,9 +236,12 @@ var layers = map[string][]string{
 	"cmd/sealift/gpus": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "image/output", "runtime/host",
 	},
+	"cmd/sealift/limits": {
+		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
+	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/gpus",
-		"cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/imagefs",
+		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {
@@ -240,6 +251,9 @@ var layers = map[string][]string{
 	"cmd/sealift/scripts": {
 		"cmd/sealift/actions", "cmd/sealift/ui", "image", "image/build", "runtime/bind", "runtime/host", "runtime/identity", "runtime/spec", "runtime/volume",
 		"starter/plan",
+	},
+	"cmd/sealift/instances": {
+		"cmd/sealift/actions", "cmd/sealift/limits", "cmd/sealift/sources", "cmd/sealift/ui", "image/sandbox", "runtime/host", "runtime/instance", "runtime/join", "runtime/launch", "runtime/spec",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
@@ -268,6 +282,9 @@ var layers = map[string][]string{
 		"cmd/sealift/endpoints", "cmd/sealift/keys", "cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/conn", "image/sif", "image/sif/siffile", "image/trust",
 		"image/trust/keyring", "image/trust/pem",
 	},
+	"cmd/sealift/overlays": {
+		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile", "image/upper",
+	},
 	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {
 		"cmd/sealift/trusts",
@@ -278,27 +295,29 @@ var layers = map[string][]string{
 	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/ui"},
 	"cmd/sealift-full": {
 		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
-		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
-		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs",
+		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/instances",
+		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs", "cmd/sealift/overlays",
 		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
 	"cmd/sealift/manual":    {"buildcfg", "cmd/sealift/ui"},
 	"e2e/apart":             {},
-	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
+	"e2e/bench":             {"e2e/fixture", "e2e/fixture/gpuspec", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
 	"e2e/fixture":           {},
 	"e2e/fixture/elffile":   {},
+	"e2e/fixture/gpuspec":   {},
 	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
 	"e2e/slurm":             {},
 	"e2e/trees":             {"image/tree"},
+	"e2e/vm":                {"e2e/fixture"},
 }
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
-	"cmd/sealift/gpus", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -308,6 +327,7 @@ var owners = map[string][]string{
 	"github.com/anchore/go-lzo":              {"image/squashfs/codec"},
 	"github.com/docker/cli":                  {"image/oci/logins"},
 	"github.com/google/go-containerregistry": {"image/oci/registry"},
+	"github.com/godbus/dbus":                 {"runtime/cgroup/systemd"},
 	"github.com/klauspost/compress":          {"image/squashfs/codec", "image/oci/compression", "e2e/fixture"},
 	"github.com/klauspost/pgzip":             {"image/oci/compression"},
 	"github.com/moby/buildkit":               {"image/dockerfile"},
@@ -332,11 +352,11 @@ var owners = map[string][]string{
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "runtime/doctor/probe", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
-		"runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
+		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp", "starter/talk",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
@@ -439,7 +459,7 @@ func TestSmallProgram(t *testing.T) {
 			}
 			for _, heavy := range []string{
 				"net/http", "github.com/ProtonMail", "github.com/docker", "github.com/google/go-containerregistry",
-				"github.com/moby", "github.com/opencontainers", "github.com/pelletier", "github.com/sigstore", "go.yaml.in", "golang.org/x/crypto/ssh",
+				"github.com/moby", "github.com/opencontainers", "github.com/sigstore", "go.yaml.in", "golang.org/x/crypto/ssh",
 			} {
 				if strings.HasPrefix(imp, heavy) {
 					t.Errorf("%s imports %s, and cmd/sealift it", pkg, imp)

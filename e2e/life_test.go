@@ -164,6 +164,45 @@ func TestStopT112(t *testing.T) {
 	x.exit(t, 4)
 }
 
+// TestStoppedT120: a payload that has stopped itself is told of its end.
+func TestStoppedT120(t *testing.T) {
+	asUser(t, "^TestStoppedT120$")
+	sealift, image := busyboxImage(t)
+	for _, flag := range []string{"--no-umask", "--no-pid"} { // process 1 of a namespace, --no-init, cannot stop itself
+		for _, c := range []struct {
+			script string
+			want   int
+		}{{"kill -STOP $$; exit 9", 143}, {"trap 'exit 7' TERM; kill -STOP $$; exit 9", 7}} {
+			cmd := exec.Command(sealift, "exec", flag, image, "sh", "-c", c.script, "stopped-T120")
+			cmd.Dir = "/"
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "a stopped payload", func() bool { return stopped("stopped-T120") })
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != c.want {
+				t.Errorf("%s, %s: status %d", flag, c.script, code)
+			}
+		}
+	}
+}
+
+// stopped says whether a process with a word in its command line is stopped.
+func stopped(word string) bool {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		line, err := os.ReadFile(dir + "/cmdline")
+		stat, err2 := os.ReadFile(dir + "/stat")
+		if err == nil && err2 == nil && bytes.HasSuffix(line, []byte(word+"\x00")) && bytes.Contains(stat, []byte(") T ")) {
+			return true
+		}
+	}
+	return false
+}
+
 // TestBrokenPipeT112 loses the reader of its output: SIGPIPE for the payload, and no
 // word of a stack.
 func TestBrokenPipeT112(t *testing.T) {

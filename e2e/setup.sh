@@ -3,9 +3,9 @@
 # packages, a user for the rootless tests, and the usual mode of /dev/fuse.
 set -eu
 
-packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry gcc gnupg
-libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich munge openmpi-bin openssl passt slirp4netns slurm-wlm snakemake
-squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
+packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry e2fsprogs fuse2fs gcc
+gnupg libc6-dev libcap2-bin libdeflate-dev libnss-extrausers mandoc mmdebstrap mpich munge openmpi-bin openssl passt qemu-system-x86
+slirp4netns slurm-wlm snakemake squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"

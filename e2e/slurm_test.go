@@ -24,8 +24,15 @@ type steps struct {
 	dir            string // of the test user
 }
 
-// slurmSteps starts a cluster: of the ordinary user who this is, or of root.
-func slurmSteps(t *testing.T, o slurm.Options) *steps {
+// slurmSteps starts a cluster: of the ordinary user who this is, or of root, with control
+// groups.
+func slurmSteps(t *testing.T) *steps {
+	t.Helper()
+	return slurmStepsOn(t, slurm.Options{Groups: os.Getuid() == 0})
+}
+
+// slurmStepsOn starts a cluster that is like this.
+func slurmStepsOn(t *testing.T, o slurm.Options) *steps {
 	t.Helper()
 	if missing := slurm.Missing(); len(missing) > 0 {
 		apart.Skip(t, "no "+strings.Join(missing, ", "))
@@ -76,7 +83,7 @@ func (s *steps) srun(options, flags, script string) (lines []string, code int) {
 // and exit status.
 func TestSlurmSteps(t *testing.T) {
 	asUser(t, "^TestSlurmSteps$")
-	s := slurmSteps(t, slurm.Options{Groups: os.Getuid() == 0})
+	s := slurmSteps(t)
 	t.Run("variables", func(t *testing.T) {
 		out, code := s.srun("-N2 -n4 --ntasks-per-node=2", "--cleanenv", `echo $SLURM_PROCID $SLURMD_NODENAME $SLURM_NTASKS $PWD`)
 		want := []string{"0 node1 4 " + s.dir, "1 node1 4 " + s.dir, "2 node2 4 " + s.dir, "3 node2 4 " + s.dir}
@@ -134,7 +141,7 @@ func TestSlurmSteps(t *testing.T) {
 // the nodes are free again.
 func TestSlurmEnds(t *testing.T) {
 	asUser(t, "^TestSlurmEnds$")
-	s := slurmSteps(t, slurm.Options{Groups: os.Getuid() == 0})
+	s := slurmSteps(t)
 	mark := fmt.Sprintf("sealift-mark-%d", os.Getpid())
 	for name, c := range map[string]struct {
 		end, want string
@@ -191,7 +198,7 @@ func TestSlurmLimits(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("control groups of Slurm's are made by root")
 	}
-	s := slurmSteps(t, slurm.Options{Groups: os.Getuid() == 0})
+	s := slurmSteps(t)
 	out, code := s.srun("-n1 --mem=50", "", `cat /proc/self/cgroup; head -c 200000000 /dev/zero | tail -c 200000000 >/dev/null`)
 	if code == 0 || !slices.ContainsFunc(out, func(l string) bool { return strings.Contains(l, "Out Of Memory") }) {
 		t.Errorf("%d, %q", code, out)
@@ -207,7 +214,7 @@ func TestSlurmGPUs(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("control groups of devices are root's to make")
 	}
-	s := slurmSteps(t, slurm.Options{Groups: true, GPUs: 4})
+	s := slurmStepsOn(t, slurm.Options{Groups: true, GPUs: 4})
 	const list = `cd /dev; echo GPUs $(ls -d nvidia* 2>/dev/null) $CUDA_VISIBLE_DEVICES`
 	for _, c := range []struct {
 		options, flags string

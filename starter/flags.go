@@ -14,6 +14,9 @@ const (
 	flagAllowOther = "allow_other"
 	flagSuid       = "suid"
 	flagOwn        = "own"
+	flagRW         = "rw"
+	flagWait       = "wait"
+	flagKeep       = "keep"
 )
 
 // mountFlag is a flag of a mount in its three forms: the plan's, mount(2)'s

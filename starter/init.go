@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"os/signal"
 	"strconv"
 	"syscall"
 
@@ -10,6 +8,7 @@ import (
 
 	"github.com/sealift/sealift/starter/fds"
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/reaper"
 )
 
 // supervise runs path as a child of this process, which is PID 1, and returns
@@ -25,6 +24,9 @@ func (m *machine) supervise(path string, pr *plan.Process) (status int, err erro
 	}
 	if err := m.emulator.Attach(); err != nil {
 		return 0, err
+	}
+	if path == "" {
+		return m.attend(0)
 	}
 	attr := syscall.ProcAttr{Env: pr.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Credential: credential}}
 	var child int
@@ -46,7 +48,7 @@ func (m *machine) delegate(p *plan.Plan) (status int, f *plan.Report) {
 		return 0, failure(plan.StagePlan, -1, err)
 	}
 	rest := *p
-	rest.Process.Init = false
+	rest.Process.Init, rest.Process.Stay = false, false
 	data, err := plan.Encode(&rest)
 	if err != nil {
 		return 0, failure(plan.StagePlan, -1, err)
@@ -88,7 +90,7 @@ func (m *machine) second(data []byte) (pid int, err error) {
 	return pid, nil
 }
 
-// attend is the init of child, and returns its exit status.
+// attend is the init of child, 0 for none, and returns its exit status.
 func (m *machine) attend(child int) (status int, err error) {
 	signals := <-m.signals
 	// The payload stays in the caller's process group, to which the terminal
@@ -97,13 +99,16 @@ func (m *machine) attend(child int) (status int, err error) {
 	if err := unix.Setpgid(0, 0); err != nil && err != unix.EPERM {
 		return 0, err
 	}
-	discardKeys(signals)
+	reaper.DiscardKeys(signals)
 	// Launch takes the end of the report socket for success, and who reads
 	// from a pipe of the caller's waits for the payload, not for us.
 	fds.CloseOthers(m.emulator.FDs())
 	m.emulator.Serve() // not before: the threads open files
-	go forward(signals, child)
-	return reap(child)
+	if m.stay {
+		return reaper.Outlive(child, signals)
+	}
+	go reaper.Forward(signals, child)
+	return reaper.Reap(child)
 }
 
 // become has the payload be u. Where users are emulated nothing is left to the
@@ -122,60 +127,3 @@ func (m *machine) become(u *plan.User) (*syscall.Credential, error) {
 // opening its /proc files, such as exe: its other threads still have the
 // capabilities that dropCaps took from this one (ptrace(2), PR_SET_DUMPABLE).
 func forbidTracing() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
-
-// catch starts to receive the signals that launch sends on. One that the
-// caller ignores stays ignored, here and in the payload. The list is short
-// because each costs a round trip between threads of the Go runtime.
-func catch() chan os.Signal {
-	c := make(chan os.Signal, 64)
-	for _, n := range []syscall.Signal{
-		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGTSTP, unix.SIGCONT,
-	} {
-		if !signal.Ignored(n) {
-			signal.Notify(c, n)
-		}
-	}
-	return c
-}
-
-// discardKeys drops the terminal's signals that came before this process left
-// the process group: the payload had them, too. Others are put back.
-func discardKeys(c chan os.Signal) {
-	for range len(c) {
-		switch s := <-c; s {
-		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
-		default:
-			select {
-			case c <- s:
-			default: // so many came meanwhile that one more says nothing new
-			}
-		}
-	}
-}
-
-// forward sends what arrives on c to the process child.
-func forward(c <-chan os.Signal, child int) {
-	for s := range c {
-		if n, ok := s.(syscall.Signal); ok {
-			unix.Kill(child, n) // fails only when child has just ended
-		}
-	}
-}
-
-// reap waits for every orphan of the namespace and returns when child ended.
-func reap(child int) (status int, err error) {
-	for {
-		var ws unix.WaitStatus
-		pid, err := unix.Wait4(-1, &ws, 0, nil)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case pid == child && ws.Signaled():
-			return 128 + int(ws.Signal()), nil
-		case pid == child:
-			return ws.ExitStatus(), nil
-		}
-	}
-}

@@ -25,6 +25,8 @@ type machine struct {
 	// opened.
 	root    int
 	pivoted bool
+	// kept are descriptors of /dev/fuse for mounters.
+	kept []int
 	// emulator is for the payload, or nil.
 	emulator *rootemu.Emulator
 	// filter is for the payload, or empty, with flags of seccomp(2).
@@ -33,6 +35,8 @@ type machine struct {
 	// spare are capabilities that this thread needs until the payload is
 	// executed, and the payload does not get.
 	spare string
+	// stay is Process.Stay.
+	stay bool
 	// signals delivers the channel on which catch receives signals.
 	signals <-chan (chan os.Signal)
 }
@@ -40,7 +44,7 @@ type machine struct {
 // run executes p. It returns only when something failed or, after Init, with
 // the payload's exit status.
 func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
-	if p.Process.Init && p.Late() {
+	if m.stay = p.Process.Stay; p.Process.Init && p.Late() && len(p.Process.Args) > 0 {
 		return m.delegate(p)
 	}
 	if p.Process.User != nil && !p.Has(plan.Emulate) {
@@ -112,18 +116,27 @@ func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 	case plan.Label:
 		return confine.Label(a[0], a[1])
 	case plan.Dropcaps:
-		if err := confine.Drop(a[0], m.spare); err != nil {
+		if err := m.drop(a[0]); err != nil {
 			return err
 		}
 		return confine.NoNewPrivs()
 	case plan.Limitcaps:
-		return confine.Drop(a[0], m.spare)
+		return m.drop(a[0])
 	case plan.Raisecaps:
 		return confine.Raise(a[0])
 	case plan.Seccomp:
 		return m.prepareFilter(a[0], a[1])
 	}
 	return unix.EINVAL
+}
+
+// drop takes capabilities from this thread. The others keep theirs: what runs in the
+// container already, where this process has joined one, is kept from tracing it.
+func (m *machine) drop(keep string) error {
+	if err := forbidTracing(); err != nil {
+		return err
+	}
+	return confine.Drop(keep, m.spare)
 }
 
 // prepareFilter reads a filter, and installs it or leaves that until nothing is

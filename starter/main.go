@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/starter/plan"
+	"github.com/sealift/sealift/starter/reaper"
 	"github.com/sealift/sealift/starter/talk"
 )
 
@@ -56,7 +57,7 @@ func run(args []string) int {
 	}
 	// The plan is still being computed; what takes time is done meanwhile.
 	signals := make(chan (chan os.Signal), 1)
-	go func() { signals <- catch() }()
+	go func() { signals <- reaper.Catch() }()
 	p, err := readPlan(planFD)
 	if err != nil {
 		return fail(reportFD, failure(plan.StagePlan, -1, err))

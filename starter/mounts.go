@@ -64,7 +64,7 @@ func (m *machine) bindable(mount func() error) error {
 // fuse mounts what launch serves. /dev/fuse is opened here because the kernel
 // wants opener and mounter in the same user namespace (fuse(4)).
 func (m *machine) fuse(index int, target, words string) error {
-	f, err := parseFlags(words, flagAllowOther, flagSuid)
+	f, err := parseFlags(words, flagAllowOther, flagSuid, flagRW, flagWait, flagKeep)
 	if err != nil || f.ms != 0 {
 		return unix.EINVAL
 	}
@@ -72,15 +72,40 @@ func (m *machine) fuse(index int, target, words string) error {
 	if err != nil {
 		return err
 	}
+	err = m.mountFuse(dev, target, f)
+	switch {
+	case err != nil:
+	case f.has(flagKeep):
+		m.kept = append(m.kept, dev)
+		return nil
+	default:
+		err = talk.Tell(m.report, &plan.Report{Stage: plan.StageFuse, Index: index}, dev)
+	}
 	// While this copy were open, the death of the server would go unnoticed.
-	defer unix.Close(dev)
+	unix.Close(dev)
+	if err != nil || !f.has(flagWait) {
+		return err
+	}
+	at, err := m.open(target, unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return served(fdPath(at))
+}
+
+// mountFuse mounts the FUSE file system of the descriptor dev.
+func (m *machine) mountFuse(dev int, target string, f flagSet) error {
 	at, err := m.mountPoint(target, unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
 	data := "fd=" + strconv.Itoa(dev) + ",rootmode=40000,user_id=" + strconv.Itoa(unix.Getuid()) +
-		",group_id=" + strconv.Itoa(unix.Getgid()) + ",default_permissions"
+		",group_id=" + strconv.Itoa(unix.Getgid())
+	if !f.has(flagRW) || f.has(flagAllowOther) {
+		data += ",default_permissions"
+	}
 	if f.has(flagAllowOther) {
 		data += ",allow_other"
 	}
@@ -88,10 +113,10 @@ func (m *machine) fuse(index int, target, words string) error {
 	if f.has(flagSuid) {
 		flags &^= unix.MS_NOSUID
 	}
-	if err := unix.Mount(sourceName, fdPath(at), "fuse", flags, data); err != nil {
-		return err
+	if f.has(flagRW) {
+		flags &^= unix.MS_RDONLY
 	}
-	return talk.Tell(m.report, &plan.Report{Stage: plan.StageFuse, Index: index}, dev)
+	return unix.Mount(sourceName, fdPath(at), "fuse", flags, data)
 }
 
 // fill has launch write to a directory, and waits.

@@ -14,11 +14,21 @@ func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
 	if err := enter(pr.Dirs); err != nil {
 		return 0, failure(plan.StageDir, -1, err)
 	}
+	if len(pr.Args) == 0 { // with Stay
+		status, err := m.supervise("", pr)
+		if err != nil {
+			f = failure(plan.StagePlan, -1, err)
+		}
+		return status, f
+	}
 	path, err := program.Find(pr.Args[0], pr.Env)
 	if err != nil {
 		return 0, failure(plan.StageFind, -1, err)
 	}
 	if pr.Init {
+		if f := m.startMounters(pr); f != nil {
+			return 0, f
+		}
 		status, err = m.supervise(path, pr)
 	} else {
 		err = m.exec(path, pr)

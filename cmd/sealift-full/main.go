@@ -22,8 +22,10 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/doctors"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
+	"github.com/sealift/sealift/cmd/sealift/instances"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/manual"
+	"github.com/sealift/sealift/cmd/sealift/overlays"
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/pushes"
@@ -80,9 +82,9 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", actions.Commands(p, sources.New)},
+		{"Containers", append(instances.Complete(p, actions.Commands(p, sources.New, instances.Find)), instances.Command(p), instances.StatsCommand(p))},
 		{"Images", []*cobra.Command{
-			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), sifs.Command(p),
+			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), overlays.Command(p), sifs.Command(p),
 		}},
 		{"Registries and libraries", append(pushes.Commands(p), pulls.Command(p), registries.Command(p), endpoints.Command(p))},
 		{"Signatures", append(trusts.Commands(p), keys.Command(p), endpoints.KeyserverCommand(p))},

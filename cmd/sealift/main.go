@@ -50,7 +50,7 @@ func run(p *ui.Process) (code int, done bool) {
 			_, _ = terminal.Write(said.Bytes()) // as all messages are written
 		}
 	}
-	c := actions.Command(p, root.Verb(p.Args), actions.None{Speak: speak})
+	c := actions.Command(p, root.Verb(p.Args), actions.None{Speak: speak}, nil)
 	if c == nil {
 		p.Err = terminal
 		return 0, false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/e2e/fixture"
+	"github.com/sealift/sealift/e2e/fixture/gpuspec"
 )
 
 // starter is one way to run /bin/true in the image.
@@ -93,7 +94,7 @@ func starters(work string, run func([]string) (outcome, error)) ([]starter, erro
 			return nil, err
 		}
 	}
-	if err := fixture.GPU(filepath.Join(work, "cdi")); err != nil {
+	if err := gpuspec.Write(filepath.Join(work, "cdi")); err != nil {
 		return nil, err
 	}
 	list := []starter{

@@ -78,7 +78,7 @@ func (o NewObject) input() (sif.DescriptorInput, error) {
 func (o NewObject) metadata() (sif.DescriptorInputOpt, error) {
 	switch o.Type {
 	case FileSystem:
-		arch := archNumber(o.Arch)
+		arch := ArchName(o.Arch)
 		if o.FileSystem < 1 || o.FileSystem > int32(sif.FsRaw) || o.Part < 1 || o.Part > int32(sif.PartOverlay) || arch == "" {
 			return nil, hint.New("a partition needs its file system, its kind and its architecture",
 				"give --partfs (1 is SquashFS), --parttype (2 is the primary system) and --partarch (2 is amd64)")
@@ -103,8 +103,8 @@ func (o NewObject) metadata() (sif.DescriptorInputOpt, error) {
 	return nil, nil
 }
 
-// archNumber returns the Go name of an architecture by the format's number.
-func archNumber(n int32) string {
+// ArchName returns the Go name of an architecture by the format's number, or nothing.
+func ArchName(n int32) string {
 	if n < 0 || n > 99 {
 		return ""
 	}

@@ -5,14 +5,12 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/sealift/sealift/runtime/cgroup"
 )
 
-// limiters are the controllers that containers are limited with, by their names in
-// both versions.
-var limiters = []string{"blkio", "cpu", "cpuset", "devices", "hugetlb", "io", "memory", "pids", "rdma"}
-
 func (f *Findings) cgroup() Check {
-	visible := slices.DeleteFunc(slices.Clone(f.Groups), func(g Group) bool { return g.Dir == "" })
+	visible := slices.DeleteFunc(slices.Clone(f.Groups), func(g cgroup.Group) bool { return g.Dir == "" })
 	c := Check{State: Absent, Effect: "a single container's memory, processors and processes cannot be limited"}
 	if len(visible) == 0 {
 		c.Found = "no control groups can be seen in /sys/fs/cgroup"
@@ -21,9 +19,12 @@ func (f *Findings) cgroup() Check {
 	}
 	own := ownGroup(visible)
 	where := fmt.Sprintf("%s; in %s ", versions(visible), own.Dir)
-	switch usable, errno := usable(visible); {
+	facts := cgroup.Facts{Groups: visible, Manager: f.UserManager}
+	switch usable, errno := facts.Usable(); {
 	case len(usable) > 0:
 		return works("%sgroups can be made, with %s", where, strings.Join(usable, ", "))
+	case len(facts.Askable()) > 0:
+		return works("%snone can be made, but systemd makes them, with %s", where, strings.Join(facts.Askable(), ", "))
 	case errno == 0:
 		c.Found = where + "groups can be made, but without controllers"
 		c.Fix = f.delegate(own)
@@ -38,7 +39,7 @@ func (f *Findings) cgroup() Check {
 }
 
 // delegate gives the caller a group.
-func (f *Findings) delegate(own Group) string {
+func (f *Findings) delegate(own cgroup.Group) string {
 	const scope = "systemd-run --user --scope -p Delegate=yes sealift exec …"
 	switch {
 	case f.variable("SLURM_JOB_ID") != "":
@@ -58,31 +59,11 @@ func (f *Findings) delegate(own Group) string {
 		"chown %[2]s . cgroup.procs cgroup.threads cgroup.subtree_control && echo PID >cgroup.procs, with the number of your shell", top, f.user())
 }
 
-// usable returns the controllers of the groups in which others can be made, and
-// the first error of those in which none can.
-func usable(groups []Group) (names []string, errno syscall.Errno) {
-	for _, g := range groups {
-		if g.Child != 0 {
-			if errno == 0 {
-				errno = g.Child
-			}
-			continue
-		}
-		for _, name := range g.Controllers {
-			if slices.Contains(limiters, name) && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names, errno
-}
-
 // ownGroup is the group to name: one that can limit memory, or that of version 2.
-func ownGroup(groups []Group) Group {
-	for _, fits := range []func(Group) bool{
-		func(g Group) bool { return slices.Contains(g.Controllers, "memory") },
-		func(g Group) bool { return g.Version == 2 },
+func ownGroup(groups []cgroup.Group) cgroup.Group {
+	for _, fits := range []func(cgroup.Group) bool{
+		func(g cgroup.Group) bool { return slices.Contains(g.Controllers, "memory") },
+		func(g cgroup.Group) bool { return g.Version == 2 },
 	} {
 		if i := slices.IndexFunc(groups, fits); i >= 0 {
 			return groups[i]
@@ -91,9 +72,9 @@ func ownGroup(groups []Group) Group {
 	return groups[0]
 }
 
-func versions(groups []Group) string {
-	one := slices.ContainsFunc(groups, func(g Group) bool { return g.Version == 1 })
-	two := slices.ContainsFunc(groups, func(g Group) bool { return g.Version == 2 })
+func versions(groups []cgroup.Group) string {
+	one := slices.ContainsFunc(groups, func(g cgroup.Group) bool { return g.Version == 1 })
+	two := slices.ContainsFunc(groups, func(g cgroup.Group) bool { return g.Version == 2 })
 	switch {
 	case one && two:
 		return "versions 1 and 2"

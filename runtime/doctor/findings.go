@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sealift/sealift/runtime/cgroup"
 	"github.com/sealift/sealift/runtime/host"
 )
 
@@ -24,7 +25,7 @@ type Findings struct {
 	Overlay Trial
 	SubIDs  SubIDs
 	// Groups are the control groups of this process, one for each hierarchy.
-	Groups []Group
+	Groups []cgroup.Group
 	// Systemd says that systemd runs the machine, UserManager that it manages
 	// processes of the caller.
 	Systemd, UserManager bool
@@ -42,6 +43,8 @@ type Findings struct {
 	// Programs are the paths of helper programs, by name; of those that are not
 	// there it has none.
 	Programs map[string]string
+	// OldFuse says that fuse2fs uses libfuse 2.
+	OldFuse bool
 }
 
 // Trial is a container that was made to see whether that works.
@@ -117,20 +120,6 @@ type MapProgram struct {
 	// SetUID says that it becomes root, Caps that its file has capabilities,
 	// NoSUID that its file system ignores both.
 	SetUID, Caps, NoSUID bool
-}
-
-// Group is a control group (cgroups(7)).
-type Group struct {
-	// Version is that of its hierarchy, 1 or 2.
-	Version int
-	// Path is its name in the hierarchy.
-	Path string
-	// Controllers are what it can limit.
-	Controllers []string
-	// Dir is its directory, empty where that cannot be seen.
-	Dir string
-	// Child is the error of making a group in it, 0 for none.
-	Child syscall.Errno
 }
 
 // Srun is the launcher of Slurm.

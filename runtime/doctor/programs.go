@@ -13,11 +13,17 @@ func (f *Findings) network() Check {
 		Fix:    asRoot("install passt (or slirp4netns)")}
 }
 
-// extfs looks for what mounts ext2, ext3 and ext4 images without root.
+const extfsEffect = "ext3 images, as others use for overlays, cannot be mounted"
+
+// extfs looks for what mounts ext2, ext3 and ext4 images.
 func (f *Findings) extfs() Check {
-	if path := f.Programs["fuse2fs"]; path != "" {
+	switch path := f.Programs["fuse2fs"]; {
+	case path != "" && f.OldFuse:
+		return Check{State: Absent, Found: path + ", which uses libfuse 2 and cannot be given a mount", Effect: extfsEffect,
+			Fix: asRoot("install a fuse2fs that uses libfuse 3, as from e2fsprogs 1.47.1 on")}
+	case path != "":
 		return works("%s", path)
 	}
-	return Check{State: Absent, Found: "no fuse2fs", Effect: "without root, ext3 images, as others use for overlays, cannot be mounted",
+	return Check{State: Absent, Found: "no fuse2fs", Effect: extfsEffect,
 		Fix: asRoot("install fuse2fs (Debian, Ubuntu, Fedora) or e2fsprogs")}
 }

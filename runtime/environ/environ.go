@@ -64,7 +64,9 @@ type Inputs struct {
 	// Command the action, Shell the program of --shell, Binds the targets of the
 	// user's binds.
 	Image, App, Command, Shell string
-	Binds                      []string
+	// Instance is the name of the instance, if the container is one.
+	Instance string
+	Binds    []string
 	// UserShell is SHELL in the container; empty means the caller's.
 	UserShell string
 	// Prompt is the PS1 of interactive shells in images that set none of their own,
@@ -164,6 +166,7 @@ func (in *Inputs) described() []variable {
 	facts := []variable{
 		{name: "CONTAINER", value: in.Image}, {name: "NAME", value: path.Base(in.Image)},
 		{name: "APPNAME", value: in.App}, {name: "COMMAND", value: in.Command}, {name: "SHELL", value: in.Shell},
+		{name: "INSTANCE", value: in.Instance},
 		{name: "ENVIRONMENT", value: "/.singularity.d/env/91-environment.sh"},
 		{name: "BIND", value: bind.Join(in.Binds)},
 	}

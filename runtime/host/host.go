@@ -20,6 +20,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/account"
+	"github.com/sealift/sealift/runtime/cgroup"
 	"github.com/sealift/sealift/starter/rootemu"
 )
 
@@ -35,6 +36,8 @@ type Inputs struct {
 	Notify bool
 	// Network asks for what connects a network namespace.
 	Network bool
+	// Cgroups asks for what limits are based on.
+	Cgroups bool
 	// Terminal says that somebody types what the process reads.
 	Terminal bool
 }
@@ -92,6 +95,10 @@ type Facts struct {
 	// need, is there and open to the caller.
 	Pasta, Slirp4netns string
 	Tun                bool
+	// Cgroups is about control groups; Manager is the socket of the systemd that could
+	// be asked for one, or empty.
+	Cgroups cgroup.Facts
+	Manager string
 	// Root is the host's file tree, rooted at /. It has StatFS and ReadLinkFS.
 	Root fs.FS
 }
@@ -129,6 +136,9 @@ func Probe(in Inputs) (*Facts, error) {
 	}
 	if in.Network {
 		f.networks()
+	}
+	if in.Cgroups {
+		f.groups()
 	}
 	f.UserNotify = in.Notify && rootemu.Supported()
 	return f, nil

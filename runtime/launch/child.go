@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -25,6 +26,7 @@ type Child struct {
 
 	helper *connector // connects the network namespace, or nil
 	pid    int
+	inside bool               // the starter is in the job's group
 	exited chan struct{}      // closed when the starter has ended
 	status syscall.WaitStatus // valid then
 
@@ -45,6 +47,12 @@ func Start(c plan.Clone, j Job) (*Child, error) {
 	}
 	if !mayMap(c) {
 		if err := mapIDs(child.pid, c, j); err != nil {
+			child.Close()
+			return nil, failed(err)
+		}
+	}
+	if j.Enroll != nil {
+		if err := j.Enroll(child.pid, child.inside); err != nil {
 			child.Close()
 			return nil, failed(err)
 		}
@@ -115,15 +123,9 @@ func (c *Child) fork(l *layout) error {
 			return
 		}
 		argv := []string{c.job.Starter, strconv.Itoa(l.plan), strconv.Itoa(l.report)}
-		pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-			// The caller's environment reaches the payload through the plan
-			// only: GODEBUG and the like are not for the starter.
-			Env:   []string{},
-			Files: l.files,
-			Sys:   attr,
-		})
+		pid, err := c.clones(argv, l, attr)
 		if err != nil {
-			result <- cloneError(c.clone, c.job.Starter, err)
+			result <- err
 			return
 		}
 		c.pid = pid
@@ -131,6 +133,40 @@ func (c *Child) fork(l *layout) error {
 		c.wait()
 	}()
 	return <-result
+}
+
+// clones starts the starter as a child of this thread.
+func (c *Child) clones(argv []string, l *layout, attr *syscall.SysProcAttr) (pid int, err error) {
+	if n := c.job.Join; n != nil {
+		p := join.Program{Path: argv[0], Args: argv, Files: l.files}
+		if n.User() {
+			if p.Caps, err = setupCaps(c.clone); err != nil {
+				return 0, err
+			}
+		}
+		return n.Start(p)
+	}
+	if pid, err = c.exec(argv, l, attr); err != nil {
+		return 0, cloneError(c.clone, c.job.Starter, err)
+	}
+	return pid, nil
+}
+
+// exec starts the starter, in the job's control group if it can be: that takes clone3(2)
+// with CLONE_INTO_CGROUP, which old kernels and some filters have not.
+func (c *Child) exec(argv []string, l *layout, attr *syscall.SysProcAttr) (pid int, err error) {
+	// The caller's environment reaches the payload through the plan only: GODEBUG and
+	// the like are not for the starter.
+	process := &syscall.ProcAttr{Env: []string{}, Files: l.files, Sys: attr}
+	if c.job.Group != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(c.job.Group.Fd())
+		if pid, err = syscall.ForkExec(argv[0], argv, process); err == nil {
+			c.inside = true
+			return pid, nil
+		}
+		attr.UseCgroupFD = false
+	}
+	return syscall.ForkExec(argv[0], argv, process)
 }
 
 // wait reaps the starter. Between the end of the first call and that of the

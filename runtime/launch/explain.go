@@ -29,6 +29,8 @@ func explain(p *plan.Plan, r plan.Report) error {
 		}
 		return hint.Wrap(fmt.Errorf("enter the working directory %s: %w", dir, errno),
 			"name a directory of the container with --pwd")
+	case plan.StageMounter:
+		return mounterError(p, r.Index, errno)
 	case plan.StageFind:
 		return notFound(p.Process.Args[0], errno)
 	case plan.StageExec:
@@ -44,6 +46,9 @@ func describe(op plan.Op) string {
 	case plan.Session:
 		return "mount the session directory on " + a[0]
 	case plan.Fuse:
+		if strings.Contains(a[1], "rw") {
+			return "mount a FUSE file system on " + place(a[0])
+		}
 		return "mount the image on " + place(a[0])
 	case plan.Fill:
 		return "unpack an image to " + place(a[0])
@@ -81,6 +86,20 @@ func describe(op plan.Op) string {
 		return "prepare the seccomp filter"
 	}
 	return op.String()
+}
+
+// mounterError is about a program of the container that serves a file system.
+func mounterError(p *plan.Plan, index int, errno syscall.Errno) error {
+	if index < 0 || index >= len(p.Process.Mounters) {
+		return fmt.Errorf("the starter's report names no mounter: %w", errno)
+	}
+	m := p.Process.Mounters[index]
+	if errno == syscall.ENOTCONN {
+		return hint.Wrap(fmt.Errorf("mount on %s: %s in the container ended before it served a file system", m.Target, m.Args[0]),
+			"see what it says above, or run it in the container by hand; one that goes to the background is of the type container-daemon")
+	}
+	return hint.Wrap(fmt.Errorf("mount on %s: start %s in the container: %w", m.Target, m.Args[0], errno),
+		"check that the image has the program; one of the machine is of the type host")
 }
 
 // place names a target to somebody who does not know of the session directory.
@@ -127,7 +146,7 @@ func notExecuted(name string, errno syscall.Errno) error {
 	case syscall.EACCES:
 		err = hint.Wrap(err, "check the permissions of it and its interpreter, and whether its file system is mounted noexec")
 	case syscall.EAGAIN:
-		err = hint.Wrap(err, "raise the limit of processes (ulimit -u)")
+		err = hint.Wrap(err, "raise the limit of processes (ulimit -u, --pids-limit)")
 	}
 	return &Failure{code, err}
 }

@@ -78,7 +78,9 @@ func TestUserNamespaceHintNamesItsSwitches(t *testing.T) {
 }
 
 func TestExplainStages(t *testing.T) {
-	p := &plan.Plan{Process: plan.Process{Args: []string{"cmd"}, Dirs: []string{"/w"}}}
+	p := &plan.Plan{Process: plan.Process{
+		Args: []string{"cmd"}, Dirs: []string{"/w"}, Mounters: []plan.Mounter{{Target: "/m", Args: []string{"fs"}}},
+	}}
 	for _, c := range []struct {
 		report plan.Report
 		code   int
@@ -95,6 +97,8 @@ func TestExplainStages(t *testing.T) {
 		{plan.Report{Stage: plan.StageExec, Index: -1, Errno: 13}, 126, "execute cmd: permission denied", "noexec"},
 		{plan.Report{Stage: plan.StageExec, Index: -1, Errno: 11}, 126, "execute cmd: resource temporarily unavailable", "ulimit -u"},
 		{plan.Report{Stage: plan.StageOp, Index: -1, Errno: 1}, 125, "the starter's report names no operation: operation not permitted", ""},
+		{plan.Report{Stage: plan.StageMounter, Index: 0, Errno: 2}, 125, "mount on /m: start fs in the container: no such file or directory", "type host"},
+		{plan.Report{Stage: plan.StageMounter, Index: 1, Errno: 2}, 125, "the starter's report names no mounter: no such file or directory", ""},
 		{plan.Report{Stage: "lunch", Index: -1, Errno: 1}, 125, `the starter reports an unknown stage "lunch": operation not permitted`, ""},
 	} {
 		err := failed(explain(p, c.report))

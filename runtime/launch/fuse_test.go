@@ -105,7 +105,7 @@ func TestNobodyServes(t *testing.T) {
 
 func TestNoFuse(t *testing.T) {
 	p := fuseContainer(t, "true")
-	p.Ops[4].Args = []string{"/mnt", "rw"}
+	p.Ops[4].Args = []string{"/mnt", "ro"}
 	r := start(t, p)
 	r.fails(t, 125, "mount the image on /mnt: invalid argument")
 	if strings.Contains(r.out, "panic") {

@@ -31,6 +31,7 @@ const (
 		"or that of another kind of namespace in the same directory"
 	loadFuse   = "have the kernel module loaded (modprobe fuse) and /dev/fuse made"
 	openFuse   = "have /dev/fuse made readable and writable for this user, also by the device cgroup"
+	notServed  = "run the program by itself: it ended without an error, and served nothing"
 	noProcHere = "run with --no-pid: in another container whose /proc is masked, the kernel allows no new one"
 	fileOnFile = "bind a directory on a directory, a file on a file"
 	noLabel    = "check that the kernel runs this security module and knows the name, and that it allows the change"
@@ -50,8 +51,8 @@ func remedies() []remedy {
 		{plan.StageOp, verbCloneRoot, "", syscall.EPERM, "start as an ordinary user: since Linux 5.12 root without CAP_SETFCAP may not be mapped into a user namespace; " + enableUserNS},
 		{plan.StageOp, verbClone, "", syscall.EPERM, "run as root with CAP_SYS_ADMIN, or with a user namespace"},
 		{plan.StageOp, verbClone, "", syscall.ENOSPC, raiseUserNS},
-		{plan.StageOp, verbCloneUser, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u)"},
-		{plan.StageOp, verbClone, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u)"},
+		{plan.StageOp, verbCloneUser, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u, --pids-limit)"},
+		{plan.StageOp, verbClone, "", syscall.EAGAIN, "raise the limit of processes (ulimit -u, --pids-limit)"},
 
 		{plan.StageOp, plan.Session, "", syscall.EPERM, enableUserNS},
 		{plan.StageOp, plan.Session, "", syscall.EACCES, enableUserNS},
@@ -62,6 +63,7 @@ func remedies() []remedy {
 		{plan.StageOp, plan.Fuse, "", syscall.ENXIO, loadFuse},
 		{plan.StageOp, plan.Fuse, "", syscall.EACCES, openFuse},
 		{plan.StageOp, plan.Fuse, "", syscall.EPERM, openFuse},
+		{plan.StageOp, plan.Fuse, "", syscall.ENOTCONN, notServed},
 		{plan.StageOp, plan.Fuse, "", syscall.EINVAL, "use a kernel from 4.18 on: older ones allow FUSE mounts to root only"},
 
 		{plan.StageOp, plan.Mount, "proc", syscall.EPERM, noProcHere},

@@ -1,6 +1,6 @@
 // Package launch starts the starter in new namespaces, sends it a plan, hands
-// the descriptors of its FUSE mounts to whoever serves them, forwards signals
-// and returns the payload's exit status.
+// the descriptors of its FUSE mounts to whoever serves them, which may be a program
+// of the host (Mounter), forwards signals and returns the payload's exit status.
 //
 // Input: a plan and a Job. Output: a Status, or a Failure that names the
 // operation and carries a hint. It decides nothing about the container, never
@@ -11,6 +11,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -34,6 +35,19 @@ type Job struct {
 	// Fill writes what the plan's operation Fill wants on target to the directory, which
 	// is in the container alone. It is called in a goroutine; an error ends the container.
 	Fill func(target string, dir *os.File) error
+	// Join, unless nil, are the namespaces of a running container, in which the starter
+	// is started instead of new ones. The plan's Clone names no namespace then, but
+	// capabilities, and no operation makes a mount.
+	Join *join.Namespaces
+	// Started, unless nil, is called once when the payload runs, with the pid of the
+	// container's first process. An error ends the container.
+	Started func(pid int) error
+	// Group is the directory of a control group of version 2 that the starter is to
+	// be started in, or nil.
+	Group *os.File
+	// Enroll puts the starter into control groups. inside says that it is in Group. It is
+	// called before the starter gets its plan; an error ends it. It may be nil.
+	Enroll func(pid int, inside bool) error
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal

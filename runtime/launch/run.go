@@ -92,12 +92,20 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			}
 		case failure = <-told:
 			told, enough = nil, nil
+			if failure == nil && c.job.Started != nil {
+				if why = c.job.Started(c.pid); why != nil {
+					c.kill(syscall.SIGKILL)
+				}
+			}
 			for _, n := range held {
 				c.pass(n)
 			}
 		case <-c.exited:
 			if told != nil {
 				failure = <-told
+			}
+			if why == nil && errors.Is(failure, syscall.ENOTCONN) {
+				why = c.reason(served)
 			}
 			return c.verdict(why, failure, early)
 		}

@@ -47,6 +47,8 @@ type Layout struct {
 	// Extras are the entries that the image lacks, or that are shown in the place
 	// of its own: Mkdir, Mkfile, Write and Symlink.
 	Extras []plan.Op
+	// Mounters are programs of the container that serve file systems of Ops.
+	Mounters []plan.Mounter
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
 	// Left is what is not mounted though it could be.
@@ -171,6 +173,9 @@ func (l *Layout) Place(target string, dir bool) (string, error) {
 	at, err := l.Tree.Resolve(target)
 	if err != nil {
 		return "", hint.Wrap(fmt.Errorf("mount on %s: %w", target, err), "choose another target path")
+	}
+	if at.Path == "/" {
+		return "", hint.New(fmt.Sprintf("mount on %s: it leads to / in the container, all of which that would hide", target), "choose another target path")
 	}
 	if at.Found {
 		if at.Mode.IsDir() != dir {

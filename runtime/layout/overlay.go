@@ -36,6 +36,9 @@ func OverlayWant(o bind.Overlay) Want {
 func (l *Layout) LayOver(overlays []bind.Overlay) (w Writable, err error) {
 	for n, v := range l.Volumes {
 		if v.Own {
+			if err := l.layExt(n); err != nil {
+				return w, err
+			}
 			l.over = append(l.over, n)
 		}
 	}
@@ -51,6 +54,9 @@ func (l *Layout) LayOver(overlays []bind.Overlay) (w Writable, err error) {
 			case err != nil:
 				return w, err
 			case !write:
+				if err := l.layExt(n); err != nil {
+					return w, err
+				}
 				l.over = append(l.over, n)
 			case writable >= 0:
 				return w, hint.New(fmt.Sprintf("the overlays %s and %s are both to be written to", l.Volumes[writable].Path, v.Path),
@@ -111,6 +117,9 @@ func (l *Layout) overlays() (ops []plan.Op, dirs []string) {
 	for _, n := range l.over {
 		v := l.Volumes[n]
 		switch {
+		case v.Info.Kind == image.Ext3:
+			ops = append(ops, l.serve(n)...)
+			dirs = append(dirs, volumeDir(n)+"/upper") // as the peers make them
 		case v.Info.Kind != image.Sandbox:
 			ops = append(ops, l.serve(n)...)
 			dirs = append(dirs, volumeDir(n))

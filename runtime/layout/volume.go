@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image"
@@ -31,8 +32,12 @@ type Volume struct {
 	Info image.Info
 	// Unpack has its files written to memory and not served.
 	Unpack bool
+	// Offset is where in its file an ext3 file system begins, in bytes.
+	Offset int64
 	// Directory is about one that is a directory (image.Sandbox).
 	Directory Directory
+
+	program []string // that serves an ext3 file system
 }
 
 // volumeDir returns where the volume with a number is mounted in the session.
@@ -47,6 +52,9 @@ type Served struct {
 	Volume, Layer int
 	// InRoot says that the root is made of it.
 	InRoot bool
+	// Program, unless empty, is the command line of the program of the host that
+	// serves it: a volume, or for -1 what the program has itself.
+	Program []string
 }
 
 // Serves returns what the operations Fuse and Fill are for, that were planned so far.
@@ -69,6 +77,9 @@ func (l *Layout) BindPart(w Want, part, target, flags string) error {
 		return err
 	}
 	files := l.Volumes[n].Info.FS
+	if l.Volumes[n].Info.Kind == image.Ext3 {
+		return l.bindExt(n, part, target, flags)
+	}
 	at, err := view.New(files, l.Facts.Root).Resolve(part)
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("%s of the image %s: %w", part, w.Path, err), "choose another path in the image")
@@ -82,20 +93,29 @@ func (l *Layout) BindPart(w Want, part, target, flags string) error {
 	if l.Volumes[n].Info.Kind == image.Sandbox {
 		l.Do(plan.Bind, path.Join(l.Volumes[n].Info.Path, at.Path), target, flags)
 	} else {
-		if !slices.ContainsFunc(l.served, func(s Served) bool { return s.Volume == n }) {
-			l.Ops = append(l.Ops, l.serve(n)...)
-		}
+		l.serveOnce(n)
 		l.Do(plan.Bind, path.Join(volumeDir(n), at.Path), target, flags+",session")
 	}
 	l.Tree.Add(view.Mount{Target: target, From: view.Volume, Source: at.Path, Dir: at.Mode.IsDir(), Files: files})
 	return nil
 }
 
+// serveOnce mounts the volume with a number unless it is.
+func (l *Layout) serveOnce(n int) {
+	if !slices.ContainsFunc(l.served, func(s Served) bool { return s.Volume == n }) {
+		l.Ops = append(l.Ops, l.serve(n)...)
+	}
+}
+
 // serve mounts the volume with a number.
 func (l *Layout) serve(n int) []plan.Op {
-	dir := volumeDir(n)
-	l.served = append(l.served, Served{Target: dir, Volume: n, InRoot: l.Volumes[n].Use == image.Layer})
-	return []plan.Op{plan.Do(plan.Mkdir, dir, "0755"), l.present(dir, l.Volumes[n].Unpack)}
+	dir, v := volumeDir(n), &l.Volumes[n]
+	l.served = append(l.served, Served{Target: dir, Volume: n, InRoot: v.Use == image.Layer, Program: v.program})
+	op := l.present(dir, v.Unpack)
+	if v.program != nil {
+		op = plan.Do(plan.Fuse, dir, l.fuseFlags("wait"))
+	}
+	return []plan.Op{plan.Do(plan.Mkdir, dir, "0755"), op}
 }
 
 // present has files of an image appear in a directory.
@@ -106,10 +126,10 @@ func (l *Layout) present(dir string, unpack bool) plan.Op {
 	return plan.Do(plan.Fuse, dir, l.fuseFlags())
 }
 
-// fuseFlags are those of every image server's file system.
-func (l *Layout) fuseFlags() string {
+// fuseFlags are those of every FUSE file system, and more.
+func (l *Layout) fuseFlags(more ...string) string {
 	if l.Shared {
-		return "allow_other"
+		more = append(more, "allow_other")
 	}
-	return ""
+	return strings.Join(more, ",")
 }

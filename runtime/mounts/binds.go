@@ -39,6 +39,17 @@ func (p *Planner) mountBinds() error {
 	return nil
 }
 
+// mountFuse plans the file systems that programs serve.
+func (p *Planner) mountFuse() error {
+	p.Because("--fusemount")
+	for _, f := range p.wish.Fuse {
+		if err := p.FuseMount(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Want returns the file system that a bind is from, if it is one of an image.
 func Want(b bind.Bind) (w layout.Want, ok bool) {
 	return layout.Want{Path: b.Source, Use: image.Data, ID: b.Image.ID}, b.Image != bind.Part{}

@@ -26,6 +26,8 @@ type Wish struct {
 	// empty tmpfs.
 	Binds   []bind.Bind
 	Scratch []string
+	// Fuse are file systems that programs serve, above all others.
+	Fuse []bind.Fuse
 	// Libraries are files of the host for programs of the container:
 	// SOURCE[:NAME].
 	Libraries []string
@@ -73,6 +75,9 @@ func New(l *layout.Layout, w Wish, id *identity.Identity) *Planner {
 		p.bound = append(p.bound, b.Target)
 	}
 	p.bound = append(p.bound, w.Scratch...)
+	for _, f := range w.Fuse {
+		p.bound = append(p.bound, f.Target)
+	}
 	return p
 }
 
@@ -99,7 +104,10 @@ func (p *Planner) All() error {
 			return err
 		}
 	}
-	return p.mountBinds()
+	if err := p.mountBinds(); err != nil {
+		return err
+	}
+	return p.mountFuse()
 }
 
 // Binds are the targets of the user's binds that nested containers are told of.
@@ -228,38 +236,6 @@ func (p *Planner) mountHome() error {
 	}
 	p.Because("the default: the caller's home directory")
 	return p.optional(p.Bind(source, home, layout.Guarded, false))
-}
-
-// unboundDirs are working directories that are the image's own matter.
-var unboundDirs = []string{"/", "/etc", "/bin", "/mnt", "/usr", "/var", "/opt", "/sbin", "/lib", "/lib64"}
-
-// mountCwd shows the caller's working directory, unless it belongs to the
-// system or is visible already. It is a convenience: where no mount point can
-// be made for it, the container starts in the home directory.
-func (p *Planner) mountCwd() error {
-	cwd := p.Facts.Cwd
-	if cwd != "" && p.wish.Contain {
-		p.LeaveOut(cwd, "--contain")
-	}
-	if cwd == "" || p.wish.Contain || slices.Contains(unboundDirs, cwd) || !p.Wanted("cwd", cwd) {
-		return nil
-	}
-	for _, dir := range []string{"/proc", "/sys", "/dev"} {
-		if view.Within(cwd, dir) {
-			return nil
-		}
-	}
-	if home := p.id.Account.Home; p.wish.NoHome && home != "" && view.Within(home, cwd) {
-		return nil // it would show the home directory after all
-	}
-	if p.Visible(cwd, cwd) || !p.HostIsDir(cwd) {
-		return nil
-	}
-	p.Because("the default: the working directory")
-	if err := p.Bind(cwd, cwd, layout.Guarded, false); err != nil {
-		p.Note("working directory is not mounted: %v", err)
-	}
-	return nil
 }
 
 // mountFiles shows the host's time zone, host names and resolver, or what is the

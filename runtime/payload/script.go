@@ -35,6 +35,14 @@ func Test() Script {
 	return Script{metadata.Test, "test script", "build the image with a %test section", "%apptest"}
 }
 
+// Startscript is what an instance runs, where the image has one.
+func Startscript() Script {
+	return Script{metadata.Startscript, "startscript", "build the image with a %startscript section", "%appstart"}
+}
+
+// Has says whether the image, or the application app of it, has the script.
+func (f Files) Has(s Script, app string) bool { return f.Tree.IsFile(s.path(app)) }
+
 // path is where the script of an application is, or, when app is empty, the
 // image's.
 func (s Script) path(app string) string {

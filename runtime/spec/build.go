@@ -196,7 +196,7 @@ func (p *planner) buildMount(m bind.Attached) error {
 // buildEnvironment applies the image's scripts to env, here or by wrapping the
 // command line.
 func (p *planner) buildEnvironment(args, env []string) ([]string, []string, error) {
-	scripts, err := p.scripts()
+	scripts, err := environ.Scripts(p.Tree)
 	if err != nil || len(scripts) == 0 {
 		return args, env, err
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -145,7 +146,7 @@ func TestBuildOnLayers(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", line, got)
 		}
 	}
-	if want := []layout.Served{{Target: "@image/0", Volume: -1, InRoot: true}, {Target: "@image/1", Volume: -1, Layer: 1, InRoot: true}}; !slices.Equal(c.Served, want) {
+	if want := []layout.Served{{Target: "@image/0", Volume: -1, InRoot: true}, {Target: "@image/1", Volume: -1, Layer: 1, InRoot: true}}; !reflect.DeepEqual(c.Served, want) {
 		t.Errorf("served: %+v", c.Served)
 	}
 }

@@ -133,6 +133,9 @@ func (p *planner) mountOf(op plan.Op) (m Mount, ok bool) {
 	switch op.Verb {
 	case plan.Fuse:
 		m = Mount{Target: a[0], Type: "fuse", Flags: "ro,nosuid,nodev"}
+		if slices.Contains(strings.Split(a[1], ","), "rw") {
+			m.Flags = "nosuid,nodev"
+		}
 	case plan.Mount:
 		m = Mount{Target: a[1], Type: a[0], Flags: strings.Trim(a[2]+","+a[3], ",")}
 	case plan.Bind:

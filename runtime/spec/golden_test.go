@@ -153,6 +153,9 @@ func parseVolume(t *testing.T, w layout.Want, uid uint32, text string) layout.Vo
 	}
 	v := layout.Volume{Want: w, Info: parseImage(t, kind+strconv.Quote(w.Path)+"\n"+text)}
 	v.Directory = layout.Directory{Owner: uid, Upper: true}
+	if strings.Contains(w.Path, "ext") {
+		v.Info.Kind, v.Info.FS, v.Offset = image.Ext3, nil, 512
+	}
 	v.Unpack = strings.Contains(w.Path, "unpack")
 	for line := range strings.Lines(text) {
 		words, ok := strings.CutPrefix(strings.TrimSpace(line), "directory ")
@@ -195,6 +198,11 @@ func printed(c *Container, lines []string) string {
 	for _, note := range c.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)
 	}
+	for _, m := range c.Served {
+		if len(m.Program) > 0 {
+			fmt.Fprintf(&b, "program %s %d %q\n", m.Target, m.Volume, m.Program)
+		}
+	}
 	if c.Owner != nil {
 		fmt.Fprintf(&b, "owner %d %d\n", c.Owner.UID, c.Owner.GID)
 	}
@@ -230,7 +238,7 @@ func parseCommand(t *testing.T, line string) Request {
 		return func(s string) error { *p = append(*p, strings.Split(s, ",")...); return nil }
 	}
 	for name, p := range map[string]*[]string{"bind": &r.Binds, "mount": &r.Mounts, "env": &r.Env, "env-file": &r.EnvFiles, "no-env": &r.NoEnv, "env-keep": &r.EnvKeep, "containlibs": &r.Libraries, "overlay": &r.Overlays,
-		"network-args": &r.NetworkArgs, "dns": &r.DNS, "security": &r.Security} {
+		"network-args": &r.NetworkArgs, "dns": &r.DNS, "security": &r.Security, "fusemount": &r.FuseMounts} {
 		fs.Func(name, "", list(p))
 	}
 	for name, p := range map[string]*[]string{"scratch": &r.Scratch, "no-mount": &r.NoMount} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/environ"
@@ -25,8 +24,15 @@ func (p *planner) process() (plan.Process, error) {
 	if p.req.NoUmask {
 		proc.Umask = 0o022
 	}
-	if p.req.contain() {
+	switch {
+	case p.req.Instance != "" && !p.joins:
+		// What it would hold open is waited for by who has started it.
+		proc.CloseFDs, proc.Stay = true, p.req.Stay
+	case p.req.contain():
 		proc.CloseFDs, proc.KeepFDs = true, environ.KeptFDs(p.Facts.Environ)
+	}
+	if len(args) == 0 {
+		return proc, nil
 	}
 	e, err := p.environ(args)
 	if err != nil {
@@ -67,6 +73,11 @@ func (p *planner) command() ([]string, error) {
 		return files.Script(payload.Test(), r.App, r.Args)
 	case Shell:
 		return files.Shell(r.Shell, r.Args)
+	case Start:
+		if s := payload.Startscript(); r.App != "" || files.Has(s, "") {
+			return files.Script(s, r.App, r.Args)
+		}
+		return nil, nil
 	}
 	return nil, hint.New(fmt.Sprintf("unknown action %q", r.Action), "use exec, run, shell or test")
 }
@@ -132,7 +143,7 @@ func (p *planner) environ(args []string) (*environ.Environment, error) {
 	in := environ.Inputs{
 		Caller: p.Facts.Environ, Set: r.Env, Drop: r.NoEnv, Keep: r.EnvKeep, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
-		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Binds: p.mounts.Binds(),
+		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Instance: r.Instance, Binds: p.binds,
 	}
 	switch r.Action {
 	case Shell:
@@ -157,7 +168,7 @@ func (p *planner) environ(args []string) (*environ.Environment, error) {
 		}
 		in.Files = append(in.Files, environ.File{Name: name, Text: text})
 	}
-	if in.Scripts, err = p.scripts(); err != nil {
+	if in.Scripts, err = environ.Scripts(p.Tree); err != nil {
 		return nil, err
 	}
 	return environ.New(in)
@@ -168,27 +179,3 @@ const prompt = "Sealift> "
 
 // libsDir is where libraries of the host are shown.
 const libsDir = "/.singularity.d/libs"
-
-// scripts lists the image's environment scripts in the order of their names. An
-// image of old has a single one.
-func (p *planner) scripts() ([]string, error) {
-	const dir = "/.singularity.d/env"
-	if mode, found := p.Tree.Stat(dir); !found || !mode.IsDir() {
-		if p.Tree.IsFile(environ.OldScript) {
-			return []string{environ.OldScript}, nil
-		}
-		return nil, nil
-	}
-	names, err := p.Tree.Names(dir)
-	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("list %s of the image: %w", dir, err), "the image is damaged: build or pull it again")
-	}
-	var scripts []string
-	for _, name := range names {
-		file := path.Join(dir, name)
-		if strings.HasSuffix(name, ".sh") && !strings.HasPrefix(name, ".") && p.Tree.IsFile(file) {
-			scripts = append(scripts, file)
-		}
-	}
-	return scripts, nil
-}

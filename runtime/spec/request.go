@@ -22,6 +22,7 @@ const (
 	Run   Action = "run"   // run the image's runscript
 	Shell Action = "shell" // run an interactive shell
 	Test  Action = "test"  // run the image's test script
+	Start Action = "start" // run the image's startscript, if it has one
 )
 
 // Request is what the user asked for: the command line and the variables that
@@ -32,6 +33,10 @@ type Request struct {
 	Args []string
 	// Shell is the program that Shell starts instead of the default.
 	Shell string
+	// Instance, unless empty, is the name that the container runs in the background
+	// under. It outlives its payload with Stay (plan.Process).
+	Instance string
+	Stay     bool
 	// App is the application of the image whose environment is in force and
 	// whose scripts Run and Test run; empty means the image's own.
 	App string
@@ -41,6 +46,8 @@ type Request struct {
 	Binds []string
 	// Mounts are values of --mount, as bind.ParseMounts reads them.
 	Mounts []string
+	// FuseMounts are values of --fusemount, as bind.ParseFuse reads them.
+	FuseMounts []string
 	// Overlays are values of --overlay: PATH[:ro], lower ones first.
 	Overlays []string
 	// Scratch are container paths that get an empty directory.
@@ -109,22 +116,33 @@ type Request struct {
 	tmpfsAtLeast bool // WritableTmpfs, unless changes go elsewhere
 }
 
-// implied returns r with what Compat implies. Changes are lost then, unless there is
-// another place for them.
+// implied returns r with what Compat implies, and what an instance is: with Compat
+// changes are lost, unless there is another place for them; an instance has an init.
 func (r Request) implied() Request {
 	if r.Compat {
-		r.ContainAll, r.NoInit, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true, true
+		r.ContainAll, r.NoUmask, r.NoEval, r.OCIPwd = true, true, true, true
+		r.NoInit = r.NoInit || !r.mountsInside()
 		r.tmpfsAtLeast = true
 	}
+	if r.Instance != "" {
+		r.NoInit = false
+		if r.UTS && r.Hostname == "" && network.CheckHostname(r.Instance) == nil {
+			r.Hostname = r.Instance
+		}
+	}
 	return r
+}
+
+// mountsInside says whether programs of the container are to serve file systems, which
+// takes an init.
+func (r *Request) mountsInside() bool {
+	fuse, err := bind.ParseFuse(r.FuseMounts)
+	return err == nil && slices.ContainsFunc(fuse, func(f bind.Fuse) bool { return f.Container })
 }
 
 // WantsWorkDir says whether the WORKDIR of the OCI image that the image was made of
 // counts (image.Info.WorkDir).
 func (r *Request) WantsWorkDir() bool { return r.OCIPwd || r.Compat }
-
-// maxHostname is the kernel's bound (HOST_NAME_MAX), in bytes.
-const maxHostname = 64
 
 // check refuses what can be seen to be wrong without a machine or an image.
 func (r *Request) check() error {
@@ -135,27 +153,12 @@ func (r *Request) check() error {
 		}
 	}
 	switch {
-	case len(r.Hostname) > maxHostname:
-		return hint.New(fmt.Sprintf("--hostname %s is too long", r.Hostname), "use at most %d bytes", maxHostname)
-	case r.Hostname != "" && !isHostname(r.Hostname):
-		return hint.New(fmt.Sprintf("--hostname %q is not a host name", r.Hostname), "use letters, digits, hyphens and dots, as hostname(7) says")
+	case r.mountsInside() && (!r.newPID() || r.NoInit):
+		return hint.New("--fusemount container:… excludes --no-pid and --no-init", "leave these out, or have a program of the host mount it: host:…")
+	case r.Instance != "" && !r.newPID():
+		return hint.New("--no-pid: an instance has a process namespace of its own, by which it ends as a whole", "leave it out")
 	}
-	return nil
-}
-
-// isHostname tells whether name can be a host's (hostname(7)).
-func isHostname(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range []byte(label) {
-			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
-				return false
-			}
-		}
-	}
-	return true
+	return network.CheckHostname(r.Hostname)
 }
 
 // contain says whether the host's files are kept out.

@@ -40,6 +40,8 @@ type Container struct {
 	// Served says what the plan's Fuse and Fill operations are for. The topmost layer
 	// of the image shows Plan.Image too.
 	Served []layout.Served
+	// Joinable is what those share who join the container.
+	Joinable Joinable
 	// Notes are remarks for the user, one line each: what was left out.
 	Notes []string
 
@@ -117,6 +119,9 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 		return nil, err
 	}
 	wish := r.mounts(binds)
+	if wish.Fuse, err = bind.ParseFuse(r.FuseMounts); err != nil {
+		return nil, err
+	}
 	wish.Files = p.net.Files
 	if wish.GPU, err = p.devices(); err != nil {
 		return nil, err
@@ -131,6 +136,7 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 	if err := p.checkPwd(); err != nil {
 		return nil, err
 	}
+	p.binds = p.mounts.Binds()
 	proc, err := p.process()
 	if err != nil {
 		return nil, err
@@ -147,6 +153,8 @@ type planner struct {
 	net     network.Network
 	mounts  *mounts.Planner
 	gpu     *gpu.Plan // nil is nothing
+	binds   []string  // the targets of the user's
+	joins   bool      // a container that runs already
 	// variables is how the payload's come about, unless it is a build's.
 	variables *environ.Environment
 
@@ -237,6 +245,7 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	}
 	ops = append(ops, confined...)
 	proc.User = cmp.Or(proc.User, p.id.Payload)
+	proc.Mounters = p.Mounters
 	c := &Container{
 		Plan:   plan.Plan{Clone: p.clone(), Helper: p.net.Helper, Image: shown, Ops: ops, Process: proc},
 		Served: p.Serves(),
@@ -245,6 +254,10 @@ func (p *planner) container(w layout.Writable, proc plan.Process) (*Container, e
 	if (w != (layout.Writable{}) || p.emulation != "") && p.Served() && p.id.User && !p.id.Ranged() {
 		c.Owner = &Owner{p.id.UID, p.id.GID}
 	}
+	if len(p.Mounters) > 0 && c.Plan.Late() {
+		return nil, hint.New("--fusemount container:… and --security seccomp exclude each other", "have a program of the host mount it: host:…")
+	}
+	c.Joinable = p.joinable(confined, c.Plan.Process)
 	p.explain(c, root)
 	return c, nil
 }

@@ -53,7 +53,8 @@ func own(img *image.File, o image.Options) ([]*Volume, error) {
 
 func all(w layout.Want, files []*image.File, own bool) (list []*Volume) {
 	for _, f := range files {
-		list = append(list, &Volume{Volume: layout.Volume{Want: w, Own: own, Info: f.Info()}, File: f})
+		offset, _ := f.Extent()
+		list = append(list, &Volume{Volume: layout.Volume{Want: w, Own: own, Info: f.Info(), Offset: offset}, File: f})
 	}
 	return list
 }

@@ -15,6 +15,7 @@ type Mount struct {
 	Point      string // where it is mounted
 	Options    string // of this mount, joined by commas
 	Type       string // of the file system
+	Super      string // options of the file system, joined by commas
 }
 
 // Parse returns the mounts of a table. It passes over what is no line of one.
@@ -32,7 +33,8 @@ func Parse(table []byte) []Mount {
 		}
 		m := Mount{ID: id, Parent: parent, Root: unescape(f[3]), Point: unescape(f[4]), Options: f[5]}
 		if _, rest, found := strings.Cut(line, " - "); found {
-			m.Type, _, _ = strings.Cut(rest, " ")
+			m.Type, rest, _ = strings.Cut(strings.TrimSpace(rest), " ")
+			m.Super = rest[strings.LastIndexByte(rest, ' ')+1:]
 		}
 		mounts = append(mounts, m)
 	}

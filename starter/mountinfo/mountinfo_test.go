@@ -13,7 +13,7 @@ const table = "20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n" +
 
 func TestBelow(t *testing.T) {
 	for id, want := range map[int]string{
-		30: "[{30 20 / /a b ro,nosuid tmpfs} {31 30 /x /a b/c rw tmpfs}]", 31: "[{31 30 /x /a b/c rw tmpfs}]", 7: "[]",
+		30: "[{30 20 / /a b ro,nosuid tmpfs rw} {31 30 /x /a b/c rw tmpfs rw}]", 31: "[{31 30 /x /a b/c rw tmpfs rw}]", 7: "[]",
 	} {
 		if got := fmt.Sprint(Below(Parse([]byte(table)), id)); got != want {
 			t.Errorf("%d: %s, want %s", id, got, want)

@@ -44,6 +44,9 @@ func FormatCaps(set uint64) string {
 	return strings.Join(have, ",")
 }
 
+// NamedCaps is how many capabilities have names: those from 0 on.
+func NamedCaps() int { return len(strings.Fields(capNames)) }
+
 // capNames are the names of capabilities in the order of their numbers
 // (include/uapi/linux/capability.h).
 const capNames = `chown dac_override dac_read_search fowner fsetid kill setgid

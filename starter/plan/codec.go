@@ -21,7 +21,9 @@ import (
 //	image VERB ARG...             Plan.Image
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
+//	stay                          Process.Stay
 //	user UID GID GROUP...         Process.User
+//	mounter TARGET ARG...         Process.Mounters
 //	umask OCTAL                   unless the caller's is kept
 //	closefds KEPT...              Process.CloseFDs
 //	env NAME=VALUE                one each
@@ -39,7 +41,9 @@ const (
 	wordHelper   = "helper"
 	wordImage    = "image"
 	wordInit     = "init"
+	wordStay     = "stay"
 	wordUser     = "user"
+	wordMounter  = "mounter"
 	wordUmask    = "umask"
 	wordCloseFDs = "closefds"
 	wordEnv      = "env"
@@ -98,16 +102,32 @@ func check(p *Plan) error {
 		}
 	}
 	pr := &p.Process
-	if len(pr.Args) == 0 || pr.Args[0] == "" {
+	if pr.Stay && !pr.Init {
+		return errors.New("plan: nothing stays without init")
+	}
+	if len(pr.Args) == 0 && !pr.Stay || len(pr.Args) > 0 && pr.Args[0] == "" {
 		return errors.New("plan: no command")
 	}
 	if pr.Umask < -1 || pr.Umask > 0o777 {
 		return errors.New("plan: impossible umask")
 	}
+	if n := len(pr.Mounters); n != p.kept() || n > 0 && (!pr.Init || p.Late()) {
+		return errors.New("plan: mounters without descriptor or init, or with a filter")
+	}
 	if len(pr.KeepFDs) > 0 && (!pr.CloseFDs || slices.Min(pr.KeepFDs) < 0) {
 		return errors.New("plan: impossible descriptors to keep")
 	}
 	return nil
+}
+
+// kept counts the descriptors that are for mounters.
+func (p *Plan) kept() (n int) {
+	for _, op := range p.Ops {
+		if op.Verb == Fuse && slices.Contains(strings.Split(op.Args[1], ","), "keep") {
+			n++
+		}
+	}
+	return n
 }
 
 // arity returns the number of arguments of v, or -1 when v is no verb.
@@ -184,8 +204,14 @@ func (pr *Process) records() [][]string {
 	if pr.Init {
 		out = append(out, []string{wordInit})
 	}
+	if pr.Stay {
+		out = append(out, []string{wordStay})
+	}
 	if u := pr.User; u != nil {
 		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))
+	}
+	for _, m := range pr.Mounters {
+		out = append(out, append([]string{wordMounter, m.Target}, m.Args...))
 	}
 	if pr.Umask >= 0 {
 		out = append(out, []string{wordUmask, strconv.FormatInt(int64(pr.Umask), 8)})

@@ -99,12 +99,19 @@ func (pr *Process) add(word string, args []string) error {
 	switch word {
 	case wordInit:
 		pr.Init = true
+	case wordStay:
+		pr.Stay = true
 	case wordUser:
 		ids, err := parseIDs(args)
 		if err != nil || len(ids) < 2 {
 			return ErrSyntax
 		}
 		pr.User = &User{ids[0], ids[1], some(ids[2:])}
+	case wordMounter:
+		if len(args) < 2 {
+			return ErrSyntax
+		}
+		pr.Mounters = append(pr.Mounters, Mounter{args[0], args[1:]})
 	case wordUmask:
 		mask, err := strconv.ParseUint(strings.Join(args, " "), 8, 9)
 		if err != nil {

@@ -73,7 +73,10 @@ const (
 	Session Verb = "session"
 	// Fuse TARGET FLAGS: open /dev/fuse, mount a read-only FUSE file system
 	// with default_permissions on TARGET and send the descriptor to launch.
-	// FLAGS: allow_other, suid (set-user-ID programs work).
+	// FLAGS: allow_other, suid (set-user-ID programs work), rw (it may be written
+	// to, and without allow_other its server alone checks permissions), wait (until it is served, or
+	// ENOTCONN where nobody is going to), keep (the descriptor is for the next of
+	// Process.Mounters, not for launch).
 	Fuse Verb = "fuse"
 	// Fill TARGET: send launch a descriptor of the directory TARGET, and wait until it
 	// has written what is to be there.
@@ -172,6 +175,11 @@ type Process struct {
 	// child, forwards signals to it, reaps every orphan and exits with the
 	// payload's status (128+n for signal n). Otherwise it execs the payload.
 	Init bool
+	// Stay, for Init, says that the container outlives its payload: after a status of
+	// 0 the starter waits until a signal ends it, after another one until nothing
+	// else runs. A signal that ends programs goes to every process then, and the
+	// starter exits when the last one has. There need be no payload.
+	Stay bool
 	// Args is the command line; Args[0] is looked up in the PATH of Env inside
 	// the container when it has no slash.
 	Args []string
@@ -186,11 +194,32 @@ type Process struct {
 	User *User
 	// Umask is the file mode creation mask, or -1 to keep the caller's.
 	Umask int
+	// Mounters serve the file systems whose descriptors the Fuse operations with
+	// keep left, in the same order. They need Init, and no filter of the payload's.
+	Mounters []Mounter
 	// CloseFDs closes every inherited descriptor above 2 but those in KeepFDs.
 	// Otherwise all of the caller's descriptors pass.
 	CloseFDs bool
 	KeepFDs  []int
 }
+
+// Mounter is a program of the container that serves a FUSE file system. The payload
+// is started when it does, and ends it. It gets the descriptor as number 3, the
+// payload's environment and user, no input, and has its output go to the errors.
+type Mounter struct {
+	// Target is that of the operation Fuse.
+	Target string
+	// Args is the command line, as that of the payload.
+	Args []string
+}
+
+// Names of the descriptors that a mounter gets. libfuse from 3.3 on takes the first as
+// a mount point (fuse_session_mount); the second is that of the image that a program
+// of the host serves.
+const (
+	MounterFUSE = "/dev/fd/3"
+	MounterFile = "/dev/fd/4"
+)
 
 // User is a process's user, its group, and its supplementary groups
 // (credentials(7)).

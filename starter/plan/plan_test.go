@@ -22,7 +22,7 @@ func full() *Plan {
 		Helper: []string{"/usr/bin/pasta", "--pid", "/proc/self/fd/@ready", "", "@pid"},
 		Image:  []Op{Do(Mkdir, "/data", "755"), Do(Symlink, "/l", "data"), Do(Mkfile, "/f", "644"), Do(Write, "/w", "600", "")},
 		Ops: []Op{
-			Do(Session, "/tmp/s", "mode=0700"), Do(Fuse, "@root", "allow_other"),
+			Do(Session, "/tmp/s", "mode=0700"), Do(Fuse, "@root", "allow_other"), Do(Fuse, "/m", "rw,keep"),
 			Do(Mount, "proc", "/proc", "nosuid,nodev", ""), Do(Bind, "/scratch dir", "/data", "ro,try"),
 			Do(Overlay, "@root", "@skel:/low", "@upper", "@work", ""), Do(Mkdir, "@upper", "755"),
 			Do(Mkfile, "/f", "644"), Do(Write, "/etc/passwd", "644", "root:x\nme:x\n"),
@@ -30,9 +30,10 @@ func full() *Plan {
 			Do(Network), Do(Label, "apparmor", "my profile"), Do(Dropcaps, ""), Do(Limitcaps, "all"), Do(Raisecaps, "net_raw"),
 		},
 		Process: Process{
-			Init: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
-			User: &User{1000, 100, []uint32{100, math.MaxUint32}},
-			Dirs: []string{"/work", "/"}, Umask: 0o022, CloseFDs: true, KeepFDs: []int{3, 17},
+			Init: true, Stay: true, Args: []string{"sh", "-c", "echo 'a' \"$1\"", "", "é\xff"}, Env: []string{"PATH=/bin", "X=a b\tc", "Y="},
+			Mounters: []Mounter{{"/m", []string{"fs", "", "-o x"}}},
+			User:     &User{1000, 100, []uint32{100, math.MaxUint32}},
+			Dirs:     []string{"/work", "/"}, Umask: 0o022, CloseFDs: true, KeepFDs: []int{3, 17},
 		},
 	}
 }
@@ -49,7 +50,8 @@ func filtered() *Plan {
 func least() *Plan { return &Plan{Process: Process{Args: []string{"true"}, Umask: -1}} }
 
 func TestRoundTrip(t *testing.T) {
-	for _, p := range []*Plan{full(), filtered(), least()} {
+	idle := &Plan{Process: Process{Init: true, Stay: true, Umask: -1}}
+	for _, p := range []*Plan{full(), filtered(), least(), idle} {
 		data, err := Encode(p)
 		if err != nil {
 			t.Fatal(err)
@@ -77,6 +79,7 @@ image mkfile /f 644
 image write /w 600 ""
 session /tmp/s mode=0700
 fuse @root allow_other
+fuse /m rw,keep
 mount proc /proc nosuid,nodev ""
 bind "/scratch dir" /data ro,try
 overlay @root @skel:/low @upper @work ""
@@ -94,7 +97,9 @@ dropcaps ""
 limitcaps all
 raisecaps net_raw
 init
+stay
 user 1000 100 100 4294967295
+mounter /m fs "" "-o x"
 umask 22
 closefds 3 17
 env PATH=/bin
@@ -125,20 +130,29 @@ func TestStringOmitsTerminalControl(t *testing.T) {
 
 func TestEncodeRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Plan){
-		"NUL in an operation": func(p *Plan) { p.Ops = []Op{Do(Hostname, "a\x00b")} },
-		"NUL in the command":  func(p *Plan) { p.Process.Args[0] = "\x00" },
-		"NUL in a variable":   func(p *Plan) { p.Process.Env = []string{"A=\x00"} },
-		"unknown verb":        func(p *Plan) { p.Ops = []Op{Do("format", "/dev/sda")} },
-		"no verb":             func(p *Plan) { p.Ops = []Op{{}} },
-		"too few arguments":   func(p *Plan) { p.Ops = []Op{Do(Bind, "/a", "/b")} },
-		"too many arguments":  func(p *Plan) { p.Ops = []Op{Do(Pivot, "/a")} },
-		"image operation":     func(p *Plan) { p.Image = []Op{Do(Bind, "/a", "/b", "")} },
-		"image arguments":     func(p *Plan) { p.Image = []Op{Do(Mkdir, "/a")} },
-		"no command":          func(p *Plan) { p.Process.Args = nil },
-		"empty command":       func(p *Plan) { p.Process.Args = []string{""} },
-		"two networks":        func(p *Plan) { p.Clone.Net, p.Clone.NetPath = true, "/run/netns/x" },
-		"helper of nothing":   func(p *Plan) { p.Helper = []string{"/usr/bin/pasta"} },
-		"emulation, no init":  func(p *Plan) { p.Ops = []Op{Do(Emulate, "full", "")} },
+		"NUL in an operation":          func(p *Plan) { p.Ops = []Op{Do(Hostname, "a\x00b")} },
+		"NUL in the command":           func(p *Plan) { p.Process.Args[0] = "\x00" },
+		"NUL in a variable":            func(p *Plan) { p.Process.Env = []string{"A=\x00"} },
+		"unknown verb":                 func(p *Plan) { p.Ops = []Op{Do("format", "/dev/sda")} },
+		"no verb":                      func(p *Plan) { p.Ops = []Op{{}} },
+		"too few arguments":            func(p *Plan) { p.Ops = []Op{Do(Bind, "/a", "/b")} },
+		"too many arguments":           func(p *Plan) { p.Ops = []Op{Do(Pivot, "/a")} },
+		"image operation":              func(p *Plan) { p.Image = []Op{Do(Bind, "/a", "/b", "")} },
+		"image arguments":              func(p *Plan) { p.Image = []Op{Do(Mkdir, "/a")} },
+		"no command":                   func(p *Plan) { p.Process.Args = nil },
+		"empty command":                func(p *Plan) { p.Process.Args = []string{""} },
+		"two networks":                 func(p *Plan) { p.Clone.Net, p.Clone.NetPath = true, "/run/netns/x" },
+		"helper of nothing":            func(p *Plan) { p.Helper = []string{"/usr/bin/pasta"} },
+		"a mounter without descriptor": func(p *Plan) { p.Process.Init, p.Process.Mounters = true, []Mounter{{"/m", []string{"fs"}}} },
+		"a descriptor without mounter": func(p *Plan) { p.Ops = []Op{Do(Fuse, "/m", "keep")} },
+		"a mounter without init": func(p *Plan) {
+			p.Ops, p.Process.Mounters = []Op{Do(Fuse, "/m", "keep")}, []Mounter{{"/m", []string{"fs"}}}
+		},
+		"a mounter and a filter": func(p *Plan) {
+			p.Process.Init, p.Process.Mounters = true, []Mounter{{"/m", []string{"fs"}}}
+			p.Ops = []Op{Do(Fuse, "/m", "keep"), Do(Seccomp, "", "0006000000007fff")}
+		},
+		"emulation, no init": func(p *Plan) { p.Ops = []Op{Do(Emulate, "full", "")} },
 		"emulation, filter": func(p *Plan) {
 			p.Process.Init, p.Ops = true, []Op{Do(Emulate, "full", ""), Do(Seccomp, "", "")}
 		},

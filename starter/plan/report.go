@@ -20,6 +20,9 @@ const (
 	StageDir Stage = "cwd"
 	// Looking for the command.
 	StageFind Stage = "find"
+	// Starting Process.Mounters[Index], and waiting until it serves: ENOTCONN is
+	// that it has ended.
+	StageMounter Stage = "mounter"
 	// Executing the command, which exists: ENOENT is about its interpreter.
 	StageExec Stage = "exec"
 
@@ -36,7 +39,7 @@ const (
 // payload runs.
 type Report struct {
 	Stage Stage
-	// Index is the position in Plan.Ops, or -1 for no operation.
+	// Index is the position in Plan.Ops, or what the stage says, or -1.
 	Index int
 	// Errno is the error of the system call that failed.
 	Errno int

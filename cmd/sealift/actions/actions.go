@@ -9,11 +9,13 @@ package actions
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/gpus"
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -22,25 +24,35 @@ import (
 	"github.com/sealift/sealift/runtime/spec"
 )
 
-// Commands returns exec, run, shell, test and explain.
-func Commands(p *ui.Process, parts func() Parts) (list []*cobra.Command) {
+// Commands returns exec, run, shell, test and explain. Where an image is called
+// instance://NAME, find finds the container.
+func Commands(p *ui.Process, parts func() Parts, find Finder) (list []*cobra.Command) {
 	for _, name := range []string{"exec", "run", "shell", "test"} {
-		list = append(list, Command(p, name, parts()))
+		list = append(list, Command(p, name, parts(), find))
 	}
 	return append(list, explainCommand(p, parts))
 }
 
 // Command returns that of a name which starts a container, or nil.
-func Command(p *ui.Process, name string, parts Parts) *cobra.Command {
+func Command(p *ui.Process, name string, parts Parts, find Finder) *cobra.Command {
+	at := func(a spec.Action, use, short string, operands int) *cobra.Command {
+		return command(p, parts, a, use, short, operands, nil, func(c *cobra.Command, r *spec.Request, a *actionFlags, args []string) error {
+			r.Args = args[1:]
+			if name, ok := strings.CutPrefix(args[0], InstancePrefix); ok {
+				return inside(c, p, r, name, find, a)
+			}
+			return onImage(c.Context(), p, r, paths.Local(args[0]), a)
+		})
+	}
 	switch name {
 	case "exec":
-		return command(p, parts, spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2, nil)
+		return at(spec.Exec, "exec [flags] IMAGE COMMAND [ARG...]", "Run a command in a container", 2)
 	case "run":
-		return command(p, parts, spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1, nil)
+		return at(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1)
 	case "shell":
-		return command(p, parts, spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1, nil)
+		return at(spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1)
 	case "test":
-		return command(p, parts, spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1, nil)
+		return at(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1)
 	}
 	return nil
 }
@@ -49,10 +61,10 @@ const actionHelp = `
 
 IMAGE is a SIF file, a SquashFS file or a directory, or what pull takes, such as
 docker://debian:12: that is made a SIF file in the cache first, once for all
-processes that want it. The container has its own
-user, mount and process namespaces; the caller's ids, home directory, working
-directory, /tmp and devices are the same inside as outside. The image is never
-written to.
+processes that want it; or instance://NAME, a container that runs already. The
+container has its own user, mount and process namespaces; the caller's ids, home
+directory, working directory, /tmp and devices are the same inside as outside.
+The image is never written to.
 
 %s
 
@@ -64,7 +76,8 @@ var examples = map[spec.Action]string{
 	spec.Exec: `  sealift exec py.sif python3 script.py
   sealift exec docker://debian:12 cat /etc/os-release
   sealift exec --bind /scratch,/data:/mnt:ro --env OMP_NUM_THREADS=4 py.sif ./solve
-  sealift exec --dry-run py.sif true`,
+  sealift exec --dry-run py.sif true
+  sealift exec instance://db psql`,
 	spec.Run: `  sealift run py.sif --input data.csv
   sealift run --app plot py.sif data.csv`,
 	spec.Shell: "  sealift shell --contain --home $PWD/home py.sif",
@@ -77,6 +90,7 @@ var appUsage = map[spec.Action]string{
 	spec.Run:   "run the runscript of the application `NAME` of the image",
 	spec.Shell: "run the shell in the environment of the application `NAME` of the image",
 	spec.Test:  "run the test script of the application `NAME` of the image",
+	spec.Start: "run the startscript of the application `NAME` of the image",
 }
 
 // actionFlags are the flags of an action that the plan does not depend on.
@@ -89,10 +103,13 @@ type actionFlags struct {
 	imageCache ui.Size
 	parts      Parts
 	devices    gpus.Devices
+	limits     limits.Flags
+	box        *limits.Box
 	key        func() (*crypt.Key, error)
 	// name and source are of an image that was got from elsewhere.
 	name, source string
 	hold         image.Hold
+	background   *Background // nil in the foreground
 }
 
 // imageOptions returns how to open the image where control groups allow so
@@ -106,8 +123,10 @@ func (a *actionFlags) imageOptions(memoryLimit int64) image.Options {
 	return o
 }
 
-// command returns one that starts a container, or only shows something of it.
-func command(p *ui.Process, parts Parts, action spec.Action, use, short string, operands int, show func(*spec.Container) (string, error)) *cobra.Command {
+// command returns one that starts a container, or only shows something of it; run gets
+// the operands.
+func command(p *ui.Process, parts Parts, action spec.Action, use, short string, operands int, show func(*spec.Container) (string, error),
+	run func(c *cobra.Command, r *spec.Request, a *actionFlags, args []string) error) *cobra.Command {
 	a, dryRun := actionFlags{show: show, parts: parts}, false
 	r := &spec.Request{Action: action}
 	c := &cobra.Command{
@@ -120,12 +139,9 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 				return err
 			}
 			if dryRun {
-				a.show = func(c *spec.Container) (string, error) { return c.Plan.String(), nil }
+				a.show = func(c *spec.Container) (string, error) { return a.box.String() + c.Plan.String(), nil }
 			}
-			if r.Args = args[1:]; show != nil && len(r.Args) == 0 {
-				r.Args = []string{"sh"} // it makes no difference
-			}
-			return onImage(c.Context(), p, r, paths.Local(args[0]), &a)
+			return run(c, r, &a, args)
 		},
 	}
 	flags := c.Flags()
@@ -138,6 +154,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	networkFlags(flags, r)
 	securityFlags(flags, r)
 	a.devices.Add(flags)
+	a.limits.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")
 	flags.BoolVar(&a.verify, "verify", false, "hold every block of the image against the image's hash tree when it is read")
@@ -181,6 +198,8 @@ func mountFlags(flags *pflag.FlagSet, r *spec.Request) {
 	ui.Bind(flags, "workdir", "WORKDIR")
 	flags.StringSliceVar(&r.NoMount, "no-mount", nil, "leave out default `mounts`: proc, sys, dev, devpts, home, tmp, cwd, hostfs, bind-paths or a path")
 	ui.Bind(flags, "no-mount", "NO_MOUNT")
+	flags.StringArrayVar(&r.FuseMounts, "fusemount", nil, "mount by a program: `'TYPE:PROGRAM [ARG...] TARGET'`; TYPE is host, container, host-daemon or container-daemon")
+	ui.Bind(flags, "fusemount", "FUSESPEC")
 	flags.BoolVarP(&r.Writable, "writable", "w", false, "make changes to the image itself, a directory")
 	ui.Bind(flags, "writable", "WRITABLE")
 	flags.StringSliceVar(&r.Libraries, "containlibs", nil, "show libraries of the host: `FILE[:NAME]`, comma separated")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/runtime/spec"
 )
@@ -96,7 +97,13 @@ func (t topic) command(p *ui.Process, parts Parts) *cobra.Command {
 		b, err := json.MarshalIndent(t.data(c.Explain()), "", "  ")
 		return string(b) + "\n", err
 	}
-	c := command(p, parts, spec.Exec, t.name+" [flags] IMAGE [COMMAND [ARG...]]", t.short, 1, show)
+	c := command(p, parts, spec.Exec, t.name+" [flags] IMAGE [COMMAND [ARG...]]", t.short, 1, show,
+		func(c *cobra.Command, r *spec.Request, a *actionFlags, args []string) error {
+			if r.Args = args[1:]; len(r.Args) == 0 {
+				r.Args = []string{"sh"} // it makes no difference
+			}
+			return onImage(c.Context(), p, r, paths.Local(args[0]), a)
+		})
 	c.Long = t.short + ".\n" + fmt.Sprintf(explainHelp, t.things, t.more, t.fields)
 	c.Example = fmt.Sprintf("  sealift explain %s --contain py.sif\n  sealift explain %s --json docker://debian:12", t.name, t.name)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -15,7 +15,7 @@ import (
 func TestRefusals(t *testing.T) {
 	msg := new(bytes.Buffer)
 	p := &ui.Process{Terminal: ui.Terminal{Err: msg}}
-	commands := Commands(p, func() Parts { return None{} })
+	commands := Commands(p, func() Parts { return None{} }, nil)
 	commands = append(commands[:len(commands)-1], commands[len(commands)-1].Commands()...)
 	for _, c := range commands {
 		for _, name := range idle {
@@ -30,7 +30,7 @@ func TestRefusals(t *testing.T) {
 	for _, r := range refusals {
 		for _, name := range slices.Concat(r.Switches, r.Options) {
 			n++
-			flags := Commands(p, func() Parts { return None{} })[0].Flags()
+			flags := Commands(p, func() Parts { return None{} }, nil)[0].Flags()
 			args := []string{"--" + name}
 			if slices.Contains(r.Options, name) {
 				args = append(args, "value")

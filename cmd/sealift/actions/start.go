@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/squashfs"
@@ -45,11 +46,15 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	defer hurry()()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
-		Terminal: p.Interactive(),
+		Cgroups: a.limits.Wanted(), Terminal: p.Interactive(),
 	})
 	if err != nil {
 		return err
 	}
+	if a.box, err = a.limits.Box(p, facts); err != nil {
+		return err
+	}
+	defer a.box.Close()
 	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
@@ -65,7 +70,12 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	s := start{Process: p, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	s := start{Process: p, box: a.box, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
+	b := a.background
+	if b != nil {
+		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
+		s.job.Started = func(pid int) error { return b.Started(pid, s.plan) }
+	}
 	open := func() (err error) {
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
@@ -75,6 +85,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 		s.secret = s.set.Image.Encrypted()
+	}
+	if b != nil {
+		if err := b.Detach(); err != nil {
+			return err
+		}
 	}
 	s.begin(namespaces, facts)
 	defer s.close()
@@ -137,6 +152,7 @@ type start struct {
 	*ui.Process
 	job     launch.Job
 	child   *launch.Child
+	box     *limits.Box        // the control groups; nil for none
 	secret  bool               // this process holds a key
 	set     *volume.Set        // the image and what there is besides; nil in a build of layers
 	layers  []*squashfs.Reader // in a build those of the image, the topmost first
@@ -144,8 +160,9 @@ type start struct {
 	trace   func(file *squashfs.Inode, off, n int64) // is told what is read of the image
 	signals chan os.Signal
 	sigint  chan os.Signal // a copy of the first SIGINT
-	begun   chan error     // delivers the outcome of spawn
-	ready   chan struct{}  // closed when signals arrive, if they ever do
+	mounters
+	begun chan error    // delivers the outcome of spawn
+	ready chan struct{} // closed when signals arrive, if they ever do
 }
 
 // begin starts the starter in the background; run waits for it.
@@ -168,6 +185,12 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 	if s.job.Starter, err = launch.FindStarter(s.Executable); err != nil {
 		return err
 	}
+	if s.box != nil {
+		if err = s.box.Make(); err != nil {
+			return err
+		}
+		s.job.Group, s.job.Enroll = s.box.File(), s.box.Join
+	}
 	s.child, err = launch.Start(namespaces, s.job)
 	return err
 }
@@ -176,7 +199,7 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 // ui.ExitStatus, nil for 0.
 func (s *start) run(ctx context.Context, c *spec.Container) error {
 	s.plan = c
-	if s.set != nil {
+	if s.set != nil && len(c.Plan.Process.Args) > 0 {
 		go warm(s.set.Image, c.Plan.Process)
 	}
 	if err := <-s.begun; err != nil {
@@ -189,7 +212,7 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		debug.FreeOSMemory() // what scrypt took, before the process serves the image for days
 	}
 	status, err := s.child.Run(ctx, &c.Plan)
-	if err != nil {
+	if err = s.box.End(status.Code, err); err != nil {
 		return err
 	}
 	if status.Code != 0 {
@@ -215,6 +238,9 @@ func (s *start) close() {
 	<-s.ready
 	if s.child != nil {
 		s.child.Close()
+	}
+	if !s.mounters.settle() {
+		s.Warn("a program that serves a file system of the container does not end, and is killed")
 	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
@@ -252,6 +278,13 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 		runtime.GOMAXPROCS(servingProcs)
 	}
 	m, err := s.plan.For(target)
+	if err == nil && len(m.Program) > 0 {
+		x := launch.Mounter{Args: m.Program, Env: s.Environ}
+		if m.Volume >= 0 {
+			x.Name, x.File = s.set.Shown(m).Path(), s.set.Shown(m).File()
+		}
+		return s.mounters.serve(&x, fd)
+	}
 	var r *squashfs.Reader
 	switch {
 	case err != nil:

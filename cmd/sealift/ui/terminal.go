@@ -50,6 +50,13 @@ func (t Terminal) Detail(format string, args ...any) {
 	}
 }
 
+// Say tells lines that were asked for, or that tell why the payload ended.
+func (t Terminal) Say(text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(t.Err, "sealift:", Clean(strings.TrimSuffix(line, "\n")))
+	}
+}
+
 // Trace tells each line of a text that is for who looks for a mistake in Sealift.
 func (t Terminal) Trace(text string) {
 	if t.Debug {

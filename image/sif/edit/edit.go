@@ -49,6 +49,19 @@ func DefaultGroup(img *sif.Image) uint32 {
 	return max(group, 1)
 }
 
+// Overlay returns a partition that is laid over the system: with a file system by the
+// format's number, 1 for SquashFS and 2 for ext3, and an architecture by its Go name.
+func Overlay(fileSystem int32, arch string, data io.Reader) sif.NewObject {
+	const role = 4 // as sif add has it
+	o := sif.NewObject{Type: sif.FileSystem, Name: "overlay", FileSystem: fileSystem, Part: role, Data: data}
+	for n := int32(1); n < 100; n++ {
+		if sif.ArchName(n) == arch {
+			o.Arch = n
+		}
+	}
+	return o
+}
+
 // Add adds an object to the image in f, which must be open for reading and writing.
 // Group is the object's unless nil: DefaultGroup then, and none for signatures.
 func Add(ctx context.Context, f *os.File, o sif.NewObject, group *uint32, opts Options) error {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -134,5 +135,11 @@ func programs(_ context.Context, m *machine) func(*doctor.Findings) {
 			found[name] = path
 		}
 	}
-	return func(f *doctor.Findings) { f.Programs = found }
+	old := false
+	if file, err := elf.Open(found["fuse2fs"]); err == nil {
+		libraries, err := file.ImportedLibraries()
+		old = err == nil && slices.Contains(libraries, "libfuse.so.2")
+		file.Close() // which was only read
+	}
+	return func(f *doctor.Findings) { f.Programs, f.OldFuse = found, old }
 }

@@ -2,8 +2,6 @@ package probe
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -11,66 +9,6 @@ import (
 	"github.com/sealift/sealift/runtime/doctor"
 	"github.com/sealift/sealift/starter/mountinfo"
 )
-
-func TestParseGroups(t *testing.T) {
-	got := fmt.Sprint(parseGroups("9:name=systemd:/\n8:cpu,cpuacct:/a:b\n0::/user.slice\nbad\n"))
-	if want := "[{1 /a:b [cpu cpuacct]  errno 0} {2 /user.slice []  errno 0}]"; got != want {
-		t.Errorf("%s", got)
-	}
-}
-
-// TestGroupDir finds directories of groups through what is mounted of their
-// hierarchies.
-func TestGroupDir(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"unified/job/step", "cpu,cpuacct/job", "memory/x"} {
-		if err := os.MkdirAll(dir+"/"+name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(dir+"/"+name+"/cgroup.procs", nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	table := []mountinfo.Mount{
-		{Root: "/", Point: "/", Type: "ext4"},
-		{Root: "/", Point: dir + "/unified", Type: "cgroup2"},
-		{Root: "/", Point: dir + "/cpu,cpuacct", Type: "cgroup"},
-		{Root: "/docker/1", Point: dir + "/memory", Type: "cgroup"},
-	}
-	for _, c := range []struct {
-		g    doctor.Group
-		want string
-	}{
-		{doctor.Group{Version: 2, Path: "/job/step"}, "/unified/job/step"},
-		{doctor.Group{Version: 1, Path: "/job", Controllers: []string{"cpuacct"}}, "/cpu,cpuacct/job"},
-		{doctor.Group{Version: 1, Path: "/docker/1/x", Controllers: []string{"memory"}}, "/memory/x"},
-		{doctor.Group{Version: 1, Path: "/docker/2", Controllers: []string{"memory"}}, ""},
-		{doctor.Group{Version: 1, Path: "/job", Controllers: []string{"pids"}}, ""},
-		{doctor.Group{Version: 2, Path: "/other"}, ""},
-		{doctor.Group{Version: 2, Path: "/../job"}, ""},
-	} {
-		want := c.want
-		if want != "" {
-			want = dir + want
-		}
-		if got := groupDir(c.g, table); got != want {
-			t.Errorf("%+v: %q, want %q", c.g, got, want)
-		}
-	}
-}
-
-func TestManaged(t *testing.T) {
-	dir := t.TempDir()
-	if managed([]string{"A=b", "XDG_RUNTIME_DIR=" + dir}) || managed(nil) || managed([]string{"XDG_RUNTIME_DIR=."}) {
-		t.Error("a manager where there is none")
-	}
-	if err := os.MkdirAll(dir+"/systemd/private", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if !managed([]string{"XDG_RUNTIME_DIR=" + dir}) {
-		t.Error("no manager")
-	}
-}
 
 func TestNext(t *testing.T) {
 	for text, want := range map[string]uint32{

@@ -70,7 +70,7 @@ func parts() []part {
 
 // Gather looks at the machine. It fails where host.Probe does.
 func Gather(ctx context.Context, in Inputs) (doctor.Findings, error) {
-	h, err := host.Probe(host.Inputs{Environ: in.Environ, Cwd: in.Cwd, SubIDs: true, Notify: true})
+	h, err := host.Probe(host.Inputs{Environ: in.Environ, Cwd: in.Cwd, SubIDs: true, Notify: true, Cgroups: true})
 	if err != nil {
 		return doctor.Findings{}, err
 	}

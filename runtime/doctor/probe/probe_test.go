@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/runtime/cgroup"
 	"github.com/sealift/sealift/runtime/doctor"
 )
 
@@ -120,7 +121,7 @@ func TestTakenAway(t *testing.T) {
 			return !slices.Contains(f.Proc.Masks, "/proc/version")
 		}},
 		"no control groups": {where{script: "mount -t tmpfs tmpfs /sys/fs/cgroup"}, func(f doctor.Findings) bool {
-			return len(f.Groups) == 0 || slices.ContainsFunc(f.Groups, func(g doctor.Group) bool { return g.Dir != "" })
+			return len(f.Groups) == 0 || slices.ContainsFunc(f.Groups, func(g cgroup.Group) bool { return g.Dir != "" })
 		}},
 		"no space": {where{script: "mount -t tmpfs -o size=64k,nr_inodes=5 tmpfs $TMPDIR"}, func(f doctor.Findings) bool {
 			return f.TmpDir.Type != "tmpfs" || f.TmpDir.Size != 64<<10 || f.TmpDir.Files != 5 || f.TmpDir.FreeFiles > 4 || f.TmpDir.Write != 0

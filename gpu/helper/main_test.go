@@ -12,6 +12,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxa100"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/gpu/plan"
@@ -20,11 +21,11 @@ import (
 const version = "550.54.15"
 
 // library is one that knows eight GPUs, with what the generator asks besides.
-func library() *dgxa100.Server {
+func library() *server.Server {
 	lib := dgxa100.New()
 	lib.SystemGetDriverVersionFunc = func() (string, nvml.Return) { return version, nvml.SUCCESS }
 	for _, d := range lib.Devices {
-		d := d.(*dgxa100.Device)
+		d := d.(*server.Device)
 		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 0, nvml.SUCCESS }
 		d.IsMigDeviceHandleFunc = func() (bool, nvml.Return) { return false, nvml.SUCCESS }
 	}

@@ -40,9 +40,10 @@ func machine(t *testing.T, setup string, list []wants) (*vm.Machine, string) {
 		t.Fatal(err)
 	}
 	sealift, image := busyboxImage(t)
-	m := &vm.Machine{Kernel: kernel, Setup: setup, Files: map[string]string{
-		"bin/sealift": sealift, "bin/sealift-starter": filepath.Join(filepath.Dir(sealift), "sealift-starter"), "work/bb.sif": image,
-	}}
+	m := &vm.Machine{Kernel: kernel, Setup: setup, Files: map[string]string{"work/bb.sif": image}}
+	for _, name := range []string{"sealift", "sealift-full", "sealift-starter"} {
+		m.Files["bin/"+name] = filepath.Join(filepath.Dir(sealift), name)
+	}
 	for _, w := range list {
 		m.Cases = append(m.Cases, vm.Case{Name: w.name, Command: w.command, Group: w.group, As: w.user})
 	}

@@ -1,4 +1,4 @@
-# make            build the three programs into bin/
+# make            build the programs into bin/; that which asks for GPUs with a C compiler
 # make demo       build and sign an image, verify it, run it, inspect it: no network, no root
 # make test       install what the tests need (as root on Debian) and run them all
 # make install    PREFIX=/usr/local; ALIASES=1 also under the names apptainer and singularity
@@ -9,11 +9,10 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 CFG      = github.com/sealift/sealift/buildcfg
 LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION) -X $(CFG).SysconfDir=$(SYSCONFDIR)
-FUZZTIME ?= 30s
+FUZZTIME ?= 30s # of each fuzz target
 BIN     ?= bin
 NATIVE  ?= bin/install/sealift # writes manual pages and completions; to install for other machines, name one that runs here
 NAMES    = $(if $(ALIASES),apptainer singularity)
-
 # With a C compiler and libdeflate (Debian: libdeflate-dev), blocks go through libzstd and libdeflate; else, or with
 # CGO_ENABLED=0, through pure Go. Static either way.
 ifndef CGO_ENABLED
@@ -25,14 +24,16 @@ PURE     = CGO_ENABLED=0 $(GO) build -trimpath
 ifeq ($(CGO_ENABLED),1)
 TAGS     = -tags libdeflate,netgo,osusergo
 STATIC   = -linkmode external -extldflags -static
+# Bound late, as no driver has all the functions that it could call.
+HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
 endif
 CLI      = $(GO) build -trimpath $(TAGS) -ldflags
-
 .PHONY: all box demo test check bench lint fuzz cover install clean
 
 all:
 	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
 	$(PURE) -ldflags '-s -w' -o $(BIN)/sealift-starter ./starter
+	$(if $(HELPER),$(HELPER) -o $(BIN)/sealift-gpu-helper ./gpu/helper)
 
 box:
 	$(PURE) -o $(BIN)/box ./e2e/box
@@ -44,8 +45,7 @@ test:
 	e2e/setup.sh
 	env -u CGO_ENABLED $(MAKE) check # with what was just installed
 
-# The tests alone, on a machine that has what they need.
-check: lint
+check: lint # the tests alone, on a machine that has what they need
 	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
 	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # -race needs cgo
@@ -59,7 +59,6 @@ lint:
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(TAGS) ./...
 	CGO_ENABLED=0 $(GO) vet ./image/squashfs/...
 
-# Every fuzz target for FUZZTIME each.
 fuzz:
 	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -71,8 +70,9 @@ cover:
 install:
 	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/ ./cmd/sealift ./cmd/sealift-full
 	$(PURE) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
+	$(if $(HELPER),$(HELPER) -o bin/install/sealift-gpu-helper ./gpu/helper)
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift bin/install/sealift-starter bin/install/sealift-full
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift $(addprefix bin/install/,sealift-starter sealift-full $(if $(HELPER),sealift-gpu-helper))
 	for name in run-singularity $(NAMES); do ln -sf sealift $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	$(NATIVE) share $(DESTDIR)$(PREFIX)/share sealift $(NAMES)
 

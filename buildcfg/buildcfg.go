@@ -29,6 +29,10 @@ const FullName = "sealift-full"
 // LibexecDir and nowhere else.
 const StarterName = "sealift-starter"
 
+// GPUHelperName is the file name of the program that asks NVIDIA's library for GPUs,
+// searched where the starter is. Not every installation has one.
+const GPUHelperName = "sealift-gpu-helper"
+
 // Dirs returns where the other programs are looked for: beside the file executable, which
 // is the running program, in ../libexec/sealift from there, as in an installed tree that
 // was moved, and in LibexecDir. PATH plays no part.

@@ -171,6 +171,18 @@ var layers = map[string][]string{
 		"image/scif", "image/tree",
 	},
 
+	"gpu/ldcache": {},
+	"gpu/library": {},
+	"gpu/request": {},
+	"gpu/plan":    {"gpu/ldcache", "gpu/library", "gpu/request"},
+	"gpu/cdifile": {},
+	"gpu/files":   {"gpu/plan"},
+	"gpu/discover": {
+		"buildcfg", "gpu/files", "gpu/plan", "gpu/request",
+	},
+
+	"gpu/helper": {"gpu/discover"},
+
 	"runtime/account": {},
 	"runtime/bind":    {},
 	"runtime/host":    {"runtime/account", "runtime/cgroup", "starter/mountinfo", "starter/rootemu"},
@@ -190,9 +202,11 @@ var layers = map[string][]string{
 	"runtime/layout":         {"image", "image/layered", "runtime/bind", "runtime/host", "runtime/view", "starter/plan"},
 	"runtime/volume":         {"image", "image/output", "image/sandbox", "image/squashfs", "image/tree", "runtime/layout"},
 	"runtime/mounts": {
+		"gpu/plan",
 		"image", "runtime/account", "runtime/bind", "runtime/identity", "runtime/job", "runtime/layout", "runtime/view", "starter/plan",
 	},
 	"runtime/spec": {
+		"gpu/plan",
 		"image", "runtime/bind", "runtime/environ", "runtime/host", "runtime/identity", "runtime/layout", "runtime/mounts",
 		"runtime/network", "runtime/payload", "runtime/seccomp", "runtime/security", "runtime/shell", "runtime/view", "starter/plan",
 	},
@@ -202,8 +216,9 @@ var layers = map[string][]string{
 	"runtime/join":     {},
 	"runtime/instance": {},
 	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor":   {"runtime/cgroup", "runtime/host", "runtime/identity"},
+	"runtime/doctor":   {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
+		"gpu/cdifile", "gpu/discover", "gpu/request",
 		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/cgroup", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
 	},
@@ -218,14 +233,19 @@ var layers = map[string][]string{
 		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
 	},
+	"cmd/sealift/gpus": {
+		"cmd/sealift/caches", "cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "image/output", "runtime/host",
+	},
 	"cmd/sealift/limits": {
 		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
 	},
 	"cmd/sealift/actions": {
+		"cmd/sealift/gpus",
 		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {
+		"cmd/sealift/gpus", "gpu/cdifile",
 		"cmd/sealift/actions", "cmd/sealift/cryptkeys", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/ui", "image", "image/crypt", "image/pull",
 	},
 	"cmd/sealift/scripts": {
@@ -281,9 +301,11 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift/manual":    {"buildcfg", "cmd/sealift/ui"},
 	"e2e/apart":             {},
-	"e2e/bench":             {"e2e/fixture", "image/sif", "image/trust/merkle"},
+	"e2e/bench":             {"e2e/fixture", "e2e/fixture/gpuspec", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
 	"e2e/fixture":           {},
+	"e2e/fixture/elffile":   {},
+	"e2e/fixture/gpuspec":   {},
 	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
 	"e2e/slurm":             {},
@@ -295,7 +317,7 @@ var layers = map[string][]string{
 var commands = []string{
 	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
-	"cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -324,8 +346,13 @@ var owners = map[string][]string{
 	"github.com/youmark/pkcs8":               {"image/crypt"},
 	"go.yaml.in/yaml/v3":                     {"image/library/endpoint"},
 	"golang.org/x/crypto":                    {"image/crypt/gocryptfs", "image/trust/pem"},
+	// NVIDIA's own way to GPUs; CDI's types, and the reader of its files.
+	"github.com/NVIDIA/go-nvml":                        {"gpu/helper"},
+	"github.com/NVIDIA/nvidia-container-toolkit":       {"gpu/helper"},
+	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
+	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",

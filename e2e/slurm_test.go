@@ -28,12 +28,18 @@ type steps struct {
 // groups.
 func slurmSteps(t *testing.T) *steps {
 	t.Helper()
+	return slurmStepsOn(t, slurm.Options{Groups: os.Getuid() == 0})
+}
+
+// slurmStepsOn starts a cluster that is like this.
+func slurmStepsOn(t *testing.T, o slurm.Options) *steps {
+	t.Helper()
 	if missing := slurm.Missing(); len(missing) > 0 {
 		apart.Skip(t, "no "+strings.Join(missing, ", "))
 	}
 	sealift, image := busyboxImage(t)
 	s := &steps{T: t, sealift: sealift, image: image, dir: t.TempDir()}
-	s.cluster = slurm.Start(t, slurm.Options{Groups: os.Getuid() == 0})
+	s.cluster = slurm.Start(t, o)
 	if os.Getuid() == 0 {
 		if err := errors.Join(os.Chmod(filepath.Dir(s.dir), 0o755), os.Chown(s.dir, testUID, testUID)); err != nil {
 			t.Fatal(err)
@@ -199,5 +205,32 @@ func TestSlurmLimits(t *testing.T) {
 	}
 	if !slices.ContainsFunc(out, func(l string) bool { return strings.Contains(l, ":memory:/") && strings.Contains(l, "/step_0/task_0") }) {
 		t.Errorf("not in the step's group: %q", out)
+	}
+}
+
+// TestSlurmGPUs: of the GPUs of a node, a container has those that Slurm gave to the job,
+// or to its task, by the control group of devices.
+func TestSlurmGPUs(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("control groups of devices are root's to make")
+	}
+	s := slurmStepsOn(t, slurm.Options{Groups: true, GPUs: 4})
+	const list = `cd /dev; echo GPUs $(ls -d nvidia* 2>/dev/null) $CUDA_VISIBLE_DEVICES`
+	for _, c := range []struct {
+		options, flags string
+		want           []string
+		code           int
+	}{
+		{"-w node1 --gres=gpu:2", "--nv --contain", []string{"GPUs nvidia0 nvidia1 0,1"}, 0},
+		{"-w node1 -n2 --gpus-per-task=1 --mem-per-cpu=64", "--nv --contain", []string{"GPUs nvidia0 0", "GPUs nvidia1 0"}, 0},
+		{"-w node1 --gres=gpu:1", "--nv --contain", []string{"GPUs nvidia0 0"}, 0},
+		{"-w node1", "--nv --contain", []string{"GPUs"}, 0},
+		{"-w node1 --gres=gpu:1", "--contain --device /dev/nvidia3", nil, 125},
+	} {
+		out, code := s.srun(c.options, c.flags, list)
+		out = slices.DeleteFunc(out, func(l string) bool { return !strings.HasPrefix(l, "GPUs") })
+		if code != c.code || !slices.Equal(out, c.want) {
+			t.Errorf("%s: %d, %q", c.options, code, out)
+		}
 	}
 }

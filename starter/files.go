@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/plan"
 	"github.com/sealift/sealift/starter/resolve"
 )
 
@@ -48,6 +49,7 @@ func (m *machine) mkfile(target, octal string) error {
 // write replaces what is there rather than writing into it: that may be a
 // link, a FIFO or a second name of another file.
 func (m *machine) write(target, octal, content string) error {
+	octal, content = plan.Content(octal, content)
 	return m.replacing(target, func() error { return m.create(target, octal, content) })
 }
 

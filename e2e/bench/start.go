@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/e2e/fixture"
+	"github.com/sealift/sealift/e2e/fixture/gpuspec"
 )
 
 // starter is one way to run /bin/true in the image.
@@ -93,6 +94,9 @@ func starters(work string, run func([]string) (outcome, error)) ([]starter, erro
 			return nil, err
 		}
 	}
+	if err := gpuspec.Write(filepath.Join(work, "cdi")); err != nil {
+		return nil, err
+	}
 	list := []starter{
 		{name: "bwrap, directory", args: []string{
 			"bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", dir, "/", "--dev-bind", "/dev", "/dev",
@@ -103,6 +107,7 @@ func starters(work string, run func([]string) (outcome, error)) ([]starter, erro
 		{name: "apptainer, SIF", args: []string{"apptainer", "exec", sif, "/bin/true"}},
 		{name: "sealift, directory", args: []string{sealift, "exec", dir, "/bin/true"}},
 		{name: "sealift, SIF", args: []string{sealift, "exec", sif, "/bin/true"}},
+		{name: "sealift, SIF, --nv", args: []string{sealift, "-q", "exec", "--nv", "--cdi-dirs", filepath.Join(work, "cdi"), sif, "/bin/true"}},
 	}
 	return slices.DeleteFunc(list, func(s starter) bool { return !found(s.args[0], s.name) }), nil
 }

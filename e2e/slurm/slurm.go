@@ -27,6 +27,9 @@ type Options struct {
 	Groups bool
 	// CPUs is how many processors each node seems to have, 4 if it is 0.
 	CPUs int
+	// GPUs is how many GPUs each node has: /dev/nvidia0 and so on, which are nodes
+	// without a driver. Root only.
+	GPUs int
 	// MPI is what srun offers MPI programs by default, such as pmix; none if empty.
 	MPI string
 	// Lines are more lines of slurm.conf.
@@ -105,11 +108,14 @@ func (c *Cluster) Logs() string {
 // prepare writes the configuration and makes the directories.
 func (c *Cluster) prepare(o Options) error {
 	files := map[string]string{"slurm.conf": c.config(o), "gres.conf": "", "plugstack.conf": ""}
+	if o.GPUs > 0 {
+		files["gres.conf"] = fmt.Sprintf("NodeName=node[1-2] Name=gpu File=/dev/nvidia[0-%d]\n", o.GPUs-1)
+	}
 	if o.Groups {
 		files["cgroup.conf"] = fmt.Sprintf(groupsConf, filepath.Join(c.Dir, "groups"))
 	}
 	errs := []error{os.Chmod(c.Dir, 0o755)}
-	for _, d := range []string{"state", "spool/node1", "spool/node2", "run", "log", "tmp/node1", "tmp/node2", "groups"} {
+	for _, d := range []string{"state", "spool/node1", "spool/node2", "run", "log", "tmp/node1", "tmp/node2", "groups", "dev"} {
 		errs = append(errs, os.MkdirAll(filepath.Join(c.Dir, d), 0o755))
 	}
 	errs = append(errs, os.Chmod(filepath.Join(c.Dir, "tmp/node1"), 0o1777), os.Chmod(filepath.Join(c.Dir, "tmp/node2"), 0o1777))
@@ -150,6 +156,11 @@ func (c *Cluster) config(o Options) string {
 	if o.Groups {
 		track, task, gather = "cgroup", "task/cgroup", "cgroup"
 	}
+	gres := ""
+	if o.GPUs > 0 {
+		gres = fmt.Sprintf("Gres=gpu:%d ", o.GPUs)
+		o.Lines = append([]string{"GresTypes=gpu"}, o.Lines...)
+	}
 	port := 20000 + os.Getpid()%20000/8*8 // of this process alone, with those that follow
 	return fmt.Sprintf(`ClusterName=tests
 SlurmctldHost=%[1]s(127.0.0.1)
@@ -179,17 +190,17 @@ InactiveLimit=0
 SlurmdParameters=config_overrides
 PlugStackConfig=%[5]s/plugstack.conf
 DefMemPerCPU=64
-NodeName=node[1-2] NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=[%[10]d-%[11]d] CPUs=%[12]d Boards=1 SocketsPerBoard=1 CoresPerSocket=%[12]d ThreadsPerCore=1 RealMemory=4096 State=UNKNOWN
+NodeName=node[1-2] NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=[%[10]d-%[11]d] CPUs=%[12]d Boards=1 SocketsPerBoard=1 CoresPerSocket=%[12]d ThreadsPerCore=1 RealMemory=4096 %[14]sState=UNKNOWN
 PartitionName=main Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
 %[13]s
-`, host, user, port, auth, c.Dir, track, task, gather, mpi, port+1, port+2, cpus, strings.Join(o.Lines, "\n"))
+`, host, user, port, auth, c.Dir, track, task, gather, mpi, port+1, port+2, cpus, strings.Join(o.Lines, "\n"), gres)
 }
 
 // run starts the daemons. They are children of a shell; root's are in a PID namespace,
 // so that all of a cluster, its jobs too, ends with that shell.
 func (c *Cluster) run(o Options) {
 	c.t.Helper()
-	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o)}
+	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o), fmt.Sprint(o.GPUs)}
 	if os.Getuid() == 0 {
 		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
 	}
@@ -217,7 +228,7 @@ func (c *Cluster) run(o Options) {
 
 // script starts a cluster in the directory $1, and ends it at the end of its input. With a
 // name of groups in $2, what Slurm takes for the root of each hierarchy is a group of
-// this name.
+// this name. Of $3 GPUs there are device nodes, in a /dev of the cluster's own.
 const script = `
 set -e
 dir=$1
@@ -231,6 +242,16 @@ if [ "$(id -u)" = 0 ]; then
 	chmod 400 "$dir/key/key"
 	setpriv --reuid munge --regid munge --clear-groups munged --key-file="$dir/key/key" --socket="$dir/munge/socket" \
 		--pid-file="$dir/munge/pid" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" --num-threads=2
+fi
+if [ "$3" -gt 0 ]; then
+	mount --make-rprivate /
+	mount -t tmpfs -o mode=755 dev "$dir/dev"
+	for name in null zero full random urandom tty fuse; do cp -a "/dev/$name" "$dir/dev"; done
+	mkdir "$dir/dev/pts" "$dir/dev/shm"
+	mount --rbind /dev/pts "$dir/dev/pts"
+	mount --rbind /dev/shm "$dir/dev/shm"
+	for i in $(seq 0 $(($3 - 1))); do mknod -m 666 "$dir/dev/nvidia$i" c 195 "$i"; done
+	mount --rbind "$dir/dev" /dev
 fi
 if [ -n "$2" ]; then
 	mount --make-rprivate /

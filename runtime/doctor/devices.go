@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/sealift/sealift/gpu/plan"
 )
 
 // Vendors of devices (pci.ids).
@@ -44,7 +46,7 @@ const (
 func (f *Findings) nvidia() (c Check, here bool) {
 	gpus := f.nodes(func(n Node) bool { return numbered(n.Path, "/dev/nvidia") })
 	control := f.nodes(func(n Node) bool { return n.Path == "/dev/nvidiactl" || n.Path == "/dev/nvidia-uvm" })
-	driver := "NVIDIA driver " + driverVersion(f.GPU.NVIDIA)
+	driver := "NVIDIA driver " + cmp.Or(plan.DriverVersion(f.GPU.NVIDIA), "of unknown version")
 	switch {
 	case f.GPU.NVIDIA == "" && len(gpus) == 0 && !slices.Contains(f.GPU.PCI, vendorNVIDIA):
 		return Check{}, false
@@ -55,20 +57,37 @@ func (f *Findings) nvidia() (c Check, here bool) {
 	case len(control) < 2:
 		c.Found, c.Fix = driver+", without /dev/nvidiactl or /dev/nvidia-uvm", makeNodes
 	default:
-		return f.usableNodes(driver, gpus, control), true
+		if c = f.usableNodes(driver, gpus, control); c.State == OK {
+			c = f.nvidiaFiles(c.Found)
+		}
+		return c, true
 	}
 	c.State, c.Effect = Warning, "programs in containers find no GPU"
 	return c, true
 }
 
-// driverVersion finds 550.54.14 in /proc/driver/nvidia/version.
-func driverVersion(text string) string {
-	for word := range strings.FieldsSeq(text) {
-		if word[0] >= '0' && word[0] <= '9' && strings.Trim(word, "0123456789.") == "" && strings.Contains(word, ".") {
-			return word
+// nvidiaFiles is about the driver's files, where its GPUs may be used.
+func (f *Findings) nvidiaFiles(found string) Check {
+	g := &f.GPU
+	c := Check{State: Warning, Found: found, Effect: "programs in containers find no GPU"}
+	switch kernel := plan.DriverVersion(g.NVIDIA); {
+	case g.Libraries == "":
+		c.Found += "; its libraries are not found"
+		c.Fix = "have the driver's libraries of this version installed, or name their directory in LD_LIBRARY_PATH"
+	case g.Libraries != kernel && kernel != "":
+		c.Found += fmt.Sprintf("; the libraries in %s are of %s", g.LibraryDir, g.Libraries)
+		c.Fix = asRoot("restart the machine, so that the kernel has the driver that was installed")
+	case len(g.Problems) > 0:
+		c.Found += "; " + strings.Join(g.Problems, "; ")
+		c.Effect = "--nv takes another way: " + cmp.Or(g.Way, "none")
+		c.Fix = "have specifications of CDI written anew, or removed\n" + asRoot("nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
+		if !strings.Contains(c.Found, "CDI") && !strings.Contains(c.Found, "out of date") {
+			c.Fix = "none is needed; nvidia-smi may tell more"
 		}
+	default:
+		return works("%s; --nv finds them by %s", found, cmp.Or(g.Way, "nothing"))
 	}
-	return "of unknown version"
+	return c
 }
 
 func (f *Findings) amd() (c Check, here bool) {

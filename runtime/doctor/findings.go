@@ -156,6 +156,13 @@ type GPU struct {
 	NVIDIA string
 	// Nodes are the device nodes.
 	Nodes []Node
+	// Libraries is the version of the driver's libraries, empty for none, and LibraryDir
+	// where they are.
+	Libraries, LibraryDir string
+	// Way is how containers find the GPUs of NVIDIA's, empty where they find none, and
+	// Problems what keeps other ways from being taken.
+	Way      string
+	Problems []string
 	// PCI has the vendors of the display and compute devices of the PCI bus.
 	PCI []string
 }

@@ -46,6 +46,8 @@ type Inputs struct {
 	// all of them out but keptNames and the patterns Keep.
 	Drop, Keep []string
 	Clean      bool
+	// Devices are NAME=value that follow from devices which the container gets.
+	Devices []string
 	// NoEval takes the values of Set, and of variables such as SEALIFTENV_X,
 	// literally; otherwise they are expanded like double-quoted text.
 	NoEval bool

@@ -11,9 +11,15 @@ import (
 )
 
 // injected collects the variables that beat all others, weakest first: those of
-// SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, of files, and of Set.
+// devices, of SINGULARITYENV_, APPTAINERENV_ and SEALIFTENV_, of files, and of Set.
 func (in *Inputs) injected() ([]variable, error) {
-	all := in.prefixed()
+	var all []variable
+	for _, entry := range in.Devices {
+		if name, value, ok := strings.Cut(entry, "="); ok && validName(name) {
+			all = append(all, variable{name, value, true, "devices"})
+		}
+	}
+	all = append(all, in.prefixed()...)
 	for _, file := range in.Files {
 		vars, err := in.evaluateFile(file)
 		if err != nil {

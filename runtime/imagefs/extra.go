@@ -77,7 +77,11 @@ func synthesise(op plan.Op) (*extra, error) {
 	case op.Verb == plan.Symlink:
 		return &extra{mode: syscall.S_IFLNK | 0o777, data: op.Args[1]}, nil
 	}
-	perm, err := strconv.ParseUint(op.Args[1], 8, 12)
+	octal, content := op.Args[1], ""
+	if op.Verb == plan.Write {
+		octal, content = plan.Content(octal, op.Args[2])
+	}
+	perm, err := strconv.ParseUint(octal, 8, 12)
 	if err != nil {
 		return nil, fmt.Errorf("mode %q is not octal permissions", op.Args[1])
 	}
@@ -86,7 +90,7 @@ func synthesise(op plan.Op) (*extra, error) {
 	case plan.Mkdir:
 		x.mode = syscall.S_IFDIR | uint32(perm)
 	case plan.Write:
-		x.data = op.Args[2]
+		x.data = content
 	}
 	return x, nil
 }

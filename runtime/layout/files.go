@@ -87,8 +87,26 @@ func (l *Layout) Provide(name, content string) {
 		l.Note("%s is not the container's own: it is a directory in the container, or was mounted", name)
 		return
 	}
-	l.Extras = append(l.Extras, plan.Do(plan.Write, target, "0644", content))
+	l.Extras = append(l.Extras, plan.WriteFile(target, "0644", content))
 	l.Tree.Make(target, 0o644)
+}
+
+// Alias has a symbolic link in the container, in the place of any file or link that the
+// image has there. It says whether that is possible: not where a directory is, or
+// something mounted, and not in an image that is itself written to.
+func (l *Layout) Alias(name, text string) bool {
+	dir, err := l.Tree.Resolve(path.Dir(name))
+	if err != nil || dir.Found && !dir.Mode.IsDir() || l.InPlace {
+		return false
+	}
+	target := path.Join(dir.Path, path.Base(name))
+	mode, found, err := l.Tree.Lstat(target)
+	if err != nil || found && mode.IsDir() || l.Tree.Governing(target).From != view.Image {
+		return false
+	}
+	l.Extras = append(l.Extras, plan.Do(plan.Symlink, target, text))
+	l.Tree.Link(target, text)
+	return true
 }
 
 // UncoverLink has the image server show an empty file where the image has a

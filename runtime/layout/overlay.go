@@ -173,7 +173,7 @@ func (l *Layout) stack(ops []plan.Op, w Writable) []plan.Op {
 	}
 	ops = append(ops, l.overlay(w, dirs...))
 	for _, op := range points {
-		if w.volume > 0 && op.Verb != plan.Write {
+		if w.volume > 0 && op.Verb != plan.Write && op.Verb != plan.Symlink {
 			ops = append(ops, op)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/identity"
 	"github.com/sealift/sealift/runtime/layout"
@@ -47,6 +48,8 @@ type Wish struct {
 	// Contain /tmp, /var/tmp and the home directory. They are in memory where it is
 	// empty.
 	Workdir string
+	// GPU is what there is to show of devices and their drivers; nil is nothing.
+	GPU *plan.Plan
 	// Protected keeps root from writing to the host's files in /etc.
 	Protected bool
 }
@@ -96,7 +99,7 @@ func (p *Planner) All() error {
 			return hint.Wrap(err, "repair the image, or leave the mount out with --no-mount")
 		}
 	}
-	for _, mount := range []func() error{p.mountHome, p.mountCwd, p.mountFiles, p.mountLibraries, p.mountScratch} {
+	for _, mount := range []func() error{p.mountGPU, p.mountHome, p.mountCwd, p.mountFiles, p.mountLibraries, p.mountScratch} {
 		if err := mount(); err != nil {
 			return err
 		}

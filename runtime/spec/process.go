@@ -153,6 +153,9 @@ func (p *planner) environ(args []string) (*environ.Environment, error) {
 	case Run:
 		in.Exact = payload.Files{Tree: p.Tree, Image: p.Image.FS}.Evaluates(payload.Runscript(), r.App)
 	}
+	if p.gpu != nil {
+		in.Devices = p.gpu.Env
+	}
 	if r.Action == Shell || p.Facts.Terminal {
 		in.Prompt = prompt
 	}

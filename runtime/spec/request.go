@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	gpu "github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/mounts"
 	"github.com/sealift/sealift/runtime/network"
@@ -102,6 +103,10 @@ type Request struct {
 	NetnsPath   string
 	DNS         []string
 
+	// GPU, unless nil, is what was found of the devices that are asked for. It lacks
+	// what follows from the container.
+	GPU *gpu.Inputs
+
 	// Security are values of --security, as security.Parse reads them.
 	Security []string
 	// AddCaps, DropCaps, KeepPrivs, NoPrivs and AllowSetuid are identity.Wish's.
@@ -158,6 +163,9 @@ func (r *Request) check() error {
 
 // contain says whether the host's files are kept out.
 func (r *Request) contain() bool { return r.Contain || r.ContainAll }
+
+// Contains says whether the container has a minimal /dev.
+func (r *Request) Contains() bool { return r.contain() || r.Compat }
 
 // newPID says whether the container gets a PID namespace.
 func (r *Request) newPID() bool { return r.ContainAll || !r.NoPID }

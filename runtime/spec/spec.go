@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	gpu "github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/bind"
 	"github.com/sealift/sealift/runtime/environ"
@@ -122,6 +123,10 @@ func Compute(r Request, f *host.Facts, img image.Info, volumes ...layout.Volume)
 		return nil, err
 	}
 	wish.Files = p.net.Files
+	if wish.GPU, err = p.devices(); err != nil {
+		return nil, err
+	}
+	p.gpu = wish.GPU
 	p.mounts = mounts.New(p.Layout, wish, &p.id)
 	p.mounts.Accounts()
 	p.actions()
@@ -147,8 +152,9 @@ type planner struct {
 	id      identity.Identity
 	net     network.Network
 	mounts  *mounts.Planner
-	binds   []string // the targets of the user's
-	joins   bool     // a container that runs already
+	gpu     *gpu.Plan // nil is nothing
+	binds   []string  // the targets of the user's
+	joins   bool      // a container that runs already
 	// variables is how the payload's come about, unless it is a build's.
 	variables *environ.Environment
 

@@ -102,7 +102,7 @@ const (
 	// parents are made 0755, as for Write and Symlink.
 	Mkfile Verb = "mkfile"
 	// Write TARGET MODE CONTENT: make a regular file with this content, in
-	// place of any file or link that exists.
+	// place of any file or link that exists. WriteFile makes it of any content.
 	Write Verb = "write"
 	// Symlink TARGET TEXT: make TARGET a symbolic link to TEXT, in place of any
 	// file or link that exists.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/paths"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -101,6 +102,7 @@ type actionFlags struct {
 	verify     bool
 	imageCache ui.Size
 	parts      Parts
+	devices    gpus.Devices
 	limits     limits.Flags
 	box        *limits.Box
 	key        func() (*crypt.Key, error)
@@ -151,6 +153,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	isolationFlags(flags, r)
 	networkFlags(flags, r)
 	securityFlags(flags, r)
+	a.devices.Add(flags)
 	a.limits.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")

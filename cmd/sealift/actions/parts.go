@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
@@ -29,6 +30,9 @@ type Parts interface {
 	// Key returns what gets the key of encrypted images; named says that one is named,
 	// so that it may have to be asked for.
 	Key(ctx context.Context, p *ui.Process) (key func() (*crypt.Key, error), named bool)
+	// CDI reads specifications of CDI in directories; named says that the user names
+	// devices in them.
+	CDI(dirs []string, named bool) (gpus.CDI, error)
 	// Ready is called when all is there, before anything is started or said.
 	Ready()
 	// TempDir returns the directory for unpacked images; chosen says that the user did.
@@ -83,6 +87,16 @@ func (None) Hold(_ context.Context, p *ui.Process, _ string, always bool) (image
 // Key returns what finds no key.
 func (None) Key(context.Context, *ui.Process) (key func() (*crypt.Key, error), named bool) {
 	return func() (*crypt.Key, error) { return nil, ErrParts }, false
+}
+
+// CDI returns nil where there are no specifications.
+func (None) CDI(dirs []string, named bool) (gpus.CDI, error) {
+	for _, dir := range dirs {
+		if files, err := os.ReadDir(dir); named || err == nil && len(files) > 0 {
+			return nil, ErrParts
+		}
+	}
+	return nil, nil
 }
 
 // Ready calls Speak.

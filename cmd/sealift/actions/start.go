@@ -60,6 +60,9 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	}
 	var keyed bool
 	a.key, keyed = a.parts.Key(ctx, p)
+	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
+		return err
+	}
 	if a.show != nil {
 		return show(ctx, p, r, facts, path, a)
 	}
@@ -95,6 +98,9 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 	}
+	if r.GPU, err = a.devices.Find(ctx, p, facts); err != nil {
+		return err
+	}
 	c, err := compute(r, facts, s.set)
 	if err != nil {
 		return err
@@ -127,6 +133,9 @@ func show(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts
 		return errors.Join(err, set.Close()) // it may be there in part
 	}
 	defer set.Close() // which was only read
+	if r.GPU, err = a.devices.Find(ctx, p, facts); err != nil {
+		return err
+	}
 	c, err := compute(r, facts, set)
 	if err != nil {
 		return err

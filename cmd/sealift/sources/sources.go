@@ -12,9 +12,11 @@ import (
 
 	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
+	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/policies"
 	"github.com/sealift/sealift/cmd/sealift/pulls"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/gpu/cdifile"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/crypt"
 	"github.com/sealift/sealift/image/pull"
@@ -64,6 +66,9 @@ func (a *parts) Key(ctx context.Context, p *ui.Process) (key func() (*crypt.Key,
 func (a *parts) TempDir(p *ui.Process) (dir string, chosen bool, err error) {
 	return p.TempDir(a.pulls.Temp), a.pulls.Temp != "", nil
 }
+
+// CDI is of actions.Parts.
+func (*parts) CDI(dirs []string, _ bool) (gpus.CDI, error) { return cdifile.Read(dirs) }
 
 // Ready is of actions.Parts.
 func (*parts) Ready() {}

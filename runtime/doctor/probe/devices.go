@@ -8,6 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/gpu/cdifile"
+	"github.com/sealift/sealift/gpu/discover"
+	"github.com/sealift/sealift/gpu/request"
 	"github.com/sealift/sealift/runtime/doctor"
 )
 
@@ -17,7 +20,7 @@ var gpuNodes = []string{
 }
 
 // gpu looks for devices that compute, and their drivers.
-func gpu(context.Context, *machine) func(*doctor.Findings) {
+func gpu(ctx context.Context, m *machine) func(*doctor.Findings) {
 	g := doctor.GPU{NVIDIA: read("/proc/driver/nvidia/version"), Nodes: nodes(gpuNodes)}
 	for i := range g.Nodes {
 		name := filepath.Base(g.Nodes[i].Path)
@@ -30,7 +33,31 @@ func gpu(context.Context, *machine) func(*doctor.Findings) {
 			g.PCI = append(g.PCI, read(dir+"/vendor"))
 		}
 	}
+	m.nvidia(ctx, &g)
 	return func(f *doctor.Findings) { f.GPU = g }
+}
+
+// nvidia finds out what --nv would.
+func (m *machine) nvidia(ctx context.Context, g *doctor.GPU) {
+	h := discover.Local(m.host.Root, m.Environ, m.host.Arch, m.Program)
+	h.Modprobe = "" // nothing is changed
+	d := h.Driver()
+	g.Libraries, g.LibraryDir = d.Version, d.Dir
+	cdi, err := cdifile.Read(request.DefaultCDIDirs())
+	if err != nil {
+		g.Problems = append(g.Problems, err.Error())
+		return
+	}
+	h.CDI = cdi
+	found, err := discover.Find(ctx, &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}}}, h)
+	if err != nil {
+		g.Problems = append(g.Problems, err.Error())
+		return
+	}
+	g.Problems = append(g.Problems, found.Warnings...)
+	if len(found.Used) > 0 {
+		g.Way = found.Used[0]
+	}
 }
 
 // nodes opens the device nodes that match patterns.

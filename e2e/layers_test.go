@@ -215,7 +215,8 @@ var layers = map[string][]string{
 	},
 	"runtime/join":     {},
 	"runtime/instance": {},
-	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "starter/plan", "starter/seccomp", "starter/talk"},
+	"runtime/tail":     {},
+	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "runtime/tail", "starter/plan", "starter/seccomp", "starter/talk"},
 	"runtime/doctor":   {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
 		"gpu/cdifile", "gpu/discover", "gpu/request",
@@ -253,7 +254,7 @@ var layers = map[string][]string{
 		"starter/plan",
 	},
 	"cmd/sealift/instances": {
-		"cmd/sealift/actions", "cmd/sealift/limits", "cmd/sealift/sources", "cmd/sealift/ui", "image/sandbox", "runtime/host", "runtime/instance", "runtime/join", "runtime/launch", "runtime/spec",
+		"cmd/sealift/actions", "cmd/sealift/limits", "cmd/sealift/sources", "cmd/sealift/ui", "image/sandbox", "runtime/host", "runtime/instance", "runtime/join", "runtime/launch", "runtime/spec", "runtime/tail",
 	},
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
@@ -352,7 +353,7 @@ var owners = map[string][]string{
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift", "cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",

@@ -135,6 +135,7 @@ func TestSystemd(t *testing.T) {
 		{"at once", `for i in 1 2 3 4; do sealift exec --memory 40M /work/bb.sif echo ok & done; wait`, "", true, 0, "ok\nok\nok\nok"},
 		{"doctor", `sealift doctor | grep -A3 -i cgroup`, "", true, 0, "none can be made, but systemd makes them, with"},
 		{"root", `sealift exec --memory 24M /work/bb.sif sh -c 'cat /proc/self/cgroup; tail /dev/zero'`, "", false, 137, "/system.slice/sealift-|memory limit of 24 MiB"},
+		{"instance", `export XDG_RUNTIME_DIR=/run/user/1001; sealift instance start --memory 64M /work/bb.sif a && sealift exec instance://a sh -c 'cat /proc/self/cgroup; tail /dev/zero'; echo "status $?"; sealift instance stop a`, "", true, 0, ".scope/sealift-|status 137"},
 		{"nothing is left", `sleep 1; find /sys/fs/cgroup -name 'sealift-[0-9]*'`, "", false, 0, ""},
 	}
 	m, cache := machine(t, "export PATH=/work:$PATH\nfor m in fuse overlay; do insmod /work/$m.ko; done\nchmod 666 /dev/fuse\ncd /work\n", list)

@@ -41,8 +41,14 @@ func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
 
 // exec replaces this process by path.
 func (m *machine) exec(path string, pr *plan.Process) error {
-	if err := setUser(pr.User); err != nil {
-		return err
+	if pr.User != nil {
+		if err := setUser(pr.User); err != nil {
+			return err
+		}
+		// Another user has no signal at the parent's death (PR_SET_PDEATHSIG(2const)).
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+			return err
+		}
 	}
 	if m.filter != nil {
 		if err := seccomp.InstallSilent(m.filter, m.filterFlags); err != nil {

@@ -84,10 +84,13 @@ type Ext3 struct {
 	Temp string
 }
 
+const tempPrefix = "sealift-overlay-"
+
 // Write makes f, which must be empty, an image that the peers write changes to:
 // ext3, with the directories upper and work, which belong to the caller.
 func (e Ext3) Write(ctx context.Context, f *os.File) (err error) {
-	temp, err := output.TempDir(e.Temp, "sealift-overlay-")
+	_ = output.Sweep(e.Temp, tempPrefix) // what cannot be removed is no reason not to begin
+	temp, err := output.TempDir(e.Temp, tempPrefix)
 	if err != nil {
 		return err
 	}

@@ -211,6 +211,8 @@ func TestForged(t *testing.T) {
 		"[unified]\nmemory = \"1\"":                         "no file of a controller",
 		"[[devices]]\nallow = true\ntype = \"c 1:3 rwm\"":   "a rule of devices",
 		"[[devices]]\nallow = true\naccess = \"rwm\\na *\"": "a rule of devices",
+		"[[devices]]\nallow = true\nmajor = 1\nminor = 3":   "needs the type b or c",
+		"[[devices]]\nallow = false\naccess = \"w\"":        "needs the type b or c",
 	} {
 		if _, err := Parse("x.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

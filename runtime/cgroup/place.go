@@ -92,8 +92,8 @@ func (g *Group) supply(lacking []string) ([]Enabling, obstacle) {
 }
 
 // version2 returns where in the hierarchy of version 2 the group is: below the caller's
-// own if that can be, else beside it.
-func version2(own *Group, need []string, undelegated bool) (*Nest, obstacle) {
+// own if that can be, else beside it: not in a job, whose step's own limits are to hold.
+func version2(own *Group, need []string, undelegated, job bool) (*Nest, obstacle) {
 	if path.Base(own.Path) == Leaf && own.Parent != nil {
 		own = own.Parent // which has made room for others
 	}
@@ -101,7 +101,7 @@ func version2(own *Group, need []string, undelegated bool) (*Nest, obstacle) {
 	if !own.Unit || undelegated {
 		n, why = own.home(need)
 	}
-	if n == nil && own.Parent != nil && (!own.Parent.Unit || undelegated) {
+	if n == nil && !job && own.Parent != nil && (!own.Parent.Unit || undelegated) {
 		if beside, _ := own.Parent.home(need); beside != nil && !beside.Leaf {
 			return beside, ""
 		}
@@ -155,7 +155,7 @@ func (f *Facts) Usable() (controllers []string, errno syscall.Errno) {
 		case g.Version == 2:
 			for _, c := range limiters {
 				if g.can(c) {
-					if n, _ := version2(g, []string{c}, true); n != nil {
+					if n, _ := version2(g, []string{c}, true, f.Job); n != nil {
 						controllers = append(controllers, c)
 					}
 				}
@@ -179,11 +179,15 @@ func (f *Facts) Usable() (controllers []string, errno syscall.Errno) {
 	return slices.Compact(controllers), errno
 }
 
+// asks says whether systemd is asked for groups: not in a job, which its container would
+// leave.
+func (f *Facts) asks() bool { return f.Manager && !f.Job }
+
 // Askable returns the controllers of groups that systemd makes on request.
 func (f *Facts) Askable() (controllers []string) {
 	for i := range f.Groups {
 		for _, c := range limiters {
-			if g := &f.Groups[i]; f.Manager && g.Version == 2 && g.can(c) {
+			if g := &f.Groups[i]; f.asks() && g.Version == 2 && g.can(c) {
 				controllers = append(controllers, c)
 			}
 		}

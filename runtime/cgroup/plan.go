@@ -65,6 +65,9 @@ func Compute(l *Limits, stats bool, f *Facts) (*Plan, error) {
 		return nil, err
 	}
 	c := composition{facts: f, plan: &Plan{}}
+	if n, err := parseAmount(l.Unified["memory.max"]); err == nil {
+		c.plan.Memory = max(n, 0)
+	}
 	if l.Memory.Limit != nil {
 		c.plan.Memory = max(*l.Memory.Limit, 0)
 	}
@@ -151,11 +154,11 @@ func (c *composition) settle(stats bool) error {
 	var n *Nest
 	var why obstacle
 	if len(c.need) > 0 {
-		if n, why = version2(c.own, c.need, false); n == nil && c.facts.Manager {
+		if n, why = version2(c.own, c.need, false, c.facts.Job); n == nil && c.facts.asks() {
 			n, c.plan.Scope = &Nest{Version: 2, Controllers: c.need}, true
 		}
 		if n == nil {
-			n, why = version2(c.own, c.need, true)
+			n, why = version2(c.own, c.need, true, c.facts.Job)
 		}
 		if n == nil {
 			return c.refusal(c.two[0].Name, why)
@@ -191,10 +194,10 @@ func (c *composition) observe(n *Nest) *Nest {
 	case c.plan.Scope:
 		n.Wishes = without(want, c.need)
 	case c.own != nil && len(want) > len(c.need):
-		all, _ := version2(c.own, want, n != nil)
+		all, _ := version2(c.own, want, n != nil, c.facts.Job)
 		if all == nil {
 			lacking = append(lacking, without(want, c.need)...)
-			all, _ = version2(c.own, c.need, n != nil) // which still counts processor time
+			all, _ = version2(c.own, c.need, n != nil, c.facts.Job) // which still counts processor time
 		}
 		if n = all; n != nil {
 			n.Settings = c.two

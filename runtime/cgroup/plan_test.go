@@ -92,6 +92,14 @@ cgroup write memory.max 4096`},
 cgroup scope +memory
 cgroup make sealift-5
 cgroup write memory.max 4096`},
+		"systemd, but in a job": {func(f *Facts, g *Group) { g.Child, f.Manager, f.Job = syscall.EACCES, true, true },
+			"no memory limit can be set: no group can be made in /c/job: permission denied | ConstrainRAMSpace"},
+		"a delegated one above, but in a job": {func(f *Facts, g *Group) {
+			parent := *g
+			parent.Procs = 0
+			*g = Group{Version: 2, Path: "/job/shell", Dir: "/c/job/shell", Controllers: all, Procs: 2, Foreign: 1, Parent: &parent}
+			f.Job = true
+		}, "no memory limit can be set: /c/job/shell can pass no memory on, as it has processes of others | ConstrainRAMSpace"},
 		"a unit that was not delegated": {func(f *Facts, g *Group) { g.Unit, f.Manager = true, true }, `
 cgroup scope +memory
 cgroup make sealift-5

@@ -258,6 +258,9 @@ func (l *Limits) devices() ([]Setting, error) {
 		if !strings.Contains("abc", kind) || len(kind) != 1 || strings.Trim(access, "rwm") != "" {
 			return nil, fmt.Errorf("%q, %q: a rule of devices has the type a, b or c and an access of r, w and m", d.Type, d.Access)
 		}
+		if kind == "a" && (d.Major != nil || d.Minor != nil || access != "rwm") {
+			return nil, errors.New("a rule of devices that is not for all needs the type b or c: without, the kernel takes it for all")
+		}
 		file := "devices.deny"
 		if d.Allow {
 			file = "devices.allow"

@@ -106,7 +106,11 @@ func delegates(text string) bool {
 func (f *Facts) groups() {
 	f.Cgroups.Groups = Groups("self")
 	f.Cgroups.PID = os.Getpid()
-	_, f.Cgroups.Job = f.variable("SLURM_JOB_ID")
+	for _, name := range jobVariables {
+		if _, ok := f.variable(name); ok {
+			f.Cgroups.Job = true
+		}
+	}
 	if f.Manager = f.manager(); f.Manager != "" {
 		f.Cgroups.Manager = true
 	}
@@ -138,3 +142,6 @@ func (f *Facts) variable(name string) (string, bool) {
 	}
 	return "", false
 }
+
+// jobVariables are those of jobs of Slurm, PBS, LSF, Flux, OAR and Grid Engine.
+var jobVariables = []string{"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "OAR_JOB_ID", "SGE_TASK_ID"}

@@ -49,7 +49,8 @@ func (i *Instance) Enter() (*Handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("instance %s: %w", i.Name, err)
 	}
-	if s, err := readStat(h.PID); err != nil || s.parent != i.Supervisor.PID {
+	inside, err := last(h.PID, "NSpid")
+	if s, fault := readStat(h.PID); err != nil || fault != nil || s.parent != i.Supervisor.PID || inside != "1" {
 		h.Close()
 		return nil, fmt.Errorf("instance %s: process %d is not of its container", i.Name, h.PID)
 	}

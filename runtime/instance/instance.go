@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -32,6 +33,12 @@ const (
 	Starting = "starting" // the payload does not run yet
 	Running  = "running"
 	Ended    = "ended" // by itself, and failed
+)
+
+// Healths of an instance with a check, besides Starting.
+const (
+	Healthy   = "healthy"
+	Unhealthy = "unhealthy"
 )
 
 // State is what others know of an instance.
@@ -69,6 +76,8 @@ func parse(text []byte, name string) (*State, error) {
 	switch {
 	case s.Name != name:
 		return nil, fmt.Errorf("its state is of %q", s.Name)
+	case !slices.Contains([]string{Starting, Running, Ended}, s.Status) || !slices.Contains([]string{"", Starting, Healthy, Unhealthy}, s.Health):
+		return nil, errors.New("its state has no known status")
 	case !s.Supervisor.plausible() || s.Init.PID != 0 && !s.Init.plausible():
 		return nil, errors.New("its state names an impossible process")
 	}

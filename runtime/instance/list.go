@@ -121,8 +121,9 @@ func (s *Store) List(pattern string, ended bool) (list []*Instance, problems []e
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return list, problems, err
+		if err != nil { // of what others have put there nothing is believed
+			problems = append(problems, err)
+			continue
 		}
 		jobs, err := s.jobs(root)
 		for _, job := range jobs {

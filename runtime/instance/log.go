@@ -2,8 +2,10 @@ package instance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync"
@@ -46,9 +48,11 @@ func (l *Log) Write(p []byte) (int, error) {
 			l.open()
 		}
 		n := l.fits(rest)
-		if n == 0 {
-			l.rotate()
+		if n == 0 && l.rotate() {
 			continue
+		}
+		if n == 0 {
+			n = len(rest) // past the limit: the file cannot be moved
 		}
 		if l.f != nil {
 			l.f.Write(rest[:n])
@@ -85,20 +89,24 @@ func (l *Log) open() {
 	l.f, l.size = f, info.Size()
 }
 
-// rotate renames the files, each to the next number; the last one is lost.
-func (l *Log) rotate() {
+// rotate renames the files, each to the next number; the last one is lost. It tells whether
+// a new file can be begun.
+func (l *Log) rotate() bool {
+	if l.r.Files <= 1 {
+		l.root.Remove(l.name)
+	}
+	for n := l.r.Files - 1; n > 0; n-- {
+		l.root.Rename(numbered(l.name, n-1), numbered(l.name, n)) // it may be missing
+	}
+	if _, err := l.root.Lstat(l.name); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
 	l.size = 0
 	if l.f != nil {
 		l.f.Close()
 		l.f = nil
 	}
-	if l.r.Files <= 1 {
-		l.root.Remove(l.name)
-		return
-	}
-	for n := l.r.Files - 1; n > 0; n-- {
-		l.root.Rename(numbered(l.name, n-1), numbered(l.name, n)) // it may be missing
-	}
+	return true
 }
 
 func numbered(name string, n int) string {

@@ -137,19 +137,37 @@ func (h *Handle) Rights() (bounding uint64, noNewPrivs bool, err error) {
 
 // status returns the first number of a line of /proc/PID/status.
 func status(pid int, key string, base int) (uint64, error) {
+	f, err := fields(pid, key)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(f[0], base, 64)
+}
+
+// last returns the last word of a line of /proc/PID/status.
+func last(pid int, key string) (string, error) {
+	f, err := fields(pid, key)
+	if err != nil {
+		return "", err
+	}
+	return f[len(f)-1], nil
+}
+
+// fields returns the words of a line of /proc/PID/status, one at least.
+func fields(pid int, key string) ([]string, error) {
 	name := filepath.Join("/proc", strconv.Itoa(pid), "status")
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, key+":"); ok {
 			if f := strings.Fields(rest); len(f) > 0 {
-				return strconv.ParseUint(f[0], base, 64)
+				return f, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("%s has no %s", name, key)
+	return nil, fmt.Errorf("%s has no %s", name, key)
 }
 
 // Alive fails when the process has ended.

@@ -49,14 +49,25 @@ func New(in Inputs) (*Store, error) {
 	if in.Job != "" && CheckName(in.Job) != nil {
 		return nil, hint.New(fmt.Sprintf("%q is not the number of a job", in.Job), "unset SLURM_JOB_ID")
 	}
-	if dir := in.RuntimeDir; filepath.IsAbs(dir) {
-		if f, err := openPrivate(dir, in.UID); err == nil {
-			f.Close()
-			s.bases = append(s.bases, base{dir, "sealift"})
-		}
+	uid := strconv.FormatUint(uint64(in.UID), 10)
+	usual := "/run/user/" + uid
+	s.add(in.RuntimeDir)
+	s.bases = append(s.bases, base{"/tmp", "sealift-" + uid})
+	if in.RuntimeDir != usual {
+		s.add(usual) // where those may be that were started with the variable
 	}
-	s.bases = append(s.bases, base{"/tmp", "sealift-" + strconv.FormatUint(uint64(in.UID), 10)})
 	return s, nil
+}
+
+// add adds a directory of the user's alone, if it is one.
+func (s *Store) add(dir string) {
+	if !filepath.IsAbs(dir) {
+		return
+	}
+	if f, err := openPrivate(dir, s.uid); err == nil {
+		f.Close()
+		s.bases = append(s.bases, base{dir, "sealift"})
+	}
 }
 
 // openPrivate opens a directory that belongs to the user alone.

@@ -24,6 +24,7 @@ type entry struct {
 	caps       []uintptr
 	header     unix.CapUserHeader
 	sets       [2]unix.CapUserData
+	limit      unix.Rlimit // of descriptors; nothing is set where it is 0
 	temporary  []int
 }
 
@@ -86,6 +87,11 @@ func (e *entry) prepare(n *Namespaces, p Program) (err error) {
 	}
 	e.argv, e.envp, e.empty = &argv[0], &[]*byte{nil}[0], &[]byte{0}[0]
 	e.caps, e.header.Version = p.Caps, unix.LINUX_CAPABILITY_VERSION_3
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &e.limit); err != nil || p.Descriptors == 0 {
+		e.limit = unix.Rlimit{}
+	} else {
+		e.limit.Cur = min(p.Descriptors, e.limit.Max)
+	}
 	return nil
 }
 
@@ -244,6 +250,9 @@ func (e *entry) fork() (pid int, errno syscall.Errno) {
 		}
 	}
 	step = stepExec
+	if e.limit.Cur > 0 {
+		syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&e.limit)), 0, 0, 0)
+	}
 	_, _, errno = syscall.RawSyscall6(unix.SYS_EXECVEAT, e.program, uintptr(unsafe.Pointer(e.empty)),
 		uintptr(unsafe.Pointer(e.argv)), uintptr(unsafe.Pointer(e.envp)), unix.AT_EMPTY_PATH, 0)
 failed:

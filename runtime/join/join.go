@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -112,6 +114,9 @@ type Program struct {
 	// Caps are capabilities that it is to have, in the user namespace of the container
 	// where that has one.
 	Caps []uintptr
+	// Descriptors, unless 0, is its limit of descriptors: the Go runtime has raised that
+	// of this process.
+	Descriptors uint64
 }
 
 // Start runs p in the namespaces. The process is a child of the calling thread, which
@@ -124,4 +129,19 @@ func (n *Namespaces) Start(p Program) (pid int, err error) {
 	}
 	defer e.close()
 	return e.run(n)
+}
+
+// Descriptors returns how many descriptors a program may have that this process starts, 0 if
+// nobody tells. The Go runtime raises its own limit (RLIMIT_NOFILE), and tells the former
+// one to nobody but the programs that it executes itself.
+func Descriptors() uint64 {
+	out, err := exec.Command("/bin/sh", "-c", "ulimit -Sn").Output()
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
+	if err != nil {
+		return 0 // it is unlimited
+	}
+	return n
 }

@@ -138,7 +138,7 @@ func (c *Child) fork(l *layout) error {
 // clones starts the starter as a child of this thread.
 func (c *Child) clones(argv []string, l *layout, attr *syscall.SysProcAttr) (pid int, err error) {
 	if n := c.job.Join; n != nil {
-		p := join.Program{Path: argv[0], Args: argv, Files: l.files}
+		p := join.Program{Path: argv[0], Args: argv, Files: l.files, Descriptors: join.Descriptors()}
 		if n.User() {
 			if p.Caps, err = setupCaps(c.clone); err != nil {
 				return 0, err

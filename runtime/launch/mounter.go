@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"path"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/tail"
 )
 
 // Mounter is a program of the host that serves a FUSE file system of the container.
@@ -23,6 +25,15 @@ type Mounter struct {
 	Name string
 	// Env is its environment, NAME=value.
 	Env []string
+
+	group atomic.Int64 // of its processes, while it runs
+}
+
+// Kill kills the program, if it runs, with all processes of its group.
+func (m *Mounter) Kill() {
+	if group := m.group.Load(); group > 0 {
+		_ = syscall.Kill(int(-group), syscall.SIGKILL) // fails when they have ended
+	}
 }
 
 // Serve starts the program with the descriptor fd, which it closes, and waits for its
@@ -32,7 +43,7 @@ type Mounter struct {
 func (m *Mounter) Serve(fd int) error {
 	runtime.LockOSThread() // see Child.fork
 	defer runtime.UnlockOSThread()
-	says := &tail{}
+	says := &tail.Tail{}
 	cmd := exec.Command(m.Args[0], m.Args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = m.Env, says, says, lastWords
 	dev := os.NewFile(uintptr(fd), "/dev/fuse")
@@ -45,13 +56,15 @@ func (m *Mounter) Serve(fd int) error {
 	err := cmd.Start()
 	dev.Close() // while this copy were open, its death would go unnoticed
 	if err == nil {
+		m.group.Store(int64(cmd.Process.Pid))
 		err = cmd.Wait()
+		m.group.Store(0)
 	}
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
 	name := path.Base(m.Args[0])
-	err = fmt.Errorf("%s: %w%s", name, err, says.last())
+	err = fmt.Errorf("%s: %w%s", name, err, lastLines(says))
 	if m.Name != "" {
 		err = fmt.Errorf("mount %s: %w", m.Name, err)
 	}

@@ -9,13 +9,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/tail"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -48,7 +48,7 @@ type connector struct {
 	ended   chan struct{} // closed when it has ended
 	err     error         // why, valid then
 	process *os.Process
-	says    *tail
+	says    *tail.Tail
 }
 
 // connect starts the program args, if any, for the namespaces of the starter, and
@@ -86,7 +86,7 @@ func startHelper(args []string, pid int, gone <-chan struct{}) (*connector, erro
 		readyEnd.Close()
 		return nil, fmt.Errorf("pipe for the network: %w", err)
 	}
-	h := &connector{name: args[0], exit: exit, ended: make(chan struct{}), says: &tail{}}
+	h := &connector{name: args[0], exit: exit, ended: make(chan struct{}), says: &tail.Tail{}}
 	started := make(chan error)
 	go h.run(arguments(args, pid), readyEnd, exitEnd, started)
 	err = <-started
@@ -162,7 +162,7 @@ func (h *connector) failure() error {
 	if err == nil {
 		err = errors.New("it ended")
 	}
-	return hint.Wrap(fmt.Errorf("network: %s: %w%s", h.name, err, h.says.last()), helperRemedy)
+	return hint.Wrap(fmt.Errorf("network: %s: %w%s", h.name, err, lastLines(h.says)), helperRemedy)
 }
 
 // stop ends the program and waits for its end. A nil one needs neither.
@@ -175,35 +175,10 @@ func (h *connector) stop() {
 	<-h.ended
 }
 
-// tail keeps what a program says before it ends.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// tailSize bounds a tail, in bytes; tailLines are those of it that are shown.
-const (
-	tailSize  = 4096
-	tailLines = 4
-)
-
-// Write is io.Writer's.
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	if len(t.text) > tailSize {
-		t.text = t.text[len(t.text)-tailSize:]
-	}
-	return len(b), nil
-}
-
-// last returns ": " and the last lines as one, or nothing.
-func (t *tail) last() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(string(t.text)), "\n")
-	if text := strings.Join(lines[max(0, len(lines)-tailLines):], "; "); text != "" {
+// lastLines returns ": " and the last of what a program has said, as one line, or nothing.
+func lastLines(says *tail.Tail) string {
+	const enough = 4
+	if text := strings.Join(says.Lines(enough), "; "); text != "" {
 		return ": " + text
 	}
 	return ""

@@ -93,7 +93,8 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 		case failure = <-told:
 			told, enough = nil, nil
 			if failure == nil && c.job.Started != nil {
-				if why = c.job.Started(c.pid); why != nil {
+				if err := c.job.Started(c.pid); err != nil && why == nil {
+					why = err
 					c.kill(syscall.SIGKILL)
 				}
 			}

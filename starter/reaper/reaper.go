@@ -73,6 +73,13 @@ func Reap(child int) (status int, err error) {
 // end sends what arrives on c to the process child, if there is one, and a signal
 // that ends programs to every process of the namespace; ended gets the first of those.
 func end(c <-chan os.Signal, child int, ended chan<- int) {
+	send := func(n syscall.Signal) {}
+	if child > 0 {
+		send = func(n syscall.Signal) { unix.Kill(child, n) }
+		if fd, err := unix.PidfdOpen(child, 0); err == nil { // else the kernel is of old
+			send = func(n syscall.Signal) { unix.PidfdSendSignal(fd, n, nil, 0) } // not to who gets its number later
+		}
+	}
 	for s := range c {
 		n, _ := s.(syscall.Signal)
 		switch n {
@@ -83,28 +90,32 @@ func end(c <-chan os.Signal, child int, ended chan<- int) {
 			}
 			unix.Kill(-1, n) // fails when there is none
 		default:
-			if child > 0 {
-				unix.Kill(child, n) // fails when it has ended
-			}
+			send(n) // fails when it has ended
 		}
 	}
 }
 
-// Outlive waits for every process of the namespace, and then for a signal of c unless
-// child, 0 for none, has failed. It returns the status of child, or what a signal makes
-// of it.
+// Outlive waits for every process of the namespace, also for those that others leave
+// behind there later, until a signal of c has come or child, 0 for none, has failed. It
+// returns the status of child, or what a signal makes of it.
 func Outlive(child int, c <-chan os.Signal) (status int, err error) {
-	ended := make(chan int, 1)
+	ended, orphans := make(chan int, 1), make(chan os.Signal, 1)
+	signal.Notify(orphans, unix.SIGCHLD)
 	go end(c, child, ended)
-	for {
+	for asked := 0; ; {
 		var ws unix.WaitStatus
 		pid, err := unix.Wait4(-1, &ws, 0, nil)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.ECHILD && status != 0:
 			return status, nil
+		case err == unix.ECHILD && asked != 0:
+			return 128 + asked, nil
 		case err == unix.ECHILD:
-			return 128 + <-ended, nil
+			select {
+			case asked = <-ended: // those that have come meanwhile got the signal
+			case <-orphans:
+			}
 		case err != nil:
 			return 0, err
 		case pid == child && ws.Signaled():

@@ -42,8 +42,8 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 // act does what an action command asks for. The starter is started first, and
 // gets ready while the image is opened and the plan computed; but not before what
 // may ask for a passphrase, as signals are the payload's from then on.
-func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) error {
-	defer hurry()()
+func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) (err error) {
+	defer hurry(a.background != nil)()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
 		Cgroups: a.limits.Wanted(), Terminal: p.Interactive(),
@@ -92,7 +92,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		}
 	}
 	s.begin(namespaces, facts)
-	defer s.close()
+	defer func() {
+		if s.close(); errors.Is(err, ErrParts) {
+			s.resend()
+		}
+	}()
 	if !keyed {
 		if err := open(); err != nil {
 			return err
@@ -110,7 +114,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		p.Info("%s", note)
 	}
 	p.Detail("%s", about(s.set.Image))
-	p.Trace(c.Plan.String())
+	p.Trace(a.box.String() + c.Plan.String())
 	return s.run(ctx, c)
 }
 
@@ -186,6 +190,7 @@ func (s *start) spawn(namespaces plan.Clone) (err error) {
 		return err
 	}
 	if s.box != nil {
+		signal.Notify(s.signals, launch.Signals()...) // what is made has to be removed
 		if err = s.box.Make(); err != nil {
 			return err
 		}
@@ -239,12 +244,27 @@ func (s *start) close() {
 	if s.child != nil {
 		s.child.Close()
 	}
-	if !s.mounters.settle() {
+	if !s.mounters.settle(s.signals) {
 		s.Warn("a program that serves a file system of the container does not end, and is killed")
+		s.mounters.kill()
 	}
 	signal.Stop(s.signals)
 	signal.Stop(s.sigint)
 	s.set.Close() // which was only read
+}
+
+// resend sends this process the signals that a container should have got: whoever starts
+// it instead is to have them.
+func (s *start) resend() {
+	for {
+		select {
+		case n := <-s.signals:
+			_ = syscall.Kill(os.Getpid(), n.(syscall.Signal)) // to oneself
+		case <-s.sigint:
+		default:
+			return
+		}
+	}
 }
 
 // servingGC is the garbage collector's percentage (debug.SetGCPercent) of a
@@ -257,13 +277,18 @@ const servingGC = 30
 const settling = 200 * time.Millisecond
 
 // hurry puts the collection of garbage off. Calling what it returns when the container
-// has ended spares it one that did not live long.
-func hurry() (ended func() bool) {
+// has ended spares it one that did not live long, unless this process goes on.
+func hurry(goesOn bool) (ended func()) {
 	debug.SetGCPercent(-1)
-	return time.AfterFunc(settling, func() {
+	t := time.AfterFunc(settling, func() {
 		debug.SetGCPercent(servingGC)
 		debug.FreeOSMemory()
-	}).Stop
+	})
+	return func() {
+		if t.Stop() && goesOn {
+			debug.SetGCPercent(servingGC)
+		}
+	}
 }
 
 // servingProcs is the least GOMAXPROCS of a process that serves an image. A
@@ -282,6 +307,7 @@ func (s *start) serve(target string, fd int, extra []plan.Op) error {
 		x := launch.Mounter{Args: m.Program, Env: s.Environ}
 		if m.Volume >= 0 {
 			x.Name, x.File = s.set.Shown(m).Path(), s.set.Shown(m).File()
+			x.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"} // nobody has asked for this program
 		}
 		return s.mounters.serve(&x, fd)
 	}

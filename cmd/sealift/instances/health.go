@@ -102,6 +102,8 @@ func (s *supervisor) probe(ctx context.Context) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Executable, "exec", actions.InstancePrefix+s.state.Name, "/bin/sh", "-c", s.health.command)
 	cmd.Env = s.Environ
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A process group, as what joins the container is in its parent's: all of it ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd.Run()
 }

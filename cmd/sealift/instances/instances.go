@@ -55,8 +55,11 @@ func store(p *ui.Process, name string) (*instance.Store, error) {
 			return nil, hint.New("only root may look at the instances of others", "leave out --user")
 		}
 		u, err := user.Lookup(name)
+		if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
+			u, err = &user.User{Uid: name}, nil
+		}
 		if err != nil {
-			return nil, hint.Wrap(err, "name a user of /etc/passwd")
+			return nil, hint.Wrap(err, "name a user of /etc/passwd, or give the number")
 		}
 		n, err := strconv.ParseUint(u.Uid, 10, 32)
 		if err != nil {
@@ -156,6 +159,6 @@ func Find(p *ui.Process, name string) (*actions.Running, func(), error) {
 		return nil, nil, fmt.Errorf("instance %s: %w", name, err)
 	}
 	r.Job.Join, r.Root = n, sandbox.FS(n.Root)
-	r.Job.Enroll = limits.Of(h.PID).Enter
+	r.Job.Enroll = limits.Of(p, h.PID).Enter
 	return r, n.Close, nil
 }

@@ -145,15 +145,3 @@ func TestStats(t *testing.T) {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
-
-func TestTail(t *testing.T) {
-	var x tail
-	if x.last() != "" {
-		t.Errorf("%q", x.last())
-	}
-	x.Write(bytes.Repeat([]byte("long "), 1000))
-	x.Write([]byte("\none\nlast line\n\n"))
-	if x.last() != "last line" || len(x.text) > maxTail {
-		t.Errorf("%q of %d", x.last(), len(x.text))
-	}
-}

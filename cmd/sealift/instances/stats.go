@@ -94,7 +94,7 @@ func gauges(p *ui.Process, names []string, of string) (list []*gauge, err error)
 			} // else it has ended, or has no process yet
 			continue
 		}
-		m := limits.Meter{Running: limits.Of(h.PID), Other: instance.Processes{Init: h.Process, Limit: limit(facts)}}
+		m := limits.Meter{Running: limits.Of(p, h.PID), Other: instance.Processes{Init: h.Process, Limit: limit(facts)}}
 		list = append(list, &gauge{Instance: i, handle: h, meter: m})
 	}
 	return list, err

@@ -1,7 +1,6 @@
 package instances
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +21,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/runtime/instance"
 	"github.com/sealift/sealift/runtime/spec"
+	"github.com/sealift/sealift/runtime/tail"
 )
 
 // supervisor is the process that an instance belongs to.
@@ -34,7 +34,7 @@ type supervisor struct {
 	stop     chan os.Signal // what asks for the end of the instance
 	stopped  bool
 	detached bool
-	tail     tail // the last of what the payload wrote to its standard error
+	tail     tail.Tail // the last of what the payload wrote to its standard error
 
 	mu    sync.Mutex // guards what follows
 	ready *os.File   // the command that waits for the start; nil when it has been told
@@ -46,6 +46,9 @@ func supervise(ctx context.Context, p *ui.Process, name string, o settings, star
 	ready, err := readySocket(p)
 	if err != nil {
 		return err
+	}
+	if o.logs.Size < minLog {
+		return hint.New(fmt.Sprintf("--log-size %d is too small", o.logs.Size), "use at least %d", minLog)
 	}
 	s := &supervisor{Process: p, settings: o, start: start, ready: ready, stop: make(chan os.Signal, 4)}
 	instances, err := store(p, "")
@@ -80,6 +83,9 @@ func supervise(ctx context.Context, p *ui.Process, name string, o settings, star
 	s.Interrupted = false // a payload was, and not this process
 	return err
 }
+
+// minLog is the least size of a log file, in bytes.
+const minLog = 1 << 10
 
 // readySocket returns the descriptor that the environment names.
 func readySocket(p *ui.Process) (*os.File, error) {
@@ -196,8 +202,8 @@ func (s *supervisor) early(code int, err error) error {
 		return err // or a dry run
 	}
 	text := fmt.Sprintf("the instance has ended at once, with status %d", code)
-	if line := s.tail.last(); line != "" {
-		text += ": " + line
+	if line := s.tail.Lines(1); len(line) > 0 {
+		text += ": " + line[0]
 	}
 	return hint.New(text, "try 'sealift run' with the same image, or 'sealift instance run' where the image has no startscript")
 }
@@ -266,6 +272,9 @@ const settle = 200 * time.Millisecond
 
 // started records that the payload runs, and has that told.
 func (s *supervisor) started(ctx context.Context, pid int, c *spec.Container) error {
+	if s.asked() {
+		return errors.New("it was to be stopped") // before the container was there to hear of it
+	}
 	init, err := instance.Find(pid)
 	if err != nil {
 		return nil // it has ended already: why is known soon
@@ -348,32 +357,4 @@ func (s *supervisor) update(change func(*instance.State)) error {
 	defer s.mu.Unlock()
 	change(&s.state)
 	return s.claim.Write(&s.state)
-}
-
-// tail keeps the last bytes that are written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// maxTail is how many they are.
-const maxTail = 1 << 10
-
-// Write never fails.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if extra := len(t.text) - maxTail; extra > 0 {
-		t.text = append(t.text[:0], t.text[extra:]...)
-	}
-	return len(p), nil
-}
-
-// last returns the last line.
-func (t *tail) last() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := bytes.TrimSpace(t.text)
-	return string(bytes.TrimSpace(text[bytes.LastIndexByte(text, '\n')+1:]))
 }

@@ -75,7 +75,6 @@ func (b *Box) Make() (err error) {
 	if b == nil {
 		return nil
 	}
-	b.p.Trace(b.plan.String())
 	b.started = time.Now()
 	b.groups, err = control.Make(b.plan, b.scope)
 	return err
@@ -133,6 +132,9 @@ func (b *Box) End(status int, failed error) error {
 			return errors.Join(failed, err)
 		}
 		u.Missing = b.plan.Missing + "; " + u.Missing
+	}
+	if failed != nil {
+		status = ui.Code(failed)
 	}
 	u.Wall = time.Since(b.started).Seconds()
 	if b.text {

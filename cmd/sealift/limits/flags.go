@@ -139,6 +139,9 @@ func (f *Flags) fromFlags() (l cgroup.Limits, err error) {
 			return l, hint.Wrap(fmt.Errorf("--cpus: %w", err), "see --help")
 		}
 	}
+	if f.cpuShares < -1 {
+		return l, hint.New(fmt.Sprintf("--cpu-shares %d is none", f.cpuShares), "use 2 to 262144")
+	}
 	l.CPU.CPUs, l.CPU.Mems = f.cpusetCPUs, f.cpusetMem
 	if f.cpuShares > 0 {
 		l.CPU.Shares = uint64(f.cpuShares)

@@ -104,8 +104,17 @@ func (t Terminal) Fail(err error) int {
 	if h := hint.Of(err); h != "" {
 		fmt.Fprintln(t.Err, "sealift: hint:", Clean(h))
 	}
+	return Code(err)
+}
+
+// Code returns the exit code that an error is.
+func Code(err error) int {
+	var quiet ExitStatus
 	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
+	switch {
+	case errors.As(err, &quiet):
+		return int(quiet)
+	case errors.As(err, &coded):
 		return coded.ExitCode()
 	}
 	return ExitFailure

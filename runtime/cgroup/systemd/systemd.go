@@ -54,12 +54,22 @@ func Scope(socket string, pids ...int) error {
 	return hint.Wrap(err, "see 'systemctl --user status', or start it by systemd-run --user --scope -p Delegate=yes")
 }
 
-// start has the manager start the scope.
-func start(ctx context.Context, socket, name string, pids []int) error {
-	var numbers []uint32
-	for _, pid := range pids {
-		numbers = append(numbers, uint32(pid))
+// Attach puts a process into a group below that of a unit of the manager at a socket.
+func Attach(socket, unit, group string, pid int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := call(ctx, socket, "AttachProcessesToUnit", unit, "/"+group, []uint32{uint32(pid)})
+	if err == nil {
+		err = arrive(ctx, group, pid)
 	}
+	if err != nil {
+		err = fmt.Errorf("have systemd move a process to %s, by %s: %w", unit, socket, err)
+	}
+	return hint.Wrap(err, "see 'systemctl --user status %s'", unit)
+}
+
+// call calls a method of the manager at a socket.
+func call(ctx context.Context, socket, method string, args ...any) error {
 	var d net.Dialer
 	stream, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
@@ -73,18 +83,26 @@ func start(ctx context.Context, socket, name string, pids []int) error {
 	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
 		return err
 	}
+	manager := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	return manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager."+method, 0, args...).Err
+}
+
+// start has the manager start the scope.
+func start(ctx context.Context, socket, name string, pids []int) error {
+	var numbers []uint32
+	for _, pid := range pids {
+		numbers = append(numbers, uint32(pid))
+	}
 	properties := []property{
 		{"Description", dbus.MakeVariant("Sealift container")},
 		{"PIDs", dbus.MakeVariant(numbers)},
 		{"Delegate", dbus.MakeVariant(true)},
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 	}
-	manager := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	return manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.StartTransientUnit", 0,
-		name, "fail", properties, []auxiliary{}).Err
+	return call(ctx, socket, "StartTransientUnit", name, "fail", properties, []auxiliary{})
 }
 
-// arrive waits until the process is in the scope: the manager answers before.
+// arrive waits until the process is in a group of the name: the manager answers before.
 func arrive(ctx context.Context, name string, pid int) error {
 	for {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))

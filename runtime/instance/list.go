@@ -116,14 +116,17 @@ func (s *Store) List(pattern string, ended bool) (list []*Instance, problems []e
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, nil, hint.Wrap(fmt.Errorf("%q: %w", pattern, err), "use * for any letters, ? for one, and [abc] for one of these")
 	}
-	for _, b := range s.bases {
+	for n, b := range s.bases {
 		root, err := b.open(s.uid, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil { // of what others have put there nothing is believed
+		if err != nil && n > 0 { // somebody else may have made it, to be in the way
 			problems = append(problems, err)
 			continue
+		}
+		if err != nil {
+			return list, problems, err
 		}
 		jobs, err := s.jobs(root)
 		for _, job := range jobs {

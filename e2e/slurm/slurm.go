@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,7 +162,7 @@ func (c *Cluster) config(o Options) string {
 		gres = fmt.Sprintf("Gres=gpu:%d ", o.GPUs)
 		o.Lines = append([]string{"GresTypes=gpu"}, o.Lines...)
 	}
-	port := 20000 + os.Getpid()%20000/8*8 // of this process alone, with those that follow
+	port := freePorts()
 	return fmt.Sprintf(`ClusterName=tests
 SlurmctldHost=%[1]s(127.0.0.1)
 SlurmUser=%[2]s
@@ -194,6 +195,23 @@ NodeName=node[1-2] NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=[%[10]d-%[11]d] CP
 PartitionName=main Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
 %[13]s
 `, host, user, port, auth, c.Dir, track, task, gather, mpi, port+1, port+2, cpus, strings.Join(o.Lines, "\n"), gres)
+}
+
+// freePorts returns the first of three ports in a row that nobody listens on, below those
+// that the kernel gives to whoever asks for any.
+func freePorts() int {
+	for port := 20000 + os.Getpid()%1000*8; ; port += 3 {
+		free := true
+		for p := port; p < port+3 && free; p++ {
+			l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free || port > 32000 {
+			return port
+		}
+	}
 }
 
 // run starts the daemons. They are children of a shell; root's are in a PID namespace,
@@ -273,7 +291,7 @@ for n in node1 node2; do
 	daemons="$daemons $!"
 done
 read -r end || true
-kill $daemons
+kill $daemons || true # one may have failed
 wait
 [ "$(id -u)" != 0 ] || kill "$(cat "$dir/munge/pid")"
 exit 0

@@ -27,6 +27,7 @@ type Child struct {
 	helper *connector // connects the network namespace, or nil
 	pid    int
 	inside bool               // the starter is in the job's group
+	alone  bool               // the starter becomes the payload
 	exited chan struct{}      // closed when the starter has ended
 	status syscall.WaitStatus // valid then
 

@@ -22,6 +22,7 @@ func (c *Child) Run(ctx context.Context, p *plan.Plan) (Status, error) {
 	if c.plan == nil {
 		return Status{}, failed(errors.New("this starter has its plan already"))
 	}
+	c.alone = !p.Process.Init
 	terminal := saveTerminal()
 	told := make(chan error, 1)              // why the payload does not run, or nil
 	served := make(chan error, len(p.Ops)+1) // what ended of that which the container needs
@@ -92,11 +93,9 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			}
 		case failure = <-told:
 			told, enough = nil, nil
-			if failure == nil && c.job.Started != nil {
-				if err := c.job.Started(c.pid); err != nil && why == nil {
-					why = err
-					c.kill(syscall.SIGKILL)
-				}
+			if err := c.started(failure); err != nil && why == nil {
+				why = err
+				c.kill(syscall.SIGKILL)
 			}
 			for _, n := range held {
 				c.pass(n)
@@ -104,6 +103,9 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 		case <-c.exited:
 			if told != nil {
 				failure = <-told
+				if err := c.started(failure); why == nil {
+					why = err
+				}
 			}
 			if why == nil && errors.Is(failure, syscall.ENOTCONN) {
 				why = c.reason(served)
@@ -111,6 +113,14 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			return c.verdict(why, failure, early)
 		}
 	}
+}
+
+// started tells the job that the payload runs, or has run, unless it failed to.
+func (c *Child) started(failure error) error {
+	if failure != nil || c.job.Started == nil {
+		return nil
+	}
+	return c.job.Started(c.pid)
 }
 
 // verdict says how the container ended.

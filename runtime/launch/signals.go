@@ -41,8 +41,8 @@ func (c *Child) pass(s syscall.Signal) {
 	if s != 0 && !((key(s) || stop) && foreground()) {
 		c.kill(s)
 	}
-	if s == syscall.SIGTERM || s == syscall.SIGHUP {
-		c.kill(syscall.SIGCONT) // a payload that is stopped would not hear of its end
+	if c.alone && (s == syscall.SIGTERM || s == syscall.SIGHUP) {
+		c.kill(syscall.SIGCONT) // as the init does
 	}
 	if stop {
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP) // sent to oneself it cannot fail

@@ -47,8 +47,12 @@ func DiscardKeys(c chan os.Signal) {
 // Forward sends what arrives on c to the process child.
 func Forward(c <-chan os.Signal, child int) {
 	for s := range c {
-		if n, ok := s.(syscall.Signal); ok {
+		n, ok := s.(syscall.Signal)
+		if ok {
 			unix.Kill(child, n) // fails only when child has just ended
+		}
+		if n == unix.SIGTERM || n == unix.SIGHUP {
+			unix.Kill(child, unix.SIGCONT) // a payload that is stopped would not hear of its end
 		}
 	}
 }

@@ -12,16 +12,34 @@ import (
 type mounters struct {
 	running sync.WaitGroup
 	mu      sync.Mutex
-	all     []*launch.Mounter
+	all     map[*launch.Mounter]bool // that run
 }
 
 func (m *mounters) serve(x *launch.Mounter, fd int) error {
-	m.mu.Lock()
-	m.all = append(m.all, x)
-	m.mu.Unlock()
 	m.running.Add(1)
 	defer m.running.Done()
+	m.mark(x, true)
+	defer m.mark(x, false)
 	return x.Serve(fd)
+}
+
+// mark notes that a program is about to run, or has ended.
+func (m *mounters) mark(x *launch.Mounter, runs bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil {
+		m.all = map[*launch.Mounter]bool{}
+	}
+	if m.all[x] = runs; !runs {
+		delete(m.all, x)
+	}
+}
+
+// none says that no program runs.
+func (m *mounters) none() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.all) == 0
 }
 
 // lastWrites bounds how long a program that served a file system may take to end
@@ -32,14 +50,17 @@ const lastWrites = 10 * time.Second
 func (m *mounters) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, x := range m.all {
+	for x := range m.all {
 		x.Kill()
 	}
 }
 
 // settle waits for the programs, in vain if it is false: they do not end in time, or
-// somebody has enough of waiting.
+// somebody has enough of waiting. A signal that is there already is left where none runs.
 func (m *mounters) settle(signals <-chan os.Signal) bool {
+	if m.none() {
+		return true
+	}
 	done := make(chan struct{})
 	go func() {
 		m.running.Wait()

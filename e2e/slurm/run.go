@@ -1,0 +1,139 @@
+package slurm
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// freePorts returns the first of three ports in a row that nobody listens on, below those
+// that the kernel gives to whoever asks for any.
+func freePorts() int {
+	for port := 20000 + os.Getpid()%1000*8; ; port += 3 {
+		free := true
+		for p := port; p < port+3 && free; p++ {
+			l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free || port > 32000 {
+			return port
+		}
+	}
+}
+
+// run starts the daemons. They are children of a shell; root's are in a PID namespace,
+// so that all of a cluster, its jobs too, ends with that shell.
+func (c *Cluster) run(o Options) {
+	c.t.Helper()
+	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o), fmt.Sprint(o.GPUs)}
+	if os.Getuid() == 0 {
+		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	stop, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		_ = c.Command("scancel", "--signal=KILL", "--user", fmt.Sprint(os.Getuid())).Run() // best effort: there may be no job
+		stop.Close()
+		if err := cmd.Wait(); err != nil {
+			c.t.Errorf("the cluster ends with %v: %s", err, &out)
+		}
+		c.removeGroups(o)
+	})
+}
+
+// script starts a cluster in the directory $1, and ends it at the end of its input. With a
+// name of groups in $2, what Slurm takes for the root of each hierarchy is a group of
+// this name. Of $3 GPUs there are device nodes, in a /dev of the cluster's own.
+const script = `
+set -e
+dir=$1
+export SLURM_CONF=$dir/slurm.conf
+wrap=
+if [ "$(id -u)" = 0 ]; then
+	install -d -o munge -g munge -m 755 "$dir/munge"
+	install -d -o munge -g munge -m 700 "$dir/key"
+	head -c 128 /dev/urandom > "$dir/key/key"
+	chown munge: "$dir/key/key"
+	chmod 400 "$dir/key/key"
+	setpriv --reuid munge --regid munge --clear-groups munged --key-file="$dir/key/key" --socket="$dir/munge/socket" \
+		--pid-file="$dir/munge/pid" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" --num-threads=2
+fi
+if [ "$3" -gt 0 ]; then
+	mount --make-rprivate /
+	mount -t tmpfs -o mode=755 dev "$dir/dev"
+	for name in null zero full random urandom tty fuse; do cp -a "/dev/$name" "$dir/dev"; done
+	mkdir "$dir/dev/pts" "$dir/dev/shm"
+	mount --rbind /dev/pts "$dir/dev/pts"
+	mount --rbind /dev/shm "$dir/dev/shm"
+	for i in $(seq 0 $(($3 - 1))); do mknod -m 666 "$dir/dev/nvidia$i" c 195 "$i"; done
+	mount --rbind "$dir/dev" /dev
+fi
+if [ -n "$2" ]; then
+	mount --make-rprivate /
+	mount -t tmpfs -o size=1m,mode=755 groups "$dir/groups"
+	for c in cpuset freezer devices memory cpuacct cpu; do
+		top=/sys/fs/cgroup/$c/$2
+		mkdir -p "$dir/groups/$c" "$top"
+		if [ $c = cpuset ]; then
+			cat /sys/fs/cgroup/cpuset/cpuset.cpus > "$top/cpuset.cpus"
+			cat /sys/fs/cgroup/cpuset/cpuset.mems > "$top/cpuset.mems"
+		fi
+		mount --bind "$top" "$dir/groups/$c"
+	done
+fi
+slurmctld -D -f "$SLURM_CONF" -c 2>/dev/null &
+daemons=$!
+for n in node1 node2; do
+	slurmd -D -f "$SLURM_CONF" -N $n -c 2>/dev/null &
+	daemons="$daemons $!"
+done
+read -r end || true
+kill $daemons || true # one may have failed
+wait
+[ "$(id -u)" != 0 ] || kill "$(cat "$dir/munge/pid")"
+exit 0
+`
+
+func (c *Cluster) groupName(o Options) string {
+	if !o.Groups {
+		return ""
+	}
+	return filepath.Base(c.Dir)
+}
+
+// removeGroups removes the control groups that Slurm has left.
+func (c *Cluster) removeGroups(o Options) {
+	if !o.Groups {
+		return
+	}
+	tops, _ := filepath.Glob("/sys/fs/cgroup/*/" + c.groupName(o))
+	for _, top := range tops {
+		out, err := exec.Command("find", top, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").CombinedOutput()
+		if err != nil || len(out) > 0 {
+			c.t.Errorf("control groups are left: %v %s", err, out)
+		}
+	}
+}
+
+// Command returns a command that reaches the cluster.
+func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.Conf)
+	return cmd
+}

@@ -183,6 +183,21 @@ func TestSlurmEnds(t *testing.T) {
 	}
 }
 
+// TestSlurmInstance: an instance ends with the step that it was started in.
+func TestSlurmInstance(t *testing.T) {
+	asUser(t, "^TestSlurmInstance$")
+	s := slurmSteps(t)
+	mark := fmt.Sprintf("sealift-instance-%d", os.Getpid())
+	script := `$SEALIFT instance start $IMAGE $MARK && $SEALIFT exec instance://$MARK echo joined && $SEALIFT instance list`
+	cmd := s.command("srun", "-n1", "sh", "-c", script)
+	cmd.Env = append(cmd.Env, "SEALIFT="+s.sealift, "MARK="+mark)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "joined\n") || !strings.Contains(string(out), mark) {
+		t.Errorf("%v, %s", err, out)
+	}
+	waitFor(t, "the end of the instance", func() bool { return !running(t, mark) })
+}
+
 // waitFor waits until something is so.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()

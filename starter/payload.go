@@ -15,7 +15,7 @@ import (
 // the payload's exit status.
 func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
 	if pr.Hold {
-		if err := errors.Join(forbidTracing(), hold.Hold(m.report, m.user)); err != nil {
+		if err := errors.Join(forbidTracing(), hold.Hold(m.report, m.user, pr.Meet)); err != nil {
 			return 0, failure(plan.StagePlan, -1, err)
 		}
 		return 0, nil

@@ -91,6 +91,7 @@ func (p Place) start(spawn func(*os.File) error) error {
 		return err
 	}
 	defer l.Close()
+	p.sweep(d)
 	if err := spawn(l); err != nil {
 		p.remove(d)
 		return hint.Wrap(fmt.Errorf("start the process that serves the image to the tasks of this job step: %w", err),

@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/runtime/userdir"
+	"github.com/sealift/sealift/starter/hold"
 )
 
 // Names below a directory of the user.
 const (
 	shareDir   = "share"
-	socketName = "socket"
+	socketName = hold.Socket
 )
 
 // dir is the directory of a key.
@@ -92,6 +93,27 @@ func (p Place) remove(d *dir) {
 	_ = os.Remove(filepath.Join(p.base.Path(), shareDir)) // unless there are others
 	_ = os.Remove(p.base.Path())                          // unless there are instances
 }
+
+// sweep removes what servers have left that were killed, but for d.
+func (p Place) sweep(d *dir) {
+	f, err := d.up.Open(".")
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if name != d.key {
+			hold.Sweep(filepath.Join(p.base.Path(), shareDir, name))
+		}
+	}
+}
+
+// Path returns the path of the directory.
+func (p Place) Path() string { return filepath.Join(p.base.Path(), shareDir, p.key) }
 
 // listen makes the socket, in the place of one that nobody listens at.
 func (d *dir) listen() (*os.File, error) {

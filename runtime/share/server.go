@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/starter/hold"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -31,6 +33,7 @@ type Server struct {
 	mu     sync.Mutex
 	answer welcome
 	spaces []*os.File
+	user   hold.User // that of the holder
 	tasks  map[*task]bool
 	ended  bool // no task is taken any more
 }
@@ -75,7 +78,11 @@ func (s *Server) Run() {
 func (s *Server) Answer(pid int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answer = welcome{Shows: s.Shows}
+	user, err := hold.Of(strconv.Itoa(pid))
+	if err != nil {
+		return err
+	}
+	s.answer, s.user = welcome{Shows: s.Shows}, user
 	for _, k := range kinds {
 		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, k.file))
 		if err != nil {
@@ -115,7 +122,11 @@ func (s *Server) Fail(err error, line string) {
 	}
 	idle := len(s.tasks) == 0
 	s.once.Do(func() { close(s.ready) })
+	user := s.user
 	s.mu.Unlock()
+	if user != (hold.User{}) {
+		hold.KillAll(user)
+	}
 	if idle {
 		s.last()
 	}

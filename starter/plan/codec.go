@@ -22,7 +22,7 @@ import (
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
 //	stay                          Process.Stay
-//	hold                          Process.Hold
+//	hold DIR                      Process.Hold, Meet
 //	user UID GID GROUP...         Process.User
 //	mounter TARGET ARG...         Process.Mounters
 //	umask OCTAL                   unless the caller's is kept
@@ -107,7 +107,7 @@ func check(p *Plan) error {
 	if pr.Stay && !pr.Init {
 		return errors.New("plan: nothing stays without init")
 	}
-	if pr.Hold && (pr.Init || len(pr.Args) > 0) {
+	if pr.Hold && (pr.Init || len(pr.Args) > 0) || !pr.Hold && pr.Meet != "" {
 		return errors.New("plan: what holds runs nothing")
 	}
 	if len(pr.Args) == 0 && !pr.Stay && !pr.Hold || len(pr.Args) > 0 && pr.Args[0] == "" {
@@ -213,7 +213,7 @@ func (pr *Process) records() [][]string {
 		out = append(out, []string{wordStay})
 	}
 	if pr.Hold {
-		out = append(out, []string{wordHold})
+		out = append(out, []string{wordHold, pr.Meet})
 	}
 	if u := pr.User; u != nil {
 		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))

@@ -102,7 +102,7 @@ func (pr *Process) add(word string, args []string) error {
 	case wordStay:
 		pr.Stay = true
 	case wordHold:
-		pr.Hold = true
+		pr.Hold, pr.Meet = true, strings.Join(args, " ")
 	case wordUser:
 		ids, err := parseIDs(args)
 		if err != nil || len(ids) < 2 {

@@ -156,6 +156,7 @@ func (s *start) serveTasks(ctx context.Context, c *spec.Container, holder *plan.
 		return hint.New("the image, or what this program was started with, has changed meanwhile", "start again")
 	}
 	signal.Ignore()
+	holder.Process.Meet = place.Path()
 	tasks, err := place.NewServer(server.listener)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ CLI      = $(GO) build -trimpath $(TAGS) -ldflags
 
 all:
 	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
-	$(PURE) -ldflags '-s -w' -o $(BIN)/sealift-starter ./starter
+	$(PURE) -ldflags '-s -w -E sealift_enter' -o $(BIN)/sealift-starter ./starter
 	$(if $(HELPER),$(HELPER) -o $(BIN)/sealift-gpu-helper ./gpu/helper)
 
 box:
@@ -69,7 +69,7 @@ cover:
 
 install:
 	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/ ./cmd/sealift ./cmd/sealift-full
-	$(PURE) -ldflags '-s -w' -o bin/install/sealift-starter ./starter
+	$(PURE) -ldflags '-s -w -E sealift_enter' -o bin/install/sealift-starter ./starter
 	$(if $(HELPER),$(HELPER) -o bin/install/sealift-gpu-helper ./gpu/helper)
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift $(addprefix bin/install/,sealift-starter sealift-full $(if $(HELPER),sealift-gpu-helper))

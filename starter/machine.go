@@ -35,8 +35,8 @@ type machine struct {
 	// spare are capabilities that this thread needs until the payload is
 	// executed, and the payload does not get.
 	spare string
-	// stay is Process.Stay.
-	stay bool
+	// stay is Process.Stay, user Clone.User.
+	stay, user bool
 	// signals delivers the channel on which catch receives signals.
 	signals <-chan (chan os.Signal)
 }
@@ -44,6 +44,7 @@ type machine struct {
 // run executes p. It returns only when something failed or, after Init, with
 // the payload's exit status.
 func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
+	m.user = p.Clone.User
 	if m.stay = p.Process.Stay; p.Process.Init && p.Late() && len(p.Process.Args) > 0 {
 		return m.delegate(p)
 	}

@@ -18,10 +18,15 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/enter"
+	"github.com/sealift/sealift/starter/fds"
 	"github.com/sealift/sealift/starter/plan"
 	"github.com/sealift/sealift/starter/reaper"
 	"github.com/sealift/sealift/starter/talk"
@@ -42,51 +47,100 @@ func main() {
 	os.Exit(run(os.Args))
 }
 
-// run interprets sealift-starter PLANFD REPORTFD.
+// run interprets sealift-starter PLANFD REPORTFD [ENTER [PROGRAMFD ARG...]], or
+// sealift-starter detach DESCRIPTORS PROGRAM ARG.... With ENTER the starter has entered namespaces
+// before main (package enter). With PROGRAMFD it is nobody's child who waits for reports:
+// when it fails, it executes that program, with the descriptor of the plan and the report
+// as its last arguments.
 func run(args []string) int {
+	if len(args) > 2 && args[1] == talk.Detach {
+		return detach(args[2:])
+	}
 	planFD, reportFD, ok := descriptors(args)
 	if !ok {
 		const usage = "sealift-starter: started by sealift only\n"
 		unix.Write(2, []byte(usage)) //nolint: there is nowhere else to say it
 		return exitFailed
 	}
+	t := teller{report: reportFD, program: -1}
+	atDeath := int(unix.SIGKILL)
+	if len(args) > 4 {
+		if t.program, ok = number(args[4]); !ok {
+			return exitFailed
+		}
+		unix.CloseOnExec(t.program)
+		t.plan, t.args = planFD, args[5:]
+	}
+	if len(args) > 3 {
+		signal, err := enter.Result(args[3])
+		if err != nil {
+			return t.fail(failure(plan.StageEnter, int(enter.Failed()), err))
+		}
+		if t.program >= 0 {
+			atDeath = signal
+		}
+	}
 	// Before the plan is read: should launch die from here on, either this
 	// process is killed or the plan ends early.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fail(reportFD, failure(plan.StagePlan, -1, err))
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(atDeath), 0, 0, 0); err != nil {
+		return t.fail(failure(plan.StagePlan, -1, err))
 	}
 	// The plan is still being computed; what takes time is done meanwhile.
 	signals := make(chan (chan os.Signal), 1)
-	go func() { signals <- reaper.Catch() }()
+	if t.program < 0 {
+		go func() { signals <- reaper.Catch() }()
+	}
 	p, err := readPlan(planFD)
 	if err != nil {
-		return fail(reportFD, failure(plan.StagePlan, -1, err))
+		return t.fail(failure(plan.StagePlan, -1, err))
 	}
-	unix.Close(planFD)
+	if t.program < 0 {
+		unix.Close(planFD)
+	}
 	if orphaned(reportFD) {
-		return exitFailed
+		return t.fail(failure(plan.StagePlan, -1, unix.ECONNRESET))
 	}
 	m := machine{report: reportFD, session: -1, root: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
-		return fail(reportFD, f)
+		return t.fail(f)
 	}
 	return status
+}
+
+// detach executes a program with the first descriptors, whose number comes first in args,
+// as a child of nobody who knows of it, in a session of its own: this process ends at once.
+func detach(args []string) int {
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 3 || len(args) < 3 {
+		return exitFailed
+	}
+	attr := syscall.ProcAttr{Env: os.Environ(), Sys: &syscall.SysProcAttr{Setsid: true}}
+	var kept []int
+	for fd := range n {
+		kept, attr.Files = append(kept, fd), append(attr.Files, uintptr(fd))
+	}
+	fds.HideOthers(kept, 2)
+	if _, err := syscall.ForkExec(args[1], args[2:], &attr); err != nil {
+		return exitFailed
+	}
+	return 0
 }
 
 // descriptors checks the arguments and what the descriptors are, and marks
 // them close-on-exec.
 func descriptors(args []string) (planFD, reportFD int, ok bool) {
-	if len(args) != 3 {
+	if len(args) < 3 {
 		return 0, 0, false
 	}
-	planFD, err := strconv.Atoi(args[1])
-	reportFD, err2 := strconv.Atoi(args[2])
-	if err != nil || err2 != nil || planFD < 3 || reportFD < 3 || planFD == reportFD {
+	planFD, ok = number(args[1])
+	reportFD, ok2 := number(args[2])
+	if !ok || !ok2 || planFD == reportFD {
 		return 0, 0, false
 	}
+	// A pipe, or a file in memory.
 	var st unix.Stat_t
-	if unix.Fstat(planFD, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if unix.Fstat(planFD, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return 0, 0, false
 	}
 	kind, err := unix.GetsockoptInt(reportFD, unix.SOL_SOCKET, unix.SO_TYPE)
@@ -96,6 +150,12 @@ func descriptors(args []string) (planFD, reportFD int, ok bool) {
 	unix.CloseOnExec(planFD)
 	unix.CloseOnExec(reportFD)
 	return planFD, reportFD, true
+}
+
+// number is that of a descriptor which is none of the standard streams.
+func number(arg string) (fd int, ok bool) {
+	fd, err := strconv.Atoi(arg)
+	return fd, err == nil && fd > 2
 }
 
 // readPlan reads to the end of fd. The end comes when launch has written the
@@ -145,8 +205,38 @@ func failure(stage plan.Stage, index int, err error) *plan.Report {
 	return &plan.Report{Stage: stage, Index: index, Errno: int(errno)}
 }
 
-// fail sends r. When launch is gone, nobody is left to be told.
-func fail(report int, r *plan.Report) int {
-	talk.Tell(report, r)
+// teller tells of a failure.
+type teller struct {
+	report int
+	// program, unless -1, is a program that explains it, with its arguments, and plan the
+	// descriptor of the plan.
+	program, plan int
+	args          []string
+}
+
+// fail tells of r, and returns the status. When launch is gone, nobody is left to be told.
+func (t *teller) fail(r *plan.Report) int {
+	if t.program < 0 {
+		talk.Tell(t.report, r)
+		return exitFailed
+	}
+	unix.Seek(t.plan, 0, 0)
+	unix.FcntlInt(uintptr(t.plan), unix.F_SETFD, 0)
+	args := append(slices.Clone(t.args), strconv.Itoa(t.plan), string(r.Encode()))
+	execveat(t.program, args)
+	const text = "sealift: error: the container could not be started, and the program is missing that explains it\n"
+	unix.Write(2, []byte(text)) //nolint: there is nowhere else to say it
 	return exitFailed
+}
+
+// execveat executes an open program with an empty environment (execveat(2)). It returns
+// when that fails.
+func execveat(program int, args []string) {
+	argv, err := syscall.SlicePtrFromStrings(args)
+	if err != nil {
+		return
+	}
+	none, empty := [1]*byte{}, [1]byte{}
+	unix.Syscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(&empty)), uintptr(unsafe.Pointer(&argv[0])),
+		uintptr(unsafe.Pointer(&none)), unix.AT_EMPTY_PATH, 0)
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/hold"
 	"github.com/sealift/sealift/starter/plan"
 	"github.com/sealift/sealift/starter/program"
 	"github.com/sealift/sealift/starter/seccomp"
@@ -11,7 +14,13 @@ import (
 // payload executes pr. It returns only when that failed or, after Init, with
 // the payload's exit status.
 func (m *machine) payload(pr *plan.Process) (status int, f *plan.Report) {
-	if err := enter(pr.Dirs); err != nil {
+	if pr.Hold {
+		if err := errors.Join(forbidTracing(), hold.Hold(m.report, m.user, pr.Meet)); err != nil {
+			return 0, failure(plan.StagePlan, -1, err)
+		}
+		return 0, nil
+	}
+	if err := enterFirst(pr.Dirs); err != nil {
 		return 0, failure(plan.StageDir, -1, err)
 	}
 	if len(pr.Args) == 0 { // with Stay
@@ -91,8 +100,8 @@ func setUser(u *plan.User) error {
 	return unix.Setresuid(int(u.UID), int(u.UID), int(u.UID))
 }
 
-// enter makes the first of dirs that it can the working directory.
-func enter(dirs []string) error {
+// enterFirst makes the first of dirs that it can the working directory.
+func enterFirst(dirs []string) error {
 	var first error
 	for _, dir := range dirs {
 		err := chdir(dir)

@@ -18,16 +18,16 @@ import (
 
 func TestEnter(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := enter([]string{"/no/such", "/dev/null"}); err != unix.ENOENT {
+	if err := enterFirst([]string{"/no/such", "/dev/null"}); err != unix.ENOENT {
 		t.Errorf("the first failure is %v", err)
 	}
-	if err := enter([]string{"/no/such", "/proc"}); err != nil {
+	if err := enterFirst([]string{"/no/such", "/proc"}); err != nil {
 		t.Error(err)
 	}
 	if wd, err := os.Getwd(); wd != "/proc" {
 		t.Errorf("in %s, %v", wd, err)
 	}
-	if err := enter(nil); err != nil {
+	if err := enterFirst(nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -18,12 +18,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
-	"unsafe"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -34,17 +31,9 @@ import (
 
 func main() {
 	p := root.Process()
-	// The signal at the parent's death is this thread's, and perhaps not that of the one
-	// which executes the whole program (PR_SET_PDEATHSIG(2const)).
-	var atDeath int32
-	err := unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&atDeath)), 0, 0, 0)
 	code, done := run(p)
 	if !done {
-		if err == nil && atDeath != 0 {
-			runtime.LockOSThread()
-			err = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(atDeath), 0, 0, 0)
-		}
-		code = p.Fail(errors.Join(err, full(p.Executable)))
+		code = p.Fail(errors.Join(p.PassAtDeath(), full(p.Executable)))
 	}
 	ui.Exit(code, p.Interrupted)
 }

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sealift/sealift/image/squashfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/image/squashfs"
 )
 
 // The tests mount in a child: this binary again, in a mount namespace and

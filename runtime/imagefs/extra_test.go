@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/starter/plan"
-	"golang.org/x/sys/unix"
 )
 
 func TestExtras(t *testing.T) {

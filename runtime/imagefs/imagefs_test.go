@@ -9,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sealift/sealift/starter/plan"
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/plan"
 )
 
 const overflowID = 65534

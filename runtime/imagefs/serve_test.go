@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/image/squashfs/format"
-	"golang.org/x/sys/unix"
 )
 
 func TestUnmountEndsServe(t *testing.T) {

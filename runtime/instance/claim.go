@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/userdir"
 )
 
 // The files of an instance.
@@ -45,13 +46,13 @@ func (s *Store) Claim(name string) (*Claim, error) {
 		}
 	}
 	b := s.bases[0]
-	top, err := b.open(s.uid, true)
+	top, err := b.Open(directory, true)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		c := &Claim{Name: name, top: top, job: job, Out: b.path(job, name, name+".out"), Err: b.path(job, name, name+".err")}
-		if c.up, err = below(top, job, s.uid, true); err == nil {
+		c := &Claim{Name: name, top: top, job: job, Out: file(b, job, name, name+".out"), Err: file(b, job, name, name+".err")}
+		if c.up, err = userdir.Below(top, job, s.uid, true); err == nil {
 			err = c.take(s.uid)
 		}
 		if err == nil {
@@ -72,7 +73,7 @@ func exists(name string) error {
 }
 
 // held says whether somebody has a name in another base.
-func held(b base, uid uint32, job, name string) bool {
+func held(b userdir.Base, uid uint32, job, name string) bool {
 	e, err := open(b, uid, job, name)
 	if err != nil {
 		return false
@@ -86,7 +87,7 @@ var errMoved = errors.New("removed meanwhile")
 
 // take makes the directory, and locks it.
 func (c *Claim) take(uid uint32) (err error) {
-	if c.root, err = below(c.up, c.Name, uid, true); err != nil {
+	if c.root, err = userdir.Below(c.up, c.Name, uid, true); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return errMoved
 		}

@@ -120,7 +120,7 @@ func (s *Store) Forget(pattern string) error {
 
 // forget removes what is left of i.
 func (i *Instance) forget() error {
-	root, err := i.base.open(i.uid, false)
+	root, err := i.base.Open(directory, false)
 	if err != nil {
 		return err
 	}

@@ -277,7 +277,7 @@ func TestPlaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := New(c.in)
-		if err != nil || s.bases[0].parent != c.want {
+		if err != nil || s.bases[0].Parent != c.want {
 			t.Errorf("%+v: %+v, %v", c.in, s, err)
 		}
 	}
@@ -287,7 +287,7 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 	s, _ := testStore(t)
-	base := filepath.Join(s.bases[0].parent, "sealift")
+	base := filepath.Join(s.bases[0].Parent, "sealift")
 	if err := os.Mkdir(base, 0o755); err != nil {
 		t.Fatal(err)
 	}

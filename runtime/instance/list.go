@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/userdir"
 )
 
 // Instance is one that is there, or has left something to read.
@@ -23,7 +24,7 @@ type Instance struct {
 	// Out and Err are the paths of the log files.
 	Out, Err string
 
-	base   base
+	base   userdir.Base
 	uid    uint32
 	own    bool // it is this process's user's
 	root   *os.Root
@@ -32,19 +33,19 @@ type Instance struct {
 }
 
 // open opens the instance of a name. Its state is not read.
-func open(b base, uid uint32, job, name string) (i *Instance, err error) {
-	top, err := b.open(uid, false)
+func open(b userdir.Base, uid uint32, job, name string) (i *Instance, err error) {
+	top, err := b.Open(directory, false)
 	if err != nil {
 		return nil, err
 	}
 	defer top.Close()
-	up, err := below(top, job, uid, false)
+	up, err := userdir.Below(top, job, uid, false)
 	if err != nil {
 		return nil, err
 	}
 	defer up.Close()
-	i = &Instance{Job: job, base: b, uid: uid, Out: b.path(job, name, name+".out"), Err: b.path(job, name, name+".err")}
-	if i.root, err = below(up, name, uid, false); err != nil {
+	i = &Instance{Job: job, base: b, uid: uid, Out: file(b, job, name, name+".out"), Err: file(b, job, name, name+".err")}
+	if i.root, err = userdir.Below(up, name, uid, false); err != nil {
 		return nil, err
 	}
 	if i.lock, err = i.openFile(lockFile, os.O_RDWR); err != nil {
@@ -71,7 +72,7 @@ func (i *Instance) openFile(name string, flags int) (*os.File, error) {
 		err = fmt.Errorf("%s is not a regular file", name)
 	}
 	if err == nil {
-		err = private(f, i.uid)
+		err = userdir.Check(f, i.uid)
 	}
 	if err != nil {
 		f.Close()
@@ -117,7 +118,7 @@ func (s *Store) List(pattern string, ended bool) (list []*Instance, problems []e
 		return nil, nil, hint.Wrap(fmt.Errorf("%q: %w", pattern, err), "use * for any letters, ? for one, and [abc] for one of these")
 	}
 	for n, b := range s.bases {
-		root, err := b.open(s.uid, false)
+		root, err := b.Open(directory, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -142,8 +143,8 @@ func (s *Store) List(pattern string, ended bool) (list []*Instance, problems []e
 }
 
 // listJob lists the instances of a job in an open directory of instances.
-func (s *Store) listJob(b base, root *os.Root, job, pattern string, ended bool) (list []*Instance, problems []error) {
-	up, err := below(root, job, s.uid, false)
+func (s *Store) listJob(b userdir.Base, root *os.Root, job, pattern string, ended bool) (list []*Instance, problems []error) {
+	up, err := userdir.Below(root, job, s.uid, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -161,7 +162,7 @@ func (s *Store) listJob(b base, root *os.Root, job, pattern string, ended bool) 
 		}
 		i, err := s.look(b, root, up, job, name, ended)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("instance %s in %s: %w", name, b.path(job, name), err))
+			problems = append(problems, fmt.Errorf("instance %s in %s: %w", name, file(b, job, name), err))
 		} else if i != nil {
 			list = append(list, i)
 		}
@@ -170,7 +171,7 @@ func (s *Store) listJob(b base, root *os.Root, job, pattern string, ended bool) 
 }
 
 // look returns an instance, or nil when there is none any more.
-func (s *Store) look(b base, top, up *os.Root, job, name string, ended bool) (*Instance, error) {
+func (s *Store) look(b userdir.Base, top, up *os.Root, job, name string, ended bool) (*Instance, error) {
 	i, err := open(b, s.uid, job, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		up.Remove(name) // unless it is being made: what is in use is not empty
@@ -239,7 +240,7 @@ func remove(top *os.Root, job, name string, uid uint32) error {
 	c := &Claim{Name: name, job: job}
 	var err error
 	if c.top, err = top.OpenRoot("."); err == nil {
-		c.up, err = below(top, job, uid, false)
+		c.up, err = userdir.Below(top, job, uid, false)
 	}
 	if err == nil {
 		err = c.take(uid)

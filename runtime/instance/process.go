@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,14 +70,14 @@ func Here() (string, error) {
 	return strings.TrimSpace(string(boot)) + " " + space, errors.Join(err, err2)
 }
 
-// Ancestor returns the nearest process above this one with a name.
-func Ancestor(name string) (Process, bool) {
+// Ancestor returns the nearest process above this one with one of these names.
+func Ancestor(names ...string) (Process, bool) {
 	for pid := os.Getppid(); pid > 1; {
 		s, err := readStat(pid)
 		if err != nil {
 			return Process{}, false
 		}
-		if s.comm == name {
+		if slices.Contains(names, s.comm) {
 			return Process{pid, s.start}, true
 		}
 		pid = s.parent

@@ -42,6 +42,32 @@ func LocalTasks(environ []string) int {
 	return 1
 }
 
+// Launchers are the names of processes whose children, or theirs, are tasks: of MPICH's and
+// Intel's Hydra, Open MPI, PRRTE, Slurm, Flux, PALS and PBS (as proc_pid_comm(5) has them,
+// with 15 characters).
+func Launchers() []string {
+	return []string{
+		"hydra_pmi_proxy", "hydra_bstrap_pr", "mpiexec.hydra", "mpirun.mpich", "mpiexec.mpich", "mpiexec", "mpirun", "orterun", "orted", "prterun", "prte", "prted",
+		"slurmstepd", "flux-shell", "palsd", "pbs_mom",
+	}
+}
+
+// Step tells the caller's job step from others on this machine, and the node that it
+// believes to be on. The step is empty where nothing but its launcher tells it.
+func Step(environ []string) (step, node string) {
+	node, _ = lookup(environ, "SLURMD_NODENAME")
+	job, _ := lookup(environ, "SLURM_JOB_ID")
+	if number, ok := lookup(environ, "SLURM_STEP_ID"); ok && job != "" {
+		return "slurm " + job + "." + number, node
+	}
+	for _, name := range []string{"PMIX_NAMESPACE", "PALS_APID", "FLUX_JOB_ID"} {
+		if value, ok := lookup(environ, name); ok && value != "" {
+			return name + " " + value, node
+		}
+	}
+	return "", node
+}
+
 // tasksOf returns the number of tasks on a node of a list such as 2(x3),1, which is
 // three nodes with two and one with one (sbatch(1), SLURM_TASKS_PER_NODE), or the
 // greatest where the node, counted from 0, is none of it.

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/failure"
 	"github.com/sealift/sealift/runtime/join"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -31,6 +33,8 @@ type Child struct {
 	exited chan struct{}      // closed when the starter has ended
 	status syscall.WaitStatus // valid then
 
+	held int // keeps the starter that holds; -1 when it does not, or need not any more
+
 	mu     sync.Mutex // guards reaped against kill, lest another process get pid
 	reaped bool
 }
@@ -38,24 +42,24 @@ type Child struct {
 // Start starts the starter in the namespaces c. It then waits for a plan, so
 // that the plan can be computed meanwhile. Close must be called.
 func Start(c plan.Clone, j Job) (*Child, error) {
-	child := &Child{job: j, clone: c, report: -1, exited: make(chan struct{})}
+	child := &Child{job: j, clone: c, report: -1, held: -1, exited: make(chan struct{})}
 	if err := child.start(); err != nil {
 		child.Close()
 		if errors.Is(err, syscall.EMFILE) {
 			err = hint.Wrap(err, "raise the limit of open files (ulimit -n)")
 		}
-		return nil, failed(err)
+		return nil, failure.Of(err)
 	}
 	if !mayMap(c) {
 		if err := mapIDs(child.pid, c, j); err != nil {
 			child.Close()
-			return nil, failed(err)
+			return nil, failure.Of(err)
 		}
 	}
 	if j.Enroll != nil {
 		if err := j.Enroll(child.pid, child.inside); err != nil {
 			child.Close()
-			return nil, failed(err)
+			return nil, failure.Of(err)
 		}
 	}
 	return child, nil
@@ -80,7 +84,11 @@ func (c *Child) start() error {
 	}
 	defer unix.Close(pair[1])
 	c.report = pair[0]
-	l, err := arrange(std, int(planEnd.Fd()), pair[1])
+	own := []int{int(planEnd.Fd()), pair[1]}
+	for _, n := range c.job.Enter {
+		own = append(own, int(n.File.Fd()))
+	}
+	l, err := arrange(std, own...)
 	if err != nil {
 		return err
 	}
@@ -123,7 +131,10 @@ func (c *Child) fork(l *layout) error {
 			result <- err
 			return
 		}
-		argv := []string{c.job.Starter, strconv.Itoa(l.plan), strconv.Itoa(l.report)}
+		argv := []string{c.job.Starter, strconv.Itoa(l.own[0]), strconv.Itoa(l.own[1])}
+		if list := c.job.Enter; len(list) > 0 {
+			argv = append(argv, enter.Word(numbered(list, l.own[2:])))
+		}
 		pid, err := c.clones(argv, l, attr)
 		if err != nil {
 			result <- err
@@ -134,6 +145,14 @@ func (c *Child) fork(l *layout) error {
 		c.wait()
 	}()
 	return <-result
+}
+
+// numbered returns namespaces with their descriptors' numbers.
+func numbered(list []Namespace, fds []int) (out []enter.Namespace) {
+	for i, n := range list {
+		out = append(out, enter.Namespace{Kind: n.Kind, FD: fds[i]})
+	}
+	return out
 }
 
 // clones starts the starter as a child of this thread.
@@ -148,7 +167,7 @@ func (c *Child) clones(argv []string, l *layout, attr *syscall.SysProcAttr) (pid
 		return n.Start(p)
 	}
 	if pid, err = c.exec(argv, l, attr); err != nil {
-		return 0, cloneError(c.clone, c.job.Starter, err)
+		return 0, failure.Clone(c.clone, c.job.Starter, err)
 	}
 	return pid, nil
 }
@@ -210,6 +229,18 @@ func (c *Child) Close() {
 	if c.report >= 0 {
 		unix.Close(c.report)
 		c.report = -1
+	}
+	c.Release()
+}
+
+// Release lets a starter end that holds (plan.Process.Hold), with all that have entered its
+// namespaces. It may be called when the job's Started has been.
+func (c *Child) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held >= 0 {
+		unix.Close(c.held)
+		c.held = -1
 	}
 }
 

@@ -66,6 +66,10 @@ func TestFaults(t *testing.T) {
 // TestNoDevice starts where /dev/fuse is missing, closed to the user, or
 // without a driver.
 func TestNoDevice(t *testing.T) {
+	const (
+		loadFuse = "have the kernel module loaded (modprobe fuse) and /dev/fuse made"
+		openFuse = "have /dev/fuse made readable and writable for this user, also by the device cgroup"
+	)
 	for errno, want := range map[string]string{
 		"ENOENT": "mount the image on /mnt: no such file or directory\nhint: " + loadFuse,
 		"ENODEV": "mount the image on /mnt: no such device\nhint: " + loadFuse,
@@ -89,7 +93,8 @@ func TestNoUserNamespaces(t *testing.T) {
 	cmd.Args = []string{unshare, "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces; exec " + cmd.Path}
 	cmd.Path = unshare
 	out, err := cmd.CombinedOutput()
-	want := "error: make the container's namespaces: no space left on device\nhint: " + raiseUserNS + "\n"
+	want := "error: make the container's namespaces: no space left on device\nhint: have /proc/sys/user/max_user_namespaces, the limit of user namespaces, raised, " +
+		"or that of another kind of namespace in the same directory\n"
 	if cmd.ProcessState.ExitCode() != 125 || string(out) != want {
 		t.Errorf("%q, %v", out, err)
 	}

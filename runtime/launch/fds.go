@@ -13,8 +13,9 @@ import (
 type layout struct {
 	// files is what the clone's descriptors 0 to len(files)-1 are.
 	files []uintptr
-	// plan and report are the numbers of the starter's own two.
-	plan, report int
+	// own are the numbers of the starter's own: that of the plan, that for reports, and
+	// those of namespaces to enter.
+	own []int
 	// temporary are copies to close once the starter runs.
 	temporary []int
 }
@@ -26,9 +27,8 @@ func (l *layout) close() {
 }
 
 // arrange lays out descriptors for the starter: std are 0 to 2; descriptors
-// that this process inherited keep their numbers; plan and report get the
-// lowest ones left.
-func arrange(std [3]*os.File, plan, report int) (*layout, error) {
+// that this process inherited keep their numbers; its own get the lowest ones left.
+func arrange(std [3]*os.File, own ...int) (*layout, error) {
 	inherited, err := inheritedFDs()
 	if err != nil {
 		return nil, err
@@ -38,8 +38,7 @@ func arrange(std [3]*os.File, plan, report int) (*layout, error) {
 		top = inherited[n-1] + 1
 	}
 	l := &layout{}
-	var own [2]uintptr
-	for i, fd := range []int{plan, report} {
+	for _, fd := range own {
 		// While it shuffles descriptors, syscall.ForkExec uses numbers above
 		// those in its list as scratch space. The copies lie above all that
 		// are inherited, and thus keep it from overwriting one.
@@ -52,23 +51,16 @@ func arrange(std [3]*os.File, plan, report int) (*layout, error) {
 			return nil, fmt.Errorf("duplicate a descriptor: %w", err)
 		}
 		l.temporary = append(l.temporary, fd)
-		own[i] = uintptr(fd)
 	}
 	for _, f := range std {
 		l.files = append(l.files, f.Fd())
 	}
-	for l.report == 0 {
-		n := len(l.files)
-		switch {
-		case slices.Contains(inherited, n):
-			l.files = append(l.files, uintptr(n))
-		case l.plan == 0:
-			l.plan = n
-			l.files = append(l.files, own[0])
-		default:
-			l.report = n
-			l.files = append(l.files, own[1])
+	for _, fd := range l.temporary {
+		for slices.Contains(inherited, len(l.files)) {
+			l.files = append(l.files, uintptr(len(l.files)))
 		}
+		l.own = append(l.own, len(l.files))
+		l.files = append(l.files, uintptr(fd))
 	}
 	return l, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/failure"
 )
 
 // FindStarter returns the path of the starter, for the running program executable
@@ -27,5 +28,5 @@ func FindStarter(executable string) (string, error) {
 		}
 	}
 	err := fmt.Errorf("find the starter: %w", errors.Join(errs...))
-	return "", failed(hint.Wrap(err, "install %s beside the sealift program", buildcfg.StarterName))
+	return "", failure.Of(hint.Wrap(err, "install %s beside the sealift program", buildcfg.StarterName))
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/runtime/join"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -39,6 +40,9 @@ type Job struct {
 	// is started instead of new ones. The plan's Clone names no namespace then, but
 	// capabilities, and no operation makes a mount.
 	Join *join.Namespaces
+	// Enter are namespaces that the starter is to enter before anything else, instead of
+	// new ones; the plan's Clone names none then. Of a mount namespace it gets a copy.
+	Enter []Namespace
 	// Started, unless nil, is called once when the payload runs, with the pid of the
 	// container's first process. An error ends the container.
 	Started func(pid int) error
@@ -51,6 +55,12 @@ type Job struct {
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal
+}
+
+// Namespace is one to enter.
+type Namespace struct {
+	Kind enter.Kind
+	File *os.File
 }
 
 // Status is how the payload ended.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/failure"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -160,7 +161,7 @@ func program(path string) int {
 
 func report(err error) int {
 	fmt.Fprintf(os.Stderr, "error: %v\nhint: %s\n", err, hint.Of(err))
-	if f, ok := errors.AsType[*Failure](err); ok {
+	if f, ok := errors.AsType[*failure.Failure](err); ok {
 		return f.ExitCode()
 	}
 	return 1
@@ -256,7 +257,7 @@ func startJob(t testing.TB, p *plan.Plan, j Job) result {
 	st, err := Run(t.Context(), p, j)
 	w.Close()
 	code := st.Code
-	if f, ok := errors.AsType[*Failure](err); ok {
+	if f, ok := errors.AsType[*failure.Failure](err); ok {
 		code = f.ExitCode()
 	}
 	return result{<-output, code, err}

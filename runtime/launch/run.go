@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/failure"
 	"github.com/sealift/sealift/starter/plan"
 	"github.com/sealift/sealift/starter/talk"
 )
@@ -20,7 +21,7 @@ import (
 // waits for the payload to end. It is called once. See the function Run.
 func (c *Child) Run(ctx context.Context, p *plan.Plan) (Status, error) {
 	if c.plan == nil {
-		return Status{}, failed(errors.New("this starter has its plan already"))
+		return Status{}, failure.Of(errors.New("this starter has its plan already"))
 	}
 	c.alone = !p.Process.Init
 	terminal := saveTerminal()
@@ -59,10 +60,10 @@ const patience = time.Second
 // attend passes signals on until the container has ended.
 func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan error) (Status, error) {
 	var (
-		why, failure error            // what made us kill it; why the payload does not run
-		held         []syscall.Signal // what came before the payload ran
-		enough       <-chan time.Time // when not to hold it any longer
-		early        syscall.Signal   // the signal that ended it before the payload ran
+		why, fault error            // what made us kill it; why the payload does not run
+		held       []syscall.Signal // what came before the payload ran
+		enough     <-chan time.Time // when not to hold it any longer
+		early      syscall.Signal   // the signal that ended it before the payload ran
 	)
 	signals, done := c.job.Signals, ctx.Done()
 	for {
@@ -91,9 +92,9 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 				why = imageError(err)
 				c.kill(syscall.SIGKILL)
 			}
-		case failure = <-told:
+		case fault = <-told:
 			told, enough = nil, nil
-			if err := c.started(failure); err != nil && why == nil {
+			if err := c.started(fault); err != nil && why == nil {
 				why = err
 				c.kill(syscall.SIGKILL)
 			}
@@ -102,36 +103,36 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 			}
 		case <-c.exited:
 			if told != nil {
-				failure = <-told
-				if err := c.started(failure); why == nil {
+				fault = <-told
+				if err := c.started(fault); why == nil {
 					why = err
 				}
 			}
-			if why == nil && errors.Is(failure, syscall.ENOTCONN) {
+			if why == nil && errors.Is(fault, syscall.ENOTCONN) {
 				why = c.reason(served)
 			}
-			return c.verdict(why, failure, early)
+			return c.verdict(why, fault, early)
 		}
 	}
 }
 
 // started tells the job that the payload runs, or has run, unless it failed to.
-func (c *Child) started(failure error) error {
-	if failure != nil || c.job.Started == nil {
+func (c *Child) started(fault error) error {
+	if fault != nil || c.job.Started == nil {
 		return nil
 	}
 	return c.job.Started(c.pid)
 }
 
 // verdict says how the container ended.
-func (c *Child) verdict(why, failure error, early syscall.Signal) (Status, error) {
+func (c *Child) verdict(why, fault error, early syscall.Signal) (Status, error) {
 	switch {
 	case early != 0:
 		return Status{128 + int(early)}, nil
 	case why != nil:
-		return Status{}, failed(fmt.Errorf("container killed: %w", why))
-	case failure != nil:
-		return Status{}, failed(failure)
+		return Status{}, failure.Of(fmt.Errorf("container killed: %w", why))
+	case fault != nil:
+		return Status{}, failure.Of(fault)
 	case c.status.Signaled():
 		return Status{128 + int(c.status.Signal())}, nil
 	}
@@ -186,12 +187,17 @@ func (c *Child) listen(socket int, p *plan.Plan, served chan<- error) error {
 			unix.Close(fd)
 		}
 		switch {
+		case known && r.Stage == plan.StageHold && p.Process.Hold:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.held, err = unix.FcntlInt(uintptr(socket), unix.F_DUPFD_CLOEXEC, 0)
+			return err
 		case !known:
 			return fmt.Errorf("the starter's report is malformed: %q", msg[:n])
 		case r.Stage == plan.StageFuse, r.Stage == plan.StageFill:
 			return errors.New("the plan wants files of an image, and nothing serves it")
 		}
-		return explain(p, r)
+		return failure.Explain(p, r)
 	}
 }
 
@@ -201,9 +207,9 @@ func (c *Child) fill(socket int, target string, fd int) error {
 	dir, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	unix.Close(fd)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", place(target), err)
+		return fmt.Errorf("open %s: %w", failure.Place(target), err)
 	}
-	f := os.NewFile(uintptr(dir), place(target))
+	f := os.NewFile(uintptr(dir), failure.Place(target))
 	if err := errors.Join(c.job.Fill(target, f), f.Close()); err != nil {
 		return err
 	}

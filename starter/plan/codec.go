@@ -22,6 +22,7 @@ import (
 //	VERB ARG...                   Plan.Ops
 //	init                          Process.Init
 //	stay                          Process.Stay
+//	hold DIR                      Process.Hold, Meet
 //	user UID GID GROUP...         Process.User
 //	mounter TARGET ARG...         Process.Mounters
 //	umask OCTAL                   unless the caller's is kept
@@ -42,6 +43,7 @@ const (
 	wordImage    = "image"
 	wordInit     = "init"
 	wordStay     = "stay"
+	wordHold     = "hold"
 	wordUser     = "user"
 	wordMounter  = "mounter"
 	wordUmask    = "umask"
@@ -105,7 +107,10 @@ func check(p *Plan) error {
 	if pr.Stay && !pr.Init {
 		return errors.New("plan: nothing stays without init")
 	}
-	if len(pr.Args) == 0 && !pr.Stay || len(pr.Args) > 0 && pr.Args[0] == "" {
+	if pr.Hold && (pr.Init || len(pr.Args) > 0) || !pr.Hold && pr.Meet != "" {
+		return errors.New("plan: what holds runs nothing")
+	}
+	if len(pr.Args) == 0 && !pr.Stay && !pr.Hold || len(pr.Args) > 0 && pr.Args[0] == "" {
 		return errors.New("plan: no command")
 	}
 	if pr.Umask < -1 || pr.Umask > 0o777 {
@@ -206,6 +211,9 @@ func (pr *Process) records() [][]string {
 	}
 	if pr.Stay {
 		out = append(out, []string{wordStay})
+	}
+	if pr.Hold {
+		out = append(out, []string{wordHold, pr.Meet})
 	}
 	if u := pr.User; u != nil {
 		out = append(out, idRecord(wordUser, append([]uint32{u.UID, u.GID}, u.Groups...)...))

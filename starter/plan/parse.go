@@ -101,6 +101,8 @@ func (pr *Process) add(word string, args []string) error {
 		pr.Init = true
 	case wordStay:
 		pr.Stay = true
+	case wordHold:
+		pr.Hold, pr.Meet = true, strings.Join(args, " ")
 	case wordUser:
 		ids, err := parseIDs(args)
 		if err != nil || len(ids) < 2 {

@@ -180,6 +180,12 @@ type Process struct {
 	// else runs. A signal that ends programs goes to every process then, and the
 	// starter exits when the last one has. There need be no payload.
 	Stay bool
+	// Hold says that there is no payload: the starter keeps the namespaces and mounts for
+	// others to enter (StageHold), and ends when launch does. It then kills all others
+	// that are in its user namespace, if that is one of its own, and removes the
+	// directory Meet, where others met launch.
+	Hold bool
+	Meet string
 	// Args is the command line; Args[0] is looked up in the PATH of Env inside
 	// the container when it has no slash.
 	Args []string

@@ -25,7 +25,11 @@ const (
 	StageMounter Stage = "mounter"
 	// Executing the command, which exists: ENOENT is about its interpreter.
 	StageExec Stage = "exec"
+	// Entering the namespaces of another container, whose kind (package enter) is Index.
+	StageEnter Stage = "enter"
 
+	// StageHold is no failure: the plan is carried out, and Process.Hold has begun.
+	StageHold Stage = "hold"
 	// StageFuse is no failure: the message carries the descriptor of
 	// /dev/fuse for Ops[Index].
 	StageFuse Stage = "fuse"

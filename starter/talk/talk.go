@@ -10,6 +10,11 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
+// Detach is the first argument of a starter that only executes a program in the background.
+// Then come how many descriptors it gets, from 0 on, its path, and its arguments from its
+// name on.
+const Detach = "detach"
+
 // Tell sends r with descriptors as one message.
 func Tell(socket int, r *plan.Report, fds ...int) error {
 	var rights []byte

@@ -51,6 +51,8 @@ func Command(p *ui.Process, name string, parts Parts, find Finder) *cobra.Comman
 		return at(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1)
 	case "shell":
 		return at(spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1)
+	case FailedName:
+		return failedCommand(p)
 	case "test":
 		return at(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1)
 	}
@@ -110,6 +112,8 @@ type actionFlags struct {
 	name, source string
 	hold         image.Hold
 	background   *Background // nil in the foreground
+	share        sharing
+	ownPID       bool // a process namespace was asked for
 }
 
 // imageOptions returns how to open the image where control groups allow so
@@ -138,6 +142,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 			if err := p.CheckRefused(c.Flags()); err != nil {
 				return err
 			}
+			a.ownPID = c.Flags().Changed("pid") && !r.NoPID
 			if dryRun {
 				a.show = func(c *spec.Container) (string, error) { return a.box.String() + c.Plan.String(), nil }
 			}
@@ -162,6 +167,8 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	flags.BoolVar(&a.unsquash, "unsquash", false, "unpack the image first, to memory or else a directory in --tmpdir, instead of using FUSE")
 	ui.Bind(flags, "unsquash", "UNSQUASH")
 	a.parts.AddFlags(flags)
+	flags.Var(&a.share, "share", "have the tasks of a job step on this node share the image's server and user namespace: `auto`, on or off")
+	ui.Bind(flags, "share", "SHARE")
 	flags.BoolVar(&a.noRanges, "ignore-subuid", false, "with --fakeroot, map the caller's own id alone")
 	ui.Bind(flags, "ignore-subuid", "IGNORE_SUBUID")
 	ui.Refuse(flags, refusals, idle...)

@@ -41,7 +41,8 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 // gets ready while the image is opened and the plan computed; but not before what
 // may ask for a passphrase, as signals are the payload's from then on.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) (err error) {
-	defer hurry(a.background != nil)()
+	server := serverOf(p)
+	defer hurry(a.background != nil || server != nil)()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
 		Cgroups: a.limits.Wanted(), Terminal: p.Interactive(),
@@ -49,10 +50,12 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
-	if a.box, err = a.limits.Box(p, facts); err != nil {
-		return err
+	if server == nil {
+		if a.box, err = a.limits.Box(p, facts); err != nil {
+			return err
+		}
+		defer a.box.Close()
 	}
-	defer a.box.Close()
 	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
@@ -61,8 +64,15 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
 		return err
 	}
+	shared, err := a.shares(p, r, server != nil)
+	if err != nil {
+		return err
+	}
 	if a.show != nil {
 		return show(ctx, p, r, facts, path, a)
+	}
+	if shared {
+		return together(ctx, p, r, facts, path, a, server)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -100,20 +110,28 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 			return err
 		}
 	}
-	if r.GPU, err = a.devices.Find(ctx, p, facts); err != nil {
-		return err
-	}
-	c, err := compute(r, facts, s.set)
+	c, err := s.finish(ctx, r, facts, a)
 	if err != nil {
 		return err
 	}
+	return s.run(ctx, c)
+}
+
+// finish finds what else the plan follows from, makes it, and says what is to be said.
+func (s *start) finish(ctx context.Context, r *spec.Request, facts *host.Facts, a *actionFlags) (c *spec.Container, err error) {
+	if r.GPU, err = a.devices.Find(ctx, s.Process, facts); err != nil {
+		return nil, err
+	}
+	if c, err = compute(r, facts, s.set); err != nil {
+		return nil, err
+	}
 	a.parts.Ready()
 	for _, note := range c.Notes {
-		p.Info("%s", note)
+		s.Info("%s", note)
 	}
-	p.Detail("%s", about(s.set.Image))
-	p.Trace(a.box.String() + c.Plan.String())
-	return s.run(ctx, c)
+	s.Detail("%s", about(s.set.Image))
+	s.Trace(a.box.String() + c.Plan.String())
+	return c, nil
 }
 
 // about tells what image is used.

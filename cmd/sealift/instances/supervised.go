@@ -78,14 +78,7 @@ func (s *supervisor) tell() {
 	if s.ready == nil {
 		return
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err == nil {
-		for fd := range 3 {
-			err = errors.Join(err, unix.Dup3(int(null.Fd()), fd, 0))
-		}
-		err = errors.Join(err, null.Close())
-	}
-	if err != nil {
+	if err := s.LeaveTerminal(); err != nil {
 		s.Warn("close the terminal: %v", err)
 	}
 	s.Out, s.Err, s.NoColor = s.out, s.err, true

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unsafe"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -37,6 +39,10 @@ func Process() *ui.Process {
 		Args:     os.Args[1:], Name: filepath.Base(os.Args[0]), Environ: environment(),
 		Cwd: cwd, Executable: executable,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	var atDeath int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&atDeath)), 0, 0, 0) == nil {
+		p.AtDeath = int(atDeath)
 	}
 	launched(p)
 	return p

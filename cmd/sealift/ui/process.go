@@ -7,8 +7,10 @@
 package ui
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +26,32 @@ type Process struct {
 	Executable            string // path of this program
 	Stdin, Stdout, Stderr *os.File
 	Interrupted           bool // SIGINT came, and ended the payload
+	// AtDeath is the signal that the process has asked for at its parent's death, 0 for
+	// none (PR_GET_PDEATHSIG(2const)).
+	AtDeath int
+}
+
+// PassAtDeath has the calling thread get the signal at the parent's death that the process
+// was started with: it is the thread's, and that of a program which the thread executes.
+// The goroutine stays on its thread.
+func (p *Process) PassAtDeath() error {
+	if p.AtDeath == 0 {
+		return nil
+	}
+	runtime.LockOSThread()
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(p.AtDeath), 0, 0, 0))
+}
+
+// LeaveTerminal has the standard streams lead nowhere.
+func (*Process) LeaveTerminal() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	for fd := range 3 {
+		err = errors.Join(err, unix.Dup3(int(null.Fd()), fd, 0))
+	}
+	return errors.Join(err, null.Close())
 }
 
 // Conceal keeps other processes of the same user from this one's memory and

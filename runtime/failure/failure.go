@@ -1,4 +1,8 @@
-package launch
+// Package failure says in words why a container could not be started.
+//
+// Input: a plan and the starter's report, or the error of a system call. Output: errors
+// with hints, and exit codes. It is pure.
+package failure
 
 import "errors"
 
@@ -25,8 +29,8 @@ func (f *Failure) Unwrap() error { return f.err }
 // executable, and 125 when anything else failed.
 func (f *Failure) ExitCode() int { return f.code }
 
-// failed makes err a Failure of Sealift's own unless it is a Failure already.
-func failed(err error) error {
+// Of makes err a Failure of Sealift's own unless it is a Failure already.
+func Of(err error) error {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
 	}

@@ -1,4 +1,4 @@
-package launch
+package failure
 
 import (
 	"errors"
@@ -48,16 +48,16 @@ func TestRemedies(t *testing.T) {
 		var err error
 		switch r.verb {
 		case verbClone, verbCloneUser:
-			err = cloneError(plan.Clone{User: r.verb == verbCloneUser}, "/starter", r.errno)
+			err = Clone(plan.Clone{User: r.verb == verbCloneUser}, "/starter", r.errno)
 		case verbCloneRoot:
-			err = cloneError(plan.Clone{User: true, UIDs: []plan.IDMap{{Size: 1}}}, "/starter", r.errno)
+			err = Clone(plan.Clone{User: true, UIDs: []plan.IDMap{{Size: 1}}}, "/starter", r.errno)
 		default:
 			op := plan.Op{Verb: r.verb, Args: append([]string{}, args[r.verb]...)}
 			if r.first != "" {
 				op.Args[0] = r.first
 			}
 			p := &plan.Plan{Ops: []plan.Op{plan.Do(plan.Pivot), op}}
-			err = explain(p, plan.Report{Stage: r.stage, Index: 1, Errno: int(r.errno)})
+			err = Explain(p, plan.Report{Stage: r.stage, Index: 1, Errno: int(r.errno)})
 		}
 		if got := hint.Of(err); got != r.text {
 			t.Errorf("%s %s %v: hint %q, want %q", r.stage, r.verb, r.errno, got, r.text)
@@ -69,7 +69,7 @@ func TestRemedies(t *testing.T) {
 }
 
 func TestUserNamespaceHintNamesItsSwitches(t *testing.T) {
-	h := hint.Of(cloneError(plan.Clone{User: true}, "/starter", syscall.EPERM))
+	h := hint.Of(Clone(plan.Clone{User: true}, "/starter", syscall.EPERM))
 	for _, name := range []string{"max_user_namespaces", "unprivileged_userns_clone", "apparmor_restrict_unprivileged_userns"} {
 		if !strings.Contains(h, name) {
 			t.Errorf("%q does not name %s", h, name)
@@ -101,7 +101,7 @@ func TestExplainStages(t *testing.T) {
 		{plan.Report{Stage: plan.StageMounter, Index: 1, Errno: 2}, 125, "the starter's report names no mounter: no such file or directory", ""},
 		{plan.Report{Stage: "lunch", Index: -1, Errno: 1}, 125, `the starter reports an unknown stage "lunch": operation not permitted`, ""},
 	} {
-		err := failed(explain(p, c.report))
+		err := Of(Explain(p, c.report))
 		f, ok := errors.AsType[*Failure](err)
 		if !ok || f.ExitCode() != c.code || err.Error() != c.text || !strings.Contains(hint.Of(err), c.hint) {
 			t.Errorf("%+v: %q, hint %q", c.report, err, hint.Of(err))

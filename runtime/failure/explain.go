@@ -1,4 +1,4 @@
-package launch
+package failure
 
 import (
 	"errors"
@@ -10,11 +10,17 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// explain turns the starter's report of a failure into words.
-func explain(p *plan.Plan, r plan.Report) error {
+// Explain turns the starter's report of a failure into words.
+func Explain(p *plan.Plan, r plan.Report) error {
 	errno := syscall.Errno(r.Errno)
 	switch r.Stage {
+	case plan.StageEnter:
+		return hint.Wrap(fmt.Errorf("enter what the tasks of this job step share, its namespace %q: %w", rune(r.Index), errno),
+			"start again; --share=off does without")
 	case plan.StagePlan:
+		if errno == syscall.ECONNRESET {
+			return hint.New("the process has ended that serves the image to the tasks of this job step", "start again; --share=off does without")
+		}
 		return fmt.Errorf("the starter does not accept the plan: %w", errno)
 	case plan.StageSource, plan.StageOp:
 		if r.Index < 0 {
@@ -47,27 +53,27 @@ func describe(op plan.Op) string {
 		return "mount the session directory on " + a[0]
 	case plan.Fuse:
 		if strings.Contains(a[1], "rw") {
-			return "mount a FUSE file system on " + place(a[0])
+			return "mount a FUSE file system on " + Place(a[0])
 		}
-		return "mount the image on " + place(a[0])
+		return "mount the image on " + Place(a[0])
 	case plan.Fill:
-		return "unpack an image to " + place(a[0])
+		return "unpack an image to " + Place(a[0])
 	case plan.Mount:
-		return fmt.Sprintf("mount %s on %s", a[0], place(a[1]))
+		return fmt.Sprintf("mount %s on %s", a[0], Place(a[1]))
 	case plan.Bind:
-		return fmt.Sprintf("bind %s on %s", a[0], place(a[1]))
+		return fmt.Sprintf("bind %s on %s", a[0], Place(a[1]))
 	case plan.Overlay:
-		return "mount overlay on " + place(a[0])
+		return "mount overlay on " + Place(a[0])
 	case plan.Mkdir:
-		return "make directory " + place(a[0])
+		return "make directory " + Place(a[0])
 	case plan.Mkfile:
-		return "make file " + place(a[0])
+		return "make file " + Place(a[0])
 	case plan.Write:
-		return "write " + place(a[0])
+		return "write " + Place(a[0])
 	case plan.Symlink:
-		return "make link " + place(a[0])
+		return "make link " + Place(a[0])
 	case plan.Umount:
-		return "unmount " + place(a[0])
+		return "unmount " + Place(a[0])
 	case plan.Hostname:
 		return "set the host name " + a[0]
 	case plan.Pivot:
@@ -102,8 +108,8 @@ func mounterError(p *plan.Plan, index int, errno syscall.Errno) error {
 		"check that the image has the program; one of the machine is of the type host")
 }
 
-// place names a target to somebody who does not know of the session directory.
-func place(target string) string {
+// Place names a target to somebody who does not know of the session directory.
+func Place(target string) string {
 	if target == "@root" {
 		return "/"
 	}
@@ -151,8 +157,8 @@ func notExecuted(name string, errno syscall.Errno) error {
 	return &Failure{code, err}
 }
 
-// cloneError is about the start of the starter itself.
-func cloneError(c plan.Clone, starter string, err error) error {
+// Clone is about the start of the starter itself.
+func Clone(c plan.Clone, starter string, err error) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err

@@ -42,7 +42,7 @@ func newSharing(t *testing.T, o slurm.Options) *sharing {
 // command returns a command of the test user's.
 func (s *sharing) command(name string, args ...string) *exec.Cmd {
 	cmd := s.steps.command(name, args...)
-	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+s.runtimeDir, "SEALIFT="+s.sealift, "USER_ID="+strconv.Itoa(testUID))
+	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+s.runtimeDir, "STEPS="+s.dir, "SEALIFT="+s.sealift, "USER_ID="+strconv.Itoa(testUID))
 	return cmd
 }
 
@@ -102,6 +102,7 @@ func (s *sharing) started(ranks int, name string, args ...string) *step {
 	if err := x.Start(); err != nil {
 		s.Fatal(err)
 	}
+	s.Cleanup(func() { _ = x.Process.Kill() }) // it has ended, if all is well
 	waitFor(s.T, "the ranks of "+name, func() bool {
 		files, _ := filepath.Glob(filepath.Join(s.dir, "ready.*"))
 		return len(files) == ranks
@@ -145,7 +146,7 @@ func (s *sharing) clean(t *testing.T, mark string) {
 }
 
 // waiting is a payload that is there until it is told to end.
-const waiting = `readlink /proc/self/ns/user; echo >ready.$SLURM_PROCID; while [ ! -e go ]; do sleep 0.2; done`
+const waiting = `cd "$STEPS"; readlink /proc/self/ns/user; echo >ready.$SLURM_PROCID; while [ ! -e go ]; do sleep 0.2; done`
 
 // TestShareOnce: all ranks of a node have one server and one user namespace, and what
 // Sealift has in memory is a fraction of what it has for containers on their own.

@@ -318,6 +318,7 @@ var layers = map[string][]string{
 	"e2e/fixture/gpuspec":   {},
 	"e2e/fixture/fickle":    {},
 	"e2e/fixture/keyserver": {},
+	"e2e/mpi":               {"e2e/fixture"},
 	"e2e/slurm":             {},
 	"e2e/trees":             {"image/tree"},
 	"e2e/vm":                {"e2e/fixture"},

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // freePorts returns the first of three ports in a row that nobody listens on, below those
@@ -48,13 +50,24 @@ func (c *Cluster) run(o Options) {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() {
-		_ = c.Command("scancel", "--signal=KILL", "--user", fmt.Sprint(os.Getuid())).Run() // best effort: there may be no job
+		c.endJobs()
 		stop.Close()
 		if err := cmd.Wait(); err != nil {
 			c.t.Errorf("the cluster ends with %v: %s", err, &out)
 		}
 		c.removeGroups(o)
 	})
+}
+
+// endJobs ends what a test that failed has left, which daemons wait for.
+func (c *Cluster) endJobs() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		left, err := c.Command("squeue", "--noheader", "--format=%A").Output()
+		if err != nil || len(left) == 0 { // the controller may have failed
+			return
+		}
+		_ = c.Command("scancel", append([]string{"--signal=KILL"}, strings.Fields(string(left))...)...).Run() // one may have ended
+	}
 }
 
 // script starts a cluster in the directory $1, and ends it at the end of its input. With a

@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sealift/sealift/e2e/slurm"
+)
+
+// told is a payload that says which signal it was sent, and ends by itself with "go".
+const told = `for s in TERM USR1; do trap "echo $s \$SLURM_PROCID; exit 3" $s; done
+echo $SLURM_JOB_ID >job; echo >ready.$SLURM_PROCID; while [ ! -e go ]; do sleep 0.1; done; echo done $SLURM_PROCID`
+
+// deaf is one that minds no signal that it can leave.
+const deaf = `trap "" TERM; echo $SLURM_JOB_ID >job; echo >ready.$SLURM_PROCID; while [ ! -e go ]; do sleep 0.1; done`
+
+// greedy is one of which rank 2 takes more memory than its job has.
+const greedy = `echo $SLURM_JOB_ID >job; echo >ready.$SLURM_PROCID
+	[ $SLURM_PROCID != 2 ] || exec tail -c 500000000 /dev/zero; while [ ! -e go ]; do sleep 0.1; done`
+
+// ends are the ways in which a step of four ranks ends. In act, $JOB is its job, $RANK0 and
+// $RANK2 are payloads, and $SERVER is what serves the image.
+var ends = []struct {
+	name, script, act string
+	want              []string // what it says, among other things
+	code              string   // the status of srun
+	root              bool     // it takes control groups
+}{
+	{name: "scancel", script: told, act: "scancel $JOB", want: fromEach("TERM"), code: "3|15|143"},
+	{name: "scancel, deaf ranks", script: deaf, act: "scancel $JOB", code: "9|137"},
+	{name: "signal", script: told, act: "scancel --signal=USR1 $JOB.0", want: fromEach("USR1"), code: "3"},
+	{name: "kill", script: told, act: "scancel --signal=KILL $JOB", code: "3|9|137"},
+	{name: "the first rank is killed", script: told, act: "kill -9 $RANK0; sleep 0.5; touch go", want: fromEach("done")[1:], code: "137"},
+	{name: "a joiner is killed", script: told, act: "kill -9 $RANK2; sleep 0.5; touch go", want: []string{"done 0", "done 1", "done 3"}, code: "137"},
+	{name: "the server is killed", script: told, act: "kill -9 $SERVER; sleep 2; touch go; sleep 2; scancel $JOB", code: ".*"},
+	{name: "ranks and server are killed", script: told, act: "kill -9 $SERVER $RANK0 $RANK2; sleep 2; scancel $JOB", code: ".*"},
+	{name: "interruption", script: told, act: "kill -INT $SRUN; sleep 0.1; kill -INT $SRUN", code: ".*"},
+	{name: "out of memory", script: greedy, act: "sleep 3; scancel --signal=KILL $JOB", want: []string{"Out Of Memory"}, code: "137|9", root: true},
+}
+
+// fromEach is what four ranks say.
+func fromEach(word string) (lines []string) {
+	for rank := range 4 {
+		lines = append(lines, fmt.Sprint(word, " ", rank))
+	}
+	return lines
+}
+
+// TestShareEnds: however a step is ended, or one of its processes, the payloads of the
+// others are told or go on, and nothing is left.
+func TestShareEnds(t *testing.T) {
+	asUser(t, "^TestShareEnds$")
+	s := newSharing(t, slurm.Options{Groups: os.Getuid() == 0})
+	for i, c := range ends {
+		if c.root && os.Getuid() != 0 {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			mark := fmt.Sprintf("sealift-ends-%d-%d", os.Getpid(), i)
+			defer s.clean(t, mark)
+			x := s.started(4, "env", "SCRIPT="+c.script, "MARK="+mark, "srun", "-w", "node1", "-n4", "sh", "-c", ranksScript)
+			job, err := os.ReadFile(filepath.Join(s.dir, "job"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			act := s.command("sh", "-c", c.act)
+			act.Env = append(act.Env, "JOB="+strings.TrimSpace(string(job)), "SRUN="+strconv.Itoa(x.Process.Pid), "SERVER="+strings.Join(s.own(), " "),
+				"RANK0="+strings.Join(s.payload(mark+"-0"), " "), "RANK2="+strings.Join(s.payload(mark+"-2"), " "))
+			if out, err := act.CombinedOutput(); err != nil && c.code != ".*" {
+				t.Errorf("%v, %s", err, out)
+			}
+			_ = x.Wait() // its status is compared below
+			if code := strconv.Itoa(x.ProcessState.ExitCode()); !matches(c.code, code) {
+				t.Errorf("status %s, not %s: %s", code, c.code, &x.out)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(x.out.String(), want) {
+					t.Errorf("no %q in %s", want, &x.out)
+				}
+			}
+		})
+	}
+}
+
+// matches tells whether a word is one of those between the bars of a pattern; .* is any.
+func matches(pattern, word string) bool {
+	return pattern == ".*" || strings.Contains("|"+pattern+"|", "|"+word+"|")
+}
+
+// TestShareBatch: what batch jobs and their steps come to: statuses, arrays, time limits
+// that are told of before and after, jobs that are started again, and those that go on
+// when a server has died.
+func TestShareBatch(t *testing.T) {
+	asUser(t, "^TestShareBatch$")
+	s := newSharing(t, slurm.Options{Groups: os.Getuid() == 0})
+	mark := fmt.Sprintf("sealift-batch-%d", os.Getpid())
+	// It goes on beside the others, as it takes more than a minute.
+	limit := s.batch(mark, "limit.out", `srun -n2 sh -c "$RANKS"`, deaf, "-w", "node2", "--time=1", "-n2")
+	if err := limit.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, step, script string
+		options            []string
+		want               string // what its output is
+		code               int
+	}{
+		{"array", `srun -n2 sh -c "$RANKS"`, "exit $SLURM_ARRAY_TASK_ID", []string{"--array=0-3"}, "", 3},
+		{"signal before the end", `srun -n2 sh -c "$RANKS"`, `trap "echo early; exit 7" USR1; while :; do sleep 0.1; done`, []string{"--time=1", "--signal=USR1@50"}, "early\nearly\n", 7},
+		{"again", `srun -n2 sh -c "$RANKS"; [ -n "$SLURM_RESTART_COUNT" ] || { scontrol requeue $SLURM_JOB_ID; sleep 60; }`, `echo run ${SLURM_RESTART_COUNT:-0}`,
+			[]string{"--requeue", "--open-mode=append"}, "run 0\nrun 0\nrun 1\nrun 1\n", 0},
+		{"statuses", `srun -n2 sh -c 'for i in $(seq 0 255); do "$SEALIFT" exec $IMAGE sh -c "exit $i"; [ $? = $i ] || echo $? for $i; done'`, "", nil, "", 0},
+		{"many at once", `srun -n2 sh -c 'for i in $(seq 128); do "$SEALIFT" exec $IMAGE echo here & done; wait' | sort | uniq -c`, "", nil, "    256 here\n", 0},
+		{"a server dies", `srun -n2 sh -c '"$SEALIFT" exec $IMAGE sh -c "echo \$SLURM_PROCID >up.\$SLURM_PROCID; sleep 60" & until [ -e up.0 ] && [ -e up.1 ]; do sleep 0.1; done
+			[ $SLURM_PROCID != 0 ] || { for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in "$SEALIFT"*) kill -9 ${p#/proc/};; esac; done; touch gone; }
+			until [ -e gone ]; do sleep 0.1; done; "$SEALIFT" exec $IMAGE echo next'`, "", []string{"--time=1"}, "next\nnext\n", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := s.batch(mark, "batch.out", c.step, c.script, append([]string{"-w", "node1", "-n2"}, c.options...)...).CombinedOutput()
+			text, err2 := os.ReadFile(filepath.Join(s.dir, "batch.out"))
+			if code := exitCode(err); code != c.code || err2 != nil || filtered(string(text)) != c.want {
+				t.Errorf("status %d, %s; %v, %q", code, out, err2, text)
+			}
+			if err := os.Remove(filepath.Join(s.dir, "batch.out")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	err := limit.Wait()
+	text, _ := os.ReadFile(filepath.Join(s.dir, "limit.out")) // for the message
+	if code := exitCode(err); code == 0 || !strings.Contains(string(text), "DUE TO TIME LIMIT") {
+		t.Errorf("time limit: status %d, %s", code, text)
+	}
+	s.clean(t, mark)
+}
+
+// batch returns the command that has Slurm run a batch script, and waits for its end.
+func (s *sharing) batch(mark, out, script, payload string, options ...string) *exec.Cmd {
+	s.Helper()
+	name := s.write(out+".sh", "#!/bin/sh\n"+script+"\n")
+	cmd := s.command("sbatch", append(append([]string{"-W", "-o", filepath.Join(s.dir, out)}, options...), name)...)
+	cmd.Env = append(cmd.Env, "RANKS="+ranksScript, "SCRIPT="+payload, "MARK="+mark)
+	return cmd
+}
+
+// filtered leaves out what Slurm says of the end of steps.
+func filtered(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "srun: ") && !strings.HasPrefix(line, "slurmstepd") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// exitCode returns the status of a command, -1 if it was killed or never ran.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}

@@ -91,6 +91,7 @@ func TestShare(t *testing.T) {
 		{"exec --ipc --hostname box IMAGE hostname", "box\n", 0},
 		{"exec --share=on --pid IMAGE true", "sealift: error: --share=on: it is to have a process namespace of its own\nsealift: hint: ", 125},
 		{"exec --sharens --containall IMAGE true", "sealift: error: --share=on: it is to have a process namespace of its own\nsealift: hint: ", 125},
+		{"exec --share=on --add-caps CAP_NET_RAW IMAGE true", "sealift: error: --share=on: it has capabilities, by which it could enter what others see\n", 125},
 		{"exec --share=perhaps IMAGE true", `sealift: error: invalid argument "perhaps" for "--share" flag: "perhaps" is not auto, on or off`, 125},
 		{"--verbose exec --pid IMAGE true", "sealift: the 2 tasks of this job step on this node do not share a container: it is to have a process namespace of its own\n", 0},
 		{"exec --fakeroot IMAGE id -u", "0\nsealift: warning: --fakeroot: each of the 2 tasks of this job step on this node is root in a user namespace of its own, where MPI does not work\n", 0},

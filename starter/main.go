@@ -119,6 +119,14 @@ func detach(args []string) int {
 		kept, attr.Files = append(kept, fd), append(attr.Files, uintptr(fd))
 	}
 	fds.HideOthers(kept, 2)
+	// Whoever has started this process may be bound to some processors; the program is to
+	// use all that its control group has (sched_setaffinity(2)). Where it may not, it does
+	// with those.
+	var all unix.CPUSet
+	for cpu := range len(all) * strconv.IntSize {
+		all.Set(cpu)
+	}
+	_ = unix.SchedSetaffinity(0, &all)
 	if _, err := syscall.ForkExec(args[1], args[2:], &attr); err != nil {
 		return exitFailed
 	}

@@ -42,12 +42,15 @@ func site(path string, owner uint32) (list []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(text) > maxSite {
+		return nil, hint.New(fmt.Sprintf("%s has more than %d bytes", path, maxSite), "have the administrator correct it")
+	}
 	for n, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
 		name, value, ok := strings.Cut(line, "=")
 		switch {
 		case line == "" || line[0] == '#':
-		case !ok || !strings.HasPrefix(name, "SEALIFT_") || strings.ContainsAny(name, " \t") || len(text) > maxSite:
+		case !ok || !strings.HasPrefix(name, "SEALIFT_") || strings.ContainsAny(name, " \t"):
 			return nil, hint.New(fmt.Sprintf("%s:%d: %q is not SEALIFT_NAME=VALUE", path, n+1, line), "have the administrator correct it")
 		default:
 			list = append(list, name+"="+strings.TrimSpace(value))

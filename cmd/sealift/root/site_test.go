@@ -29,7 +29,7 @@ func TestSite(t *testing.T) {
 		{"PATH=/x\n", 0o644, owner, nil, `environment:1: "PATH=/x" is not SEALIFT_NAME=VALUE`},
 		{"SEALIFT_SHARE=off\n", 0o664, owner, nil, "is not a file that root alone can write to"},
 		{"SEALIFT_SHARE=off\n", 0o644, owner + 1, nil, "is not a file that root alone can write to"},
-		{"#" + strings.Repeat("x", maxSite) + "\nSEALIFT_SHARE=off\n", 0o644, owner, nil, "is not SEALIFT_NAME=VALUE"},
+		{"#" + strings.Repeat("x", maxSite) + "\nSEALIFT_SHARE=off\n", 0o644, owner, nil, "has more than 65536 bytes"},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)

@@ -67,7 +67,7 @@ var layers = map[string][]string{
 	"image/trust/merkle": {
 		"image/trust/payload",
 		"image/sif", "image/squashfs/lru"},
-	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile"},
+	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile", "image/trust/merkle"},
 	"image/sif/siffile":   {"image/sif"},
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner"},
@@ -293,7 +293,8 @@ var layers = map[string][]string{
 		"image/trust/keyring", "image/trust/pem",
 	},
 	"cmd/sealift/overlays": {
-		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile", "image/upper",
+		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile",
+		"image/trust/merkle", "image/upper",
 	},
 	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {

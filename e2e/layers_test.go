@@ -303,7 +303,7 @@ var layers = map[string][]string{
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/attach", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host",
 	},
-	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/ui"},
+	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/rulefiles", "cmd/sealift/ui"},
 	"cmd/sealift-full": {
 		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
 		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/instances",

@@ -52,6 +52,7 @@ check: lint # the tests alone, on a machine that has what they need
 
 bench: all box
 	CGO_ENABLED=0 $(GO) run ./e2e/bench
+	CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -14,6 +14,7 @@ const (
 	flagAllowOther = "allow_other"
 	flagSuid       = "suid"
 	flagOwn        = "own"
+	flagHeld       = "held"
 	flagRW         = "rw"
 	flagWait       = "wait"
 	flagKeep       = "keep"

@@ -98,7 +98,7 @@ func run(args []string) int {
 	if orphaned(reportFD) {
 		return tell(&t, failure(plan.StagePlan, -1, unix.ECONNRESET))
 	}
-	m := machine{report: reportFD, session: -1, root: -1, signals: signals}
+	m := machine{report: reportFD, session: -1, root: -1, aside: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
 		return tell(&t, f)

@@ -68,12 +68,17 @@ func Task(p *plan.Plan, own ...string) *plan.Plan {
 	task, session, n := *p, "/", 0
 	task.Clone, task.Ops = plan.Clone{}, nil
 	for _, op := range p.Ops {
+		if op.Verb == plan.Session {
+			task.Ops = append(task.Ops, plan.Do(plan.Aside, op.Args[0]))
+		}
+	}
+	for _, op := range p.Ops {
 		switch op.Verb {
 		case plan.Session:
 			session = op.Args[0]
 		case plan.Fuse:
 			if !slices.Contains(own, op.Args[0]) {
-				op = plan.Do(plan.Bind, path.Join(session, held(n)[1:]), op.Args[0], "")
+				op = plan.Do(plan.Bind, path.Join(session, held(n)[1:]), op.Args[0], "held")
 			}
 			n++
 		}

@@ -23,10 +23,12 @@ var layers = map[string][]string{
 	"buildcfg":      {},
 	"buildcfg/hint": {},
 	"starter": {
-		"starter/confine", "starter/fds", "starter/mountinfo", "starter/netns", "starter/plan", "starter/program", "starter/reaper", "starter/resolve",
+		"starter/confine", "starter/enter", "starter/fds", "starter/hold", "starter/mountinfo", "starter/netns", "starter/plan", "starter/program", "starter/reaper", "starter/resolve",
 		"starter/rootemu", "starter/seccomp", "starter/talk",
 	},
 	"starter/plan":    {},
+	"starter/enter":   {},
+	"starter/hold":    {"starter/fds", "starter/plan", "starter/talk"},
 	"starter/program": {},
 	"starter/reaper":  {},
 	"starter/confine": {"starter/plan"},
@@ -214,9 +216,12 @@ var layers = map[string][]string{
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
 	"runtime/join":     {},
-	"runtime/instance": {},
+	"runtime/userdir":  {},
+	"runtime/instance": {"runtime/userdir"},
 	"runtime/tail":     {},
-	"runtime/launch":   {"buildcfg", "image", "runtime/imagefs", "runtime/join", "runtime/tail", "starter/plan", "starter/seccomp", "starter/talk"},
+	"runtime/failure":  {"starter/plan"},
+	"runtime/share":    {"runtime/launch", "runtime/userdir", "starter/enter", "starter/hold", "starter/plan"},
+	"runtime/launch":   {"buildcfg", "image", "runtime/failure", "runtime/imagefs", "runtime/join", "runtime/tail", "starter/enter", "starter/plan", "starter/seccomp", "starter/talk"},
 	"runtime/doctor":   {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
 	"runtime/doctor/probe": {
 		"gpu/cdifile", "gpu/discover", "gpu/request",
@@ -240,8 +245,12 @@ var layers = map[string][]string{
 	"cmd/sealift/limits": {
 		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
 	},
+	"cmd/sealift/shares": {
+		"buildcfg", "cmd/sealift/ui", "runtime/failure", "runtime/instance", "runtime/job", "runtime/launch", "runtime/share", "runtime/spec", "runtime/userdir",
+		"runtime/volume", "starter/plan", "starter/talk",
+	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/gpus",
+		"cmd/sealift/gpus", "cmd/sealift/shares",
 		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
@@ -320,7 +329,7 @@ var layers = map[string][]string{
 var commands = []string{
 	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
-	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
+	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/shares", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
 // owners names the only packages that may import each module.
@@ -359,7 +368,8 @@ var owners = map[string][]string{
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",
-		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/volume", "starter", "starter/confine", "starter/fds", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
+		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/share", "runtime/userdir", "runtime/volume", "cmd/sealift/root", "cmd/sealift/shares",
+		"starter", "starter/confine", "starter/enter", "starter/fds", "starter/hold", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
 		"starter/rootemu/memory", "starter/seccomp", "starter/talk",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},

@@ -18,10 +18,8 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -62,48 +60,48 @@ func run(args []string) int {
 		unix.Write(2, []byte(usage)) //nolint: there is nowhere else to say it
 		return exitFailed
 	}
-	t := teller{report: reportFD, program: -1}
+	t := talk.Teller{Report: reportFD, Program: -1}
 	atDeath := int(unix.SIGKILL)
 	if len(args) > 4 {
-		if t.program, ok = number(args[4]); !ok {
+		if t.Program, ok = number(args[4]); !ok {
 			return exitFailed
 		}
-		unix.CloseOnExec(t.program)
-		t.plan, t.args = planFD, args[5:]
+		unix.CloseOnExec(t.Program)
+		t.Plan, t.Args = planFD, args[5:]
 	}
 	if len(args) > 3 {
 		signal, err := enter.Result(args[3])
 		if err != nil {
-			return t.fail(failure(plan.StageEnter, int(enter.Failed()), err))
+			return tell(&t, failure(plan.StageEnter, int(enter.Failed()), err))
 		}
-		if t.program >= 0 {
+		if t.Program >= 0 {
 			atDeath = signal
 		}
 	}
 	// Before the plan is read: should launch die from here on, either this
 	// process is killed or the plan ends early.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(atDeath), 0, 0, 0); err != nil {
-		return t.fail(failure(plan.StagePlan, -1, err))
+		return tell(&t, failure(plan.StagePlan, -1, err))
 	}
 	// The plan is still being computed; what takes time is done meanwhile.
 	signals := make(chan (chan os.Signal), 1)
-	if t.program < 0 {
+	if t.Program < 0 {
 		go func() { signals <- reaper.Catch() }()
 	}
 	p, err := readPlan(planFD)
 	if err != nil {
-		return t.fail(failure(plan.StagePlan, -1, err))
+		return tell(&t, failure(plan.StagePlan, -1, err))
 	}
-	if t.program < 0 {
+	if t.Program < 0 {
 		unix.Close(planFD)
 	}
 	if orphaned(reportFD) {
-		return t.fail(failure(plan.StagePlan, -1, unix.ECONNRESET))
+		return tell(&t, failure(plan.StagePlan, -1, unix.ECONNRESET))
 	}
 	m := machine{report: reportFD, session: -1, root: -1, aside: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
-		return t.fail(f)
+		return tell(&t, f)
 	}
 	return status
 }
@@ -205,38 +203,9 @@ func failure(stage plan.Stage, index int, err error) *plan.Report {
 	return &plan.Report{Stage: stage, Index: index, Errno: int(errno)}
 }
 
-// teller tells of a failure.
-type teller struct {
-	report int
-	// program, unless -1, is a program that explains it, with its arguments, and plan the
-	// descriptor of the plan.
-	program, plan int
-	args          []string
-}
-
-// fail tells of r, and returns the status. When launch is gone, nobody is left to be told.
-func (t *teller) fail(r *plan.Report) int {
-	if t.program < 0 {
-		talk.Tell(t.report, r)
-		return exitFailed
-	}
-	unix.Seek(t.plan, 0, 0)
-	unix.FcntlInt(uintptr(t.plan), unix.F_SETFD, 0)
-	args := append(slices.Clone(t.args), strconv.Itoa(t.plan), string(r.Encode()))
-	execveat(t.program, args)
-	const text = "sealift: error: the container could not be started, and the program is missing that explains it\n"
-	unix.Write(2, []byte(text)) //nolint: there is nowhere else to say it
+// tell tells of a failure, and returns the status. When launch is gone, nobody is left to
+// be told.
+func tell(t *talk.Teller, r *plan.Report) int {
+	t.Fail(r)
 	return exitFailed
-}
-
-// execveat executes an open program with an empty environment (execveat(2)). It returns
-// when that fails.
-func execveat(program int, args []string) {
-	argv, err := syscall.SlicePtrFromStrings(args)
-	if err != nil {
-		return
-	}
-	none, empty := [1]*byte{}, [1]byte{}
-	unix.Syscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(&empty)), uintptr(unsafe.Pointer(&argv[0])),
-		uintptr(unsafe.Pointer(&none)), unix.AT_EMPTY_PATH, 0)
 }

@@ -35,6 +35,7 @@ type Server struct {
 	spaces []*os.File
 	user   hold.User // that of the holder
 	tasks  map[*task]bool
+	came   bool // there has been a task
 	ended  bool // no task is taken any more
 }
 
@@ -120,7 +121,7 @@ func (s *Server) Fail(err error, line string) {
 		}
 		_ = unix.PidfdSendSignal(int(t.handle.Fd()), unix.SIGKILL, nil, 0) // unless it has ended
 	}
-	idle := len(s.tasks) == 0
+	idle := len(s.tasks) == 0 && s.came // else one is on its way, to hear why
 	s.once.Do(func() { close(s.ready) })
 	user := s.user
 	s.mu.Unlock()
@@ -165,7 +166,7 @@ func (s *Server) take(conn *os.File) {
 		t.close()
 		return // it starts another server
 	}
-	s.tasks[t] = true
+	s.tasks[t], s.came = true, true
 	s.mu.Unlock()
 	<-s.ready
 	if s.welcome(t, conn) == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/paths"
+	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/crypt"
@@ -51,8 +52,8 @@ func Command(p *ui.Process, name string, parts Parts, find Finder) *cobra.Comman
 		return at(spec.Run, "run [flags] IMAGE [ARG...]", "Run the image's runscript", 1)
 	case "shell":
 		return at(spec.Shell, "shell [flags] IMAGE [ARG...]", "Run an interactive shell in a container", 1)
-	case FailedName:
-		return failedCommand(p)
+	case shares.FailedName:
+		return shares.Failed()
 	case "test":
 		return at(spec.Test, "test [flags] IMAGE [ARG...]", "Run the image's test script", 1)
 	}
@@ -112,8 +113,7 @@ type actionFlags struct {
 	name, source string
 	hold         image.Hold
 	background   *Background // nil in the foreground
-	share        sharing
-	ownPID       bool // a process namespace was asked for
+	share        shares.Flag
 }
 
 // imageOptions returns how to open the image where control groups allow so
@@ -142,7 +142,6 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 			if err := p.CheckRefused(c.Flags()); err != nil {
 				return err
 			}
-			a.ownPID = c.Flags().Changed("pid") && !r.NoPID
 			if dryRun {
 				a.show = func(c *spec.Container) (string, error) { return a.box.String() + c.Plan.String(), nil }
 			}
@@ -167,8 +166,7 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	flags.BoolVar(&a.unsquash, "unsquash", false, "unpack the image first, to memory or else a directory in --tmpdir, instead of using FUSE")
 	ui.Bind(flags, "unsquash", "UNSQUASH")
 	a.parts.AddFlags(flags)
-	flags.Var(&a.share, "share", "have the tasks of a job step on this node share the image's server and user namespace: `auto`, on or off")
-	ui.Bind(flags, "share", "SHARE")
+	a.share.Add(flags)
 	flags.BoolVar(&a.noRanges, "ignore-subuid", false, "with --fakeroot, map the caller's own id alone")
 	ui.Bind(flags, "ignore-subuid", "IGNORE_SUBUID")
 	ui.Refuse(flags, refusals, idle...)

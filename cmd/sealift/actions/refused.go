@@ -30,11 +30,6 @@ var refusals = []ui.Refusal{
 		Why:      "there is one way to run an image, not a mode of OCI's",
 		Remedy:   "use --compat for a container like Docker's",
 	},
-	{
-		Switches: []string{"sharens"}, Harmless: true, Variables: true,
-		Why:    "every process gets a container of its own",
-		Remedy: "their results are the same",
-	},
 }
 
 // idle are flags of the peers that ask for what is always so, or switch off what

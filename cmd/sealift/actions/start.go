@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/cmd/sealift/limits"
+	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/squashfs"
@@ -41,7 +42,7 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 // gets ready while the image is opened and the plan computed; but not before what
 // may ask for a passphrase, as signals are the payload's from then on.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) (err error) {
-	server := serverOf(p)
+	server := shares.ServerOf(p)
 	defer hurry(a.background != nil || server != nil)()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,
@@ -64,7 +65,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
 		return err
 	}
-	shared, err := a.shares(p, r, server != nil)
+	shared, err := a.sharing(p, r, server)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return show(ctx, p, r, facts, path, a)
 	}
 	if shared {
-		return together(ctx, p, r, facts, path, a, server)
+		return together(ctx, p, r, facts, path, a)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTable proves that ratios are those of medians, to the rows that there are.
+func TestTable(t *testing.T) {
+	tab := &table{title: "title", unit: "seconds"}
+	for i, n := range []float64{5, 1, 3} {
+		tab.add("mine", n)
+		tab.add(separate, []float64{9, 6, 2}[i])
+	}
+	if got, ok := tab.median("mine"); got != 3 || !ok {
+		t.Error(got, ok)
+	}
+	text := tab.String()
+	for _, want := range []string{"title: seconds, 3 runs each", "/ " + separate, "mine                       1.000     3.000     5.000                 0.50\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "/ "+joined) {
+		t.Error(text)
+	}
+	if empty := (&table{}).String(); empty != "" {
+		t.Error(empty)
+	}
+}
+
+func TestTurns(t *testing.T) {
+	var order []string
+	err := takeTurns(3, []contender{{name: "a"}, {name: "b"}}, func(c contender) error {
+		order = append(order, c.name)
+		return nil
+	})
+	if want := strings.Split("abbaab", ""); err != nil || !slices.Equal(order, want) {
+		t.Errorf("%v, %v", order, err)
+	}
+	if takeTurns(1, []contender{{}}, func(contender) error { return os.ErrInvalid }) == nil {
+		t.Error("no error")
+	}
+}
+
+// TestStep proves that tasks see the variables of one step, that failures are told, and
+// that what is left of a step is waited for.
+func TestStep(t *testing.T) {
+	b := &bench{work: t.TempDir(), options: options{uid: uint32(os.Getuid())}}
+	sh := contender{"sh", fixed("sh", "-c")}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s, err := b.begin(sh, 3, w, "echo $SLURM_STEP_ID $SLURM_STEP_TASKS_PER_NODE")
+	w.Close()
+	if err != nil || s.wait() != nil || readAll(r, len("1 3\n1 3\n1 3\n")) != nil {
+		t.Error(err)
+	}
+	took, err := b.time(sh, 2, "sleep 0.3")
+	if err != nil || took < 300*time.Millisecond || took > 10*time.Second {
+		t.Error(took, err)
+	}
+	if _, err := b.time(sh, 2, "echo why >&2; exit 3"); err == nil || !strings.Contains(err.Error(), "why") {
+		t.Error(err)
+	}
+	if rounds := b.rounds(7); rounds != 7 {
+		t.Error(rounds)
+	}
+}
+
+// TestMeasure proves that payloads are told from what serves them.
+func TestMeasure(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `for i in $(seq 64); do sleep 60 & done; echo; wait`)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		for pid := range below(os.Getpid()) {
+			p, err := os.FindProcess(pid)
+			if err == nil {
+				err = p.Kill()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		_ = cmd.Wait() // it was killed
+	}()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	u, err := measure(os.Getpid())
+	if err != nil || u.processes != 1 || u.namespaces != 1 || u.pss == 0 || u.rss < u.pss {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := field("/proc/self/status", "None:"); err == nil {
+		t.Error("no error")
+	}
+}

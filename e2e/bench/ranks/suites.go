@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/fixture"
+)
+
+// How many tasks each suite has.
+const (
+	starting  = 32
+	importing = 8
+	sleeping  = 64
+)
+
+// small makes the small image: a file and a directory.
+func (b *bench) small() (file, dir string, err error) {
+	file, dir = filepath.Join(b.work, "image.sif"), filepath.Join(b.work, "root")
+	if _, err := os.Stat(file); err == nil {
+		return file, dir, nil
+	}
+	layout, err := fixture.Busybox(cache)
+	if err != nil {
+		return "", "", err
+	}
+	if err := os.CopyFS(filepath.Join(b.work, "layout"), os.DirFS(layout)); err != nil {
+		return "", "", err
+	}
+	for _, words := range [][]string{{"build", file, "oci:layout"}, {"build", "--sandbox", dir, "oci:layout"}} {
+		if out, err := b.command(append([]string{filepath.Join(b.work, "sealift")}, words...)...).CombinedOutput(); err != nil {
+			return "", "", fmt.Errorf("build: %w: %s", err, out)
+		}
+	}
+	return file, dir, nil
+}
+
+// start times the start of all tasks of a step.
+func start(_ context.Context, b *bench) error {
+	file, dir, err := b.small()
+	if err != nil {
+		return err
+	}
+	// Its first task has to live until all others have joined.
+	list := slices.DeleteFunc(b.contenders(file, dir), func(c contender) bool { return c.name == joined })
+	fmt.Printf("%s is left out of starts: tasks that end at once cannot join\n", joined)
+	t := &table{title: fmt.Sprintf("start-up of /bin/true by %d tasks", starting), unit: "seconds"}
+	warm := func(c contender) error { _, err := b.time(c, starting, "/bin/true"); return err }
+	err = takeTurns(1, list, warm)
+	if err == nil {
+		err = takeTurns(b.rounds(15), list, func(c contender) error {
+			took, err := b.time(c, starting, "/bin/true")
+			t.add(c.name, took.Seconds())
+			return err
+		})
+	}
+	show(t)
+	return err
+}
+
+// imports times imports by all tasks of a step: with cold caches, and again.
+func imports(ctx context.Context, b *bench) error {
+	file, err := fixture.LargeImage(ctx, cache, "zstd", "3", "128K")
+	if err != nil {
+		return err
+	}
+	dir, err := fixture.LargeTree(ctx, cache)
+	if err != nil {
+		return err
+	}
+	if file, err = filepath.Abs(file); err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("numpy and scipy imported by %d tasks", importing)
+	cold, warm := &table{title: title + ", cold", unit: "seconds"}, &table{title: title + ", warm", unit: "seconds"}
+	payload := []string{"python3", "-c", "import numpy, scipy.linalg, scipy.stats"}
+	if os.Geteuid() != 0 {
+		fmt.Println("cold is left out: only root can drop the page cache")
+	}
+	err = takeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
+		if os.Geteuid() == 0 {
+			if err := dropCaches(); err != nil {
+				return err
+			}
+			took, err := b.time(c, importing, payload...)
+			if err != nil {
+				return err
+			}
+			cold.add(c.name, took.Seconds())
+		} else if _, err := b.time(c, importing, payload...); err != nil {
+			return err
+		}
+		took, err := b.time(c, importing, payload...)
+		warm.add(c.name, took.Seconds())
+		return err
+	})
+	show(cold, warm)
+	return err
+}
+
+// dropCaches has the kernel forget what it has read of disks.
+func dropCaches() error {
+	unix.Sync()
+	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200)
+}
+
+// memory sums what the processes of a step hold that are no payloads.
+func memory(_ context.Context, b *bench) error {
+	if os.Geteuid() != 0 {
+		fmt.Println("memory is left out: only root can look into the processes")
+		return nil
+	}
+	file, dir, err := b.small()
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("of %d tasks, without the payloads", sleeping)
+	pss := &table{title: "memory (PSS) " + title, unit: "MB"}
+	rss := &table{title: "memory (RSS) " + title, unit: "MB"}
+	processes := &table{title: "processes " + title, unit: "number"}
+	namespaces := &table{title: "user namespaces " + title, unit: "number"}
+	err = takeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
+		u, err := b.use(c)
+		pss.add(c.name, float64(u.pss)/1e6)
+		rss.add(c.name, float64(u.rss)/1e6)
+		processes.add(c.name, float64(u.processes))
+		namespaces.add(c.name, float64(u.namespaces))
+		return err
+	})
+	show(pss, rss, processes, namespaces)
+	return err
+}
+
+// use has all tasks sleep, and returns what is in use meanwhile.
+func (b *bench) use(c contender) (u inUse, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return u, err
+	}
+	defer r.Close()
+	s, err := b.begin(c, sleeping, w, "/bin/sh", "-c", "echo; exec sleep 600")
+	w.Close()
+	if err == nil {
+		err = readAll(r, sleeping)
+	}
+	if err == nil {
+		u, err = measure(os.Getpid())
+	}
+	for _, pid := range payloads(os.Getpid()) {
+		err = errors.Join(err, unix.Kill(pid, unix.SIGTERM))
+	}
+	for _, cmd := range s.tasks {
+		_ = cmd.Wait() // a signal has ended it
+	}
+	return u, errors.Join(err, gone())
+}

@@ -25,7 +25,7 @@ ifeq ($(CGO_ENABLED),1)
 TAGS     = -tags libdeflate,netgo,osusergo
 STATIC   = -linkmode external -extldflags -static
 # Bound late, as no driver has all the functions that it could call.
-HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
+HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
 endif
 CLI      = $(GO) build -trimpath $(TAGS) -ldflags
 .PHONY: all box demo test check bench lint fuzz cover install clean

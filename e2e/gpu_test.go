@@ -41,7 +41,9 @@ func newDriver(t *testing.T, flags ...string) string {
 		}
 	}
 	compile("testdata/gpu/nvml.c", "libnvidia-ml.so.1", append(flags, `-DDRIVER="`+driverVersion+`"`)...)
-	compile("/dev/null", "libcuda.so.1")
+	for _, name := range []string{"libcuda.so.1", "libnvidia-cfg.so.1", "libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.1"} {
+		compile("/dev/null", name)
+	}
 	// No image is so new.
 	newest := elffile.Library{SoName: "libnvidia-opencl.so.1", Needs: []string{"GLIBC_2.99"}}
 	if err := os.WriteFile(filepath.Join(lib, "libnvidia-opencl.so."+driverVersion), newest.Bytes(), 0o644); err != nil {
@@ -54,13 +56,7 @@ func newDriver(t *testing.T, flags ...string) string {
 func (m gpuMachine) kernel(t *testing.T, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
-		name = filepath.Join(m.driver, "proc", name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(m.driver, "proc", name), text)
 	}
 }
 
@@ -110,6 +106,7 @@ lib = ctypes.CDLL("libnvidia-ml.so.1")
 for name in "libcuda.so.1", "libcuda.so": ctypes.CDLL(name)
 print("nvml", lib.nvmlInit_v2())
 print("from", *sorted({m for m in re.findall(r"(/\S*lib(?:cuda|nvidia)\S*)", open("/proc/self/maps").read())}))
+print("others", *sorted({m for m in re.findall(r"(/\.singularity\.d/driver/\S*|/opt/0/\S*)", open("/proc/self/maps").read()) if not re.search("lib(cuda|nvidia)", m)}))
 print("nodes", *sorted(d for d in os.listdir("/dev") if re.match(r"nvidia\d|nvidiactl", d)), *(sorted(os.listdir("/dev/nvidia-caps")) if os.path.isdir("/dev/nvidia-caps") else []))
 for name in "NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES": print(name, os.environ.get(name))
 `
@@ -252,6 +249,17 @@ E
 		[]string{"conflicting device", "from NVIDIA's library", "status 0"}, []string{"status 125"})
 	expect(t, one.run(t, strings.ReplaceAll(cdi, driverVersion, "535.1.1")+`s -v exec --nv --cdi-dirs $PWD/cdi $IMAGE true; s exec --device nvidia.com/gpu=0 --cdi-dirs $PWD/cdi $IMAGE true`),
 		[]string{"is out of date and not used", "from NVIDIA's library", "status 0", "status 125"}, nil)
+}
+
+// writeFile writes a file, and makes its directories.
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestGPUInstances: of a GPU that is parted (MIG), a container sees what was chosen.

@@ -49,6 +49,8 @@ type Host struct {
 	// empty is none. They get Patience to answer.
 	Helper, Modprobe string
 	Patience         time.Duration
+	// Locked is how many bytes a process may lock in memory.
+	Locked uint64
 
 	key  string // see Recall
 	kept *Kept
@@ -83,8 +85,8 @@ func Find(ctx context.Context, r *request.Request, h *Host) (*Found, error) {
 	if err := f.named(ctx); err != nil {
 		return nil, err
 	}
-	if r.ROCm {
-		f.optional(f.ROCm(), "--rocm", "no AMD GPU was found: there is no /dev/kfd")
+	if err := f.vendors(); err != nil {
+		return nil, err
 	}
 	if r.IntelHPU {
 		spec, missing := f.HPU(r.HPUs)
@@ -96,7 +98,7 @@ func Find(ctx context.Context, r *request.Request, h *Host) (*Found, error) {
 		}
 	}
 	if r.RDMA {
-		f.optional(f.Host.RDMA(), "--rdma", "no device was found in /dev/infiniband")
+		f.rdma()
 	}
 	if len(r.Nodes) > 0 {
 		for _, node := range r.Nodes {
@@ -110,6 +112,20 @@ func Find(ctx context.Context, r *request.Request, h *Host) (*Found, error) {
 		f.take(plan.Source{Spec: files.Nodes(r.Nodes), Names: []string{"all"}, From: "--device", Explicit: true}, "the nodes that --device names")
 	}
 	return &f.Found, nil
+}
+
+// muchLocked is how many bytes a program has to be allowed to lock, that its adapter can
+// reach: MPI libraries do so with all that they send.
+const muchLocked = 64 << 20
+
+// rdma takes the nodes of RDMA. The image has the libraries and the files that name them:
+// those of a host need its C library, and fit each other only.
+func (f *finder) rdma() {
+	spec := f.Host.RDMA()
+	if spec != nil && f.Locked < muchLocked {
+		f.warn("--rdma: a process may lock %d KiB of memory, and RDMA needs more: ask the batch system or the administrator for ulimit -l unlimited", f.Locked>>10)
+	}
+	f.optional(spec, "--rdma", "no device was found in /dev/infiniband")
 }
 
 // optional takes all of a specification, without the nodes that may not be used, or

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func machine(names ...string) *Host {
 		root[name[1:]] = f
 	}
 	return &Host{
-		Host: files.Host{Root: root, Arch: "amd64"}, Patience: 10 * time.Second,
+		Host: files.Host{Root: root, Arch: "amd64"}, Patience: 10 * time.Second, Locked: muchLocked,
 		Access: func(node string) error {
 			if root[node[1:]] == nil {
 				return syscall.ENOENT
@@ -289,5 +290,67 @@ func TestRecall(t *testing.T) {
 	only := &request.Request{NVIDIA: &request.NVIDIA{IDs: []string{"all"}, From: "helper"}}
 	if f := find(machine(gpus(2)...), only, quiet); f.Keep != nil {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestNumbered: of GPUs that variables number, a container without others has the chosen
+// ones, and numbers that fit.
+func TestNumbered(t *testing.T) {
+	amd := []string{"/dev/kfd", "/dev/dri/renderD128", "/dev/dri/renderD129=EPERM", "/dev/dri/renderD130"}
+	for n := range 3 {
+		amd = append(amd, fmt.Sprintf("/sys/class/kfd/kfd/topology/nodes/%d/properties=drm_render_minor %d\n", n+1, 128+n))
+	}
+	intel := []string{"/dev/dri/renderD128", "/dev/dri/renderD129", "/sys/class/drm/renderD128/device/vendor=0x8086\n", "/sys/class/drm/renderD129/device/vendor=0x8086\n"}
+	rocm, contained := &request.Request{ROCm: true}, &request.Request{ROCm: true, Contain: true}
+	for name, c := range map[string]struct {
+		r             *request.Request
+		names         []string
+		environ, want string // or the error, or the warning
+	}{
+		"not contained": {rocm, amd, "ROCR_VISIBLE_DEVICES=1", "/dev/kfd /dev/dri/renderD128 /dev/dri/renderD130"},
+		"all":           {contained, amd, "", "/dev/kfd /dev/dri/renderD128 /dev/dri/renderD130"},
+		"one":           {contained, amd, "ROCR_VISIBLE_DEVICES=1", "/dev/kfd /dev/dri/renderD130 ROCR_VISIBLE_DEVICES=0"},
+		"none of them":  {contained, amd, "HIP_VISIBLE_DEVICES=2", "HIP_VISIBLE_DEVICES names the GPU 2, which is not there"},
+		"closed":        {contained, []string{"/dev/kfd", "/dev/dri/renderD129=EPERM", amd[5]}, "", "--rocm: no GPU may be used here: /dev/dri/renderD129: operation not permitted"},
+		"intel":         {&request.Request{IntelGPU: true, Contain: true}, intel, "ZE_AFFINITY_MASK=1", "/dev/dri/renderD129 ZE_AFFINITY_MASK=0"},
+		"no intel":      {&request.Request{IntelGPU: true}, amd, "", "--intel-gpu: no GPU of Intel's"},
+	} {
+		h := machine(c.names...)
+		h.Environ = strings.Fields(c.environ)
+		got := ""
+		f, err := Find(t.Context(), c.r, h)
+		switch {
+		case err != nil:
+			got = err.Error()
+		case len(f.Sources) == 0:
+			got = strings.Join(f.Warnings, "\n")
+		default:
+			var list []string
+			e := &f.Sources[0].Spec.Devices[0].ContainerEdits
+			for _, n := range e.DeviceNodes {
+				list = append(list, n.Path)
+			}
+			got = strings.Join(append(list, e.Env...), " ")
+		}
+		if !strings.HasPrefix(got, c.want) || err == nil && len(f.Sources) > 0 && got != c.want {
+			t.Errorf("%s: %q, not %q", name, got, c.want)
+		}
+	}
+}
+
+// TestLockedMemory: adapters reach only what programs may lock.
+func TestLockedMemory(t *testing.T) {
+	h := machine("/dev/infiniband/uverbs0")
+	r := &request.Request{RDMA: true}
+	if f, err := Find(t.Context(), r, h); err != nil || len(f.Warnings) > 0 {
+		t.Errorf("%v %q", err, f.Warnings)
+	}
+	h.Locked = 8 << 20
+	f, err := Find(t.Context(), r, h)
+	if err != nil || len(f.Warnings) != 1 || !strings.Contains(f.Warnings[0], "may lock 8192 KiB of memory") || describe(f) != "sealift/rdma=all" {
+		t.Errorf("%v %q", err, f.Warnings)
+	}
+	if f, err = Find(t.Context(), r, machine("/dev/null")); err != nil || strings.Contains(f.Warnings[0], "KiB") {
+		t.Errorf("%v %q", err, f.Warnings)
 	}
 }

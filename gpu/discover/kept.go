@@ -17,12 +17,12 @@ import (
 // driver has to be asked for it, nor files of CDI to be read.
 type Kept struct {
 	// Key is what it follows from.
-	Key string `json:"key"`
+	Key string
 	// From says how it was found, for messages.
-	From string      `json:"from"`
-	Spec *specs.Spec `json:"spec"`
+	From string
+	Spec *specs.Spec
 	// Libraries are what was read of those of Spec.
-	Libraries plan.Facts `json:"libraries"`
+	Libraries plan.Facts
 }
 
 // Key returns what a specification of NVIDIA's GPUs follows from here and now: the start

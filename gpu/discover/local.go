@@ -23,8 +23,13 @@ func Local(root fs.FS, environ []string, arch, executable string) *Host {
 	for _, dir := range buildcfg.Dirs(executable) {
 		helpers = append(helpers, filepath.Join(dir, buildcfg.GPUHelperName))
 	}
+	var locked unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &locked); err != nil {
+		locked.Cur = unix.RLIM_INFINITY // who knows
+	}
 	return &Host{
-		Host: files.Host{Root: root, Environ: environ, Arch: arch}, Access: access,
+		Locked: locked.Cur,
+		Host:   files.Host{Root: root, Environ: environ, Arch: arch}, Access: access,
 		Helper: first(helpers...), Modprobe: first("/usr/bin/nvidia-modprobe"), Patience: patience,
 	}
 }

@@ -84,10 +84,12 @@ func (h *Host) libraries(e *specs.ContainerEdits, dir, version string) int {
 	entries, _ := fs.ReadDir(h.Root, relative(dir)) // what cannot be read has none
 	for _, d := range entries {
 		name := d.Name()
-		if !d.Type().IsRegular() || !strings.HasPrefix(name, "lib") || strings.ContainsAny(name, ":\n") {
+		if !strings.HasPrefix(name, "lib") || strings.ContainsAny(name, ":\n") {
 			continue
 		}
-		if strings.HasSuffix(name, ".so."+version) || strings.HasPrefix(name, "libnvidia-egl-") && strings.Contains(name, ".so.") {
+		// In a container, a link may stand for the file.
+		whole := strings.HasSuffix(name, ".so."+version) && (d.Type().IsRegular() || d.Type() == fs.ModeSymlink && h.exists(path.Join(dir, name)))
+		if whole || d.Type().IsRegular() && strings.HasPrefix(name, "libnvidia-egl-") && strings.Contains(name, ".so.") {
 			e.Mounts = append(e.Mounts, mount(path.Join(dir, name), path.Join(dir, name), "ro"))
 		}
 	}

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"testing/fstest"
 
 	specs "tags.cncf.io/container-device-interface/specs-go"
+
+	"github.com/sealift/sealift/gpu/mask"
 )
 
 // tree is a host with these files; those in /dev are devices. NAME=TEXT has content.
@@ -75,6 +78,18 @@ func TestNVIDIA(t *testing.T) {
 	}
 }
 
+// TestLinkedLibraries: in a container, links stand for a driver's libraries.
+func TestLinkedLibraries(t *testing.T) {
+	const dir = "/usr/lib64/"
+	h := tree(dir+"libcuda.so.550.54.15", "/driver/libnvidia-ml.so.550.54.15")
+	for name, to := range map[string]string{"libnvidia-ml.so.550.54.15": "../../driver/libnvidia-ml.so.550.54.15", "libnvidia-ml.so.1": "libnvidia-ml.so.550.54.15", "libnvidia-cfg.so.550.54.15": "nowhere"} {
+		h.Root.(fstest.MapFS)[relative(dir+name)] = &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink}
+	}
+	if got, want := text(h.NVIDIA(false)), dir+"libcuda.so.550.54.15 "+dir+"libnvidia-ml.so.550.54.15"; got != want {
+		t.Error(got)
+	}
+}
+
 func TestElsewhere(t *testing.T) {
 	h := tree("/usr/local/nvidia/lib64/libcuda.so.570.1.1", "/usr/local/nvidia/bin/nvidia-smi", "/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json")
 	want := "/usr/local/nvidia/lib64/libcuda.so.570.1.1 /usr/local/nvidia/bin/nvidia-smi>/usr/bin/nvidia-smi " +
@@ -94,7 +109,7 @@ func TestNothing(t *testing.T) {
 	if s := h.NVIDIA(true); s != nil {
 		t.Error(text(s))
 	}
-	if h.ROCm() != nil || h.RDMA() != nil || h.MPS() != nil || h.KernelVersion() != "" {
+	if h.ROCm(h.AMD()) != nil || h.Intel() != nil || h.RDMA() != nil || h.MPS() != nil || h.KernelVersion() != "" {
 		t.Error("there is something")
 	}
 }
@@ -135,11 +150,34 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// TestNumbered: GPUs are in the order of their vendor's library.
+func TestNumbered(t *testing.T) {
+	const kfd = "/sys/class/kfd/kfd/topology/nodes/"
+	h := tree("/dev/kfd", "/dev/dri/renderD128", "/dev/dri/renderD129", "/dev/dri/renderD130", "/dev/dri/card0",
+		kfd+"0/properties=cpu_cores_count 64\ndrm_render_minor 0\n", kfd+"2/properties=unique_id 255\ndrm_render_minor 129\n",
+		kfd+"10/properties=unique_id 0\ndrm_render_minor 128\n", kfd+"11/properties=drm_render_minor 140\n", kfd+"12/properties=drm_render_minor x\n")
+	if got, want := h.AMD(), []mask.GPU{{Node: "/dev/dri/renderD129", UUID: "GPU-00000000000000ff", Parts: 1}, {Node: "/dev/dri/renderD128", Parts: 1}}; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	h = tree("/dev/dri/renderD128", "/dev/dri/renderD129", "/dev/dri/renderD130", "/sys/devices/0000:02:00.0/vendor=0x8086\n",
+		"/sys/devices/0000:02:00.0/tile0/id=", "/sys/devices/0000:02:00.0/tile1/id=", "/sys/devices/0000:01:00.0/vendor=0x8086\n",
+		"/sys/devices/0000:01:00.0/drm/card1/gt/gt0/id=", "/sys/devices/0000:03:00.0/vendor=0x1002\n")
+	for i, at := range []string{"02", "01", "03"} {
+		h.Root.(fstest.MapFS)[fmt.Sprintf("sys/class/drm/renderD%d/device", 128+i)] = &fstest.MapFile{Data: []byte("../../../devices/0000:" + at + ":00.0"), Mode: fs.ModeSymlink}
+	}
+	if got, want := h.Intel(), []mask.GPU{{Node: "/dev/dri/renderD129", Parts: 1}, {Node: "/dev/dri/renderD128", Parts: 2}}; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	if got := text(h.IntelGPU(h.Intel())); got != "all /dev/dri/renderD129 /dev/dri/renderD128" {
+		t.Error(got)
+	}
+}
+
 func TestOthers(t *testing.T) {
 	h := tree("/dev/kfd", "/dev/dri/renderD128", "/dev/dri/renderD129", "/sys/class/drm/renderD128/device/vendor=0x1002\n", "/sys/class/drm/renderD129/device/vendor=0x10de\n",
 		"/dev/accel/accel0", "/dev/accel/accel_controlD0", "/dev/accel/accel1", "/sys/class/infiniband/hbl_1/device/infiniband_verbs/uverbs3/dev", "/dev/infiniband/uverbs3",
 		"/mps/control")
-	if got := text(h.ROCm()); got != "all /dev/kfd /dev/dri/renderD128" {
+	if got := text(h.ROCm(h.AMD())); got != "all /dev/kfd /dev/dri/renderD128" {
 		t.Error(got)
 	}
 	for _, c := range []struct {

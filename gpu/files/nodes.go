@@ -39,21 +39,6 @@ func (h *Host) devices(patterns ...string) (names []string) {
 	return names
 }
 
-// ROCm returns AMD's GPUs; nil is none. The images bring the libraries: those of a host
-// would need its C library.
-func (h *Host) ROCm() *specs.Spec {
-	if !h.isDevice("/dev/kfd") {
-		return nil
-	}
-	names := []string{"/dev/kfd"}
-	for _, node := range h.devices("/dev/dri/renderD*") {
-		if h.vendor(node) == "0x1002" {
-			names = append(names, node)
-		}
-	}
-	return nodes("amd.com/gpu", names)
-}
-
 // vendor is the PCI vendor of a graphics device.
 func (h *Host) vendor(node string) string {
 	return strings.TrimSpace(h.read("/sys/class/drm/" + path.Base(node) + "/device/vendor"))

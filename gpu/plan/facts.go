@@ -15,8 +15,8 @@ type Facts map[string]Fact
 
 // Fact is what is known of a file as long as it has this stamp.
 type Fact struct {
-	Stamp   string           `json:"stamp"`
-	Library *library.Library `json:"library"`
+	Stamp   string
+	Library *library.Library
 }
 
 // Look reads the libraries of a specification, which takes longer than anything else of

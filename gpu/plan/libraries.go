@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sealift/sealift/gpu/ldcache"
 	"github.com/sealift/sealift/gpu/library"
@@ -16,8 +17,12 @@ import (
 type candidate struct {
 	Bind
 	*library.Library
-	err error
+	err   error
+	owner uint32 // 0 where nothing tells it
 }
+
+// nobody is whom files belong to whose owner has no id here (user_namespaces(7)).
+const nobody = 65534
 
 // errShared says that a library may be anybody's.
 var errShared = errors.New("every user may write to it")
@@ -25,9 +30,17 @@ var errShared = errors.New("every user may write to it")
 // read looks at the file, of which what is known need not be read again, and returns
 // its stamp.
 func (c *candidate) read(host fs.FS, known []Facts) string {
-	info, err := fs.Stat(host, relative(c.Source))
+	info, err := fs.Lstat(host, relative(c.Source))
+	if c.Linkable = err == nil && info.Mode().IsRegular(); err == nil && !c.Linkable {
+		info, err = fs.Stat(host, relative(c.Source))
+	}
 	if err == nil && info.Mode().Perm()&0o002 != 0 {
 		err = errShared
+	}
+	if err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			c.owner = st.Uid
+		}
 	}
 	if c.err = err; err != nil {
 		return ""
@@ -85,6 +98,10 @@ func (p *planner) foreign(c *candidate) bool {
 func (p *planner) unfit(c *candidate) string {
 	if c.err != nil {
 		return cause(c.err).Error()
+	}
+	// What nobody owns is root's of a user namespace further out.
+	if c.owner != 0 && c.owner != p.UID && c.owner != nobody {
+		return fmt.Sprintf("it belongs to the user %d", c.owner)
 	}
 	if slices.Contains(glvnd, c.SoName) && p.libc.has(c.SoName) {
 		return "the image has its own " + c.SoName

@@ -89,8 +89,9 @@ func (p *planner) entries() (entries []ldcache.Entry) {
 		entries = append(entries, ldcache.Entry{Name: name, Path: path.Join(path.Dir(c.Target), name), Flags: flags})
 	}
 	for _, l := range p.Links {
-		i := slices.IndexFunc(entries, func(e ldcache.Entry) bool { return e.Path == path.Join(path.Dir(l.Path), l.Text) })
-		if base := path.Base(l.Path); isLibrary(base) && i >= 0 {
+		dir, base := path.Split(l.Path)
+		to := path.Join(dir, l.Text)
+		if i := slices.IndexFunc(entries, func(e ldcache.Entry) bool { return e.Path == to }); i >= 0 && isLibrary(base) {
 			entries = append(entries, ldcache.Entry{Name: base, Path: l.Path, Flags: entries[i].Flags})
 		}
 	}
@@ -127,6 +128,7 @@ func (p *planner) compatible() (entries []ldcache.Entry) {
 	if !usable {
 		return nil
 	}
+	p.driver.compat = true
 	p.note("%s of the image is used, which is newer than the driver %s", compatDir, p.compat)
 	return entries
 }

@@ -45,6 +45,8 @@ type Inputs struct {
 	Hides bool
 	// Environ is the caller's environment, NAME=value.
 	Environ []string
+	// UID is the caller. Libraries are the caller's own, or root's.
+	UID uint32
 	// Arch is the architecture of the machine, by Go's name.
 	Arch string
 	// Host and Image are file trees, rooted at /. Image is nil for an empty one.
@@ -57,6 +59,9 @@ type Bind struct {
 	ReadOnly, NoExec bool
 	// Needed says that the container is not to start without this device.
 	Needed bool
+	// Linkable says that a link may stand for it: it is a shared library, and Source
+	// no link, which might lead to where the container has something else.
+	Linkable bool
 }
 
 // Link is a symbolic link of the container.
@@ -75,6 +80,24 @@ type Plan struct {
 	Env []string
 	// Notes are remarks for the user, one line each.
 	Notes []string
+
+	driver installed // for Unmet
+}
+
+// Variables are Env; those of nil are none.
+func (p *Plan) Variables() []string {
+	if p == nil {
+		return nil
+	}
+	return p.Env
+}
+
+// Joining is what of a plan holds for programs that join its container later; nil for nil.
+func (p *Plan) Joining() *Plan {
+	if p == nil {
+		return nil
+	}
+	return &Plan{Env: p.Env}
 }
 
 // planner collects a plan.
@@ -107,6 +130,9 @@ func Compute(in Inputs) (*Plan, error) {
 	p.libraries()
 	p.linker(links)
 	p.visible()
+	if slices.ContainsFunc(in.Sources, func(s Source) bool { return s.GPUs != nil }) {
+		p.driver.host, p.driver.version = in.Host, p.compat
+	}
 	return &p.Plan, nil
 }
 

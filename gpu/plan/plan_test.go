@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -235,6 +236,20 @@ func TestUnfit(t *testing.T) {
 		if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.HasPrefix(n, want) }) {
 			t.Errorf("no %q in %q", want, p.Notes)
 		}
+	}
+}
+
+// TestOwners: libraries are root's, the caller's, or of a root that has no id here.
+func TestOwners(t *testing.T) {
+	host := fstest.MapFS{}
+	var edits specs.ContainerEdits
+	for owner, name := range map[uint32]string{0: "libroots.so.1", 1000: "libmine.so.1", 65534: "libouter.so.1", 1001: "libtheirs.so.1"} {
+		host["l/"+name] = &fstest.MapFile{Data: elffile.Library{SoName: name}.Bytes(), Mode: 0o755, Sys: &syscall.Stat_t{Uid: owner}}
+		edits.Mounts = append(edits.Mounts, &specs.Mount{HostPath: "/l/" + name, ContainerPath: "/l/" + name})
+	}
+	p := one(t, edits, specs.ContainerEdits{}, Inputs{Host: host, Image: debian("GLIBC_2.36"), UID: 1000})
+	if len(p.Binds) != 3 || len(p.Notes) != 1 || p.Notes[0] != "libtheirs.so.1 is left out: it belongs to the user 1001" {
+		t.Errorf("%s", p.text())
 	}
 }
 

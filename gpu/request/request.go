@@ -20,6 +20,7 @@ type Flags struct {
 	// tool. NoNV takes both back, and NoROCm ROCm.
 	NV, NVCCLI, NoNV bool
 	ROCm, NoROCm     bool
+	IntelGPU         bool
 	IntelHPU, RDMA   bool
 	// Compat32 asks for 32-bit libraries too.
 	Compat32 bool
@@ -42,6 +43,9 @@ type Request struct {
 	// Nodes are device nodes of the host, each of which has to be there.
 	Nodes                []string
 	ROCm, IntelHPU, RDMA bool
+	IntelGPU             bool
+	// Contain says that the container has no devices but those that are asked for.
+	Contain bool
 	// HPUs are the modules of HABANA_VISIBLE_DEVICES; nil are all.
 	HPUs []string
 	// CDIDirs are where specifications of CDI are.
@@ -71,7 +75,7 @@ type NVIDIA struct {
 
 // Any says whether anything is asked for.
 func (r *Request) Any() bool {
-	return r.NVIDIA != nil || len(r.Names)+len(r.Nodes) > 0 || r.ROCm || r.IntelHPU || r.RDMA
+	return r.NVIDIA != nil || len(r.Names)+len(r.Nodes) > 0 || r.ROCm || r.IntelGPU || r.IntelHPU || r.RDMA
 }
 
 // Capabilities that NVIDIA_DRIVER_CAPABILITIES may name, besides all.
@@ -86,7 +90,7 @@ func DefaultCDIDirs() []string { return []string{"/etc/cdi", "/var/run/cdi"} }
 
 // Of returns what flags and the environment, NAME=value, ask for.
 func Of(f Flags, environ []string) (*Request, error) {
-	r := &Request{ROCm: f.ROCm && !f.NoROCm, IntelHPU: f.IntelHPU, RDMA: f.RDMA, CDIDirs: f.CDIDirs}
+	r := &Request{ROCm: f.ROCm && !f.NoROCm, IntelGPU: f.IntelGPU, IntelHPU: f.IntelHPU, RDMA: f.RDMA, CDIDirs: f.CDIDirs, Contain: f.Contain}
 	if len(r.CDIDirs) == 0 {
 		r.CDIDirs = DefaultCDIDirs()
 	}

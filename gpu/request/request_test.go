@@ -42,6 +42,7 @@ func TestOf(t *testing.T) {
 		if c.want.CDIDirs == nil {
 			c.want.CDIDirs = DefaultCDIDirs()
 		}
+		c.want.Contain = c.flags.Contain
 		got, err := Of(c.flags, strings.Fields(c.environ))
 		if err != nil || !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%s: %v\n%+v %+v\n%+v %+v", name, err, got, got.NVIDIA, c.want, c.want.NVIDIA)

@@ -34,7 +34,7 @@ func (f *Findings) gpu() Check {
 			Effect: "programs compute on processors",
 			Fix:    "where there is a GPU, have its driver installed; in a batch job, ask for one: " + askForGPU}
 	}
-	return works("%s", strings.Join(found, "; "))
+	return works("%s; without --contain, containers see the nodes of all", strings.Join(found, "; "))
 }
 
 // makeNodes is for a driver without nodes: nvidia-modprobe(1) makes all of them.

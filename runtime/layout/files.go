@@ -92,21 +92,35 @@ func (l *Layout) Provide(name, content string) {
 }
 
 // Alias has a symbolic link in the container, in the place of any file or link that the
-// image has there. It says whether that is possible: not where a directory is, or
-// something mounted, and not in an image that is itself written to.
+// image has there. It says whether that is possible.
 func (l *Layout) Alias(name, text string) bool {
+	target, ok := l.AliasPoint(name)
+	if ok {
+		l.AliasAt(target, text)
+	}
+	return ok
+}
+
+// AliasPoint returns where a link of this name would be. It says whether there can be
+// one: not where a directory is, or something mounted, and not in an image that is
+// itself written to.
+func (l *Layout) AliasPoint(name string) (target string, ok bool) {
 	dir, err := l.Tree.Resolve(path.Dir(name))
 	if err != nil || dir.Found && !dir.Mode.IsDir() || l.InPlace {
-		return false
+		return "", false
 	}
-	target := path.Join(dir.Path, path.Base(name))
+	target = path.Join(dir.Path, path.Base(name))
+	if l.Tree.Governing(target).From != view.Image {
+		return "", false
+	}
 	mode, found, err := l.Tree.Lstat(target)
-	if err != nil || found && mode.IsDir() || l.Tree.Governing(target).From != view.Image {
-		return false
-	}
+	return target, err == nil && !(found && mode.IsDir())
+}
+
+// AliasAt has a symbolic link at what AliasPoint returned.
+func (l *Layout) AliasAt(target, text string) {
 	l.Extras = append(l.Extras, plan.Do(plan.Symlink, target, text))
 	l.Tree.Link(target, text)
-	return true
 }
 
 // UncoverLink has the image server show an empty file where the image has a

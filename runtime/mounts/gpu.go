@@ -2,6 +2,7 @@ package mounts
 
 import (
 	"fmt"
+	"io/fs"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/gpu/plan"
@@ -28,7 +29,7 @@ func (p *Planner) mountGPU() error {
 		}
 	}
 	var left []error
-	for _, b := range g.Binds {
+	for _, b := range p.linked(g.Binds) {
 		if err := p.driverFile(b); err != nil {
 			left = append(left, err)
 		}
@@ -70,6 +71,12 @@ func (p *Planner) driverFile(b plan.Bind) error {
 	}
 	if p.Visible(b.Source, b.Target) {
 		return nil
+	}
+	// What a link of the image leads to is nothing of a driver's.
+	if at, ok := p.AliasPoint(b.Target); ok {
+		if mode, _, err := p.Tree.Lstat(at); err == nil && mode.Type() == fs.ModeSymlink {
+			p.Provide(b.Target, "")
+		}
 	}
 	flags := layout.Guarded
 	if b.NoExec {

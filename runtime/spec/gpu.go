@@ -10,8 +10,7 @@ func (p *planner) devices() (*gpu.Plan, error) {
 		return nil, nil
 	}
 	in := *p.req.GPU
-	in.Hides = p.req.contain()
-	in.Environ, in.Arch, in.Host = p.Facts.Environ, p.Facts.Arch, p.Facts.Root
+	in.Hides, in.Environ, in.Arch, in.Host, in.UID = p.req.contain(), p.Facts.Environ, p.Facts.Arch, p.Facts.Root, p.Facts.UID
 	if p.Image.FS != nil { // a nil of one type is not one of another
 		in.Image = p.Image.FS
 	}

@@ -90,6 +90,55 @@ func TestGPUNodeElsewhere(t *testing.T) {
 	}
 }
 
+// TestGPULinks: files of a driver are links into one mount of their directory, where the
+// container can have both.
+func TestGPULinks(t *testing.T) {
+	const lib, link = "/usr/lib64/libnvidia-d.so.550.54.15", "symlink /usr/lib64/libnvidia-d.so.550.54.15 /.singularity.d/driver/0/libnvidia-d.so.550.54.15"
+	linked, mounted := []string{"bind /usr/lib64 /.singularity.d/driver/0 ro,nosuid,nodev", link}, []string{"bind " + lib + " " + lib}
+	for name, c := range map[string]struct {
+		image string
+		r     Request
+		want  []string
+		not   []string
+	}{
+		"an image":    {"", Request{}, linked, append(mounted, "bind /usr/lib64/libcuda")},
+		"its own":     {"file " + lib[1:] + " theirs\n", Request{}, linked, mounted},
+		"its link":    {"link " + lib[1:] + " /etc/passwd\n", Request{}, linked, append(mounted, "bind "+lib+" /etc/passwd")},
+		"a directory": {"sandbox /img\n", Request{}, append(linked[:1:1], "symlink @skel"+link[len("symlink "):]), mounted},
+		"in place":    {"sandbox /img\nfile " + lib[1:] + "\n", Request{Writable: true}, mounted, []string{"driver/0"}},
+		"elsewhere":   {"link .singularity.d/driver /opt/x\ndir opt/x\n", Request{}, []string{"bind /usr/lib64 /opt/x/0 ", "symlink " + lib + " /opt/x/0/libnvidia-d"}, mounted},
+		"on the host": {"link .singularity.d/driver /tmp\n", Request{}, mounted, []string{"driver/0", "/tmp/0"}},
+		"a mount":     {"", Request{NoMount: []string{"dev"}, Binds: []string{"/data:" + lib}}, append(linked, "bind /data /.singularity.d/driver/0/libnvidia-d"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, img, sources := gpuMachine(t, c.image)
+			root := f.Root.(hostFS).MapFS
+			for _, l := range []string{"a", "b", "c", "d"} {
+				root["usr/lib64/libnvidia-"+l+".so.550.54.15"] = &fstest.MapFile{Data: elffile.Library{SoName: "libnvidia-" + l + ".so.1"}.Bytes(), Mode: 0o644}
+			}
+			root["data"] = &fstest.MapFile{Mode: 0o644}
+			h := files.Host{Root: f.Root, Arch: "amd64"}
+			sources[0].Spec = h.NVIDIA(false)
+			c.r.Action, c.r.Args, c.r.GPU = Exec, []string{"true"}, &gpu.Inputs{Sources: sources}
+			got, err := computeCase(t, c.r, f, img, "")
+			if err != nil {
+				t.Fatal(err, hint.Of(err))
+			}
+			text := printed(got, nil)
+			for _, w := range c.want {
+				if !strings.Contains(text, w) {
+					t.Errorf("no %q in\n%s", w, text)
+				}
+			}
+			for _, n := range c.not {
+				if strings.Contains(text, n) {
+					t.Errorf("%q in\n%s", n, text)
+				}
+			}
+		})
+	}
+}
+
 // baseSection is what the cases of TestPlans start from.
 func baseSection(t *testing.T, name string) string {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 
+	gpu "github.com/sealift/sealift/gpu/plan"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/environ"
 	"github.com/sealift/sealift/runtime/host"
@@ -30,13 +31,15 @@ type Joinable struct {
 	// Home is the home directory, Binds the targets of the user's binds.
 	Home  string
 	Binds []string `json:",omitempty"`
+	// GPU has the variables of devices; nil where none were asked for.
+	GPU *gpu.Plan `json:",omitempty"`
 }
 
 // joinable returns what others share with this container.
 func (p *planner) joinable(confined []plan.Op, proc plan.Process) Joinable {
 	j := Joinable{
 		Name: p.req.Instance, Image: p.Image.Title(p.Absolute), Caps: p.id.SetupCaps, User: proc.User,
-		NoUmask: p.req.NoUmask, Contain: p.req.contain(), Home: p.id.Home, Binds: p.binds,
+		NoUmask: p.req.NoUmask, Contain: p.req.contain(), Home: p.id.Home, Binds: p.binds, GPU: p.gpu.Joining(),
 	}
 	for _, op := range confined {
 		switch op.Verb {
@@ -56,7 +59,7 @@ func ComputeJoin(r Request, f *host.Facts, root image.FS, j Joinable, held ident
 		return nil, err
 	}
 	p := &planner{Layout: layout.New(image.Info{Kind: image.Sandbox, Path: j.Image, Name: j.Image, FS: root}, f)}
-	p.joins = true
+	p.joins, p.gpu = true, j.GPU
 	r.Instance, r.CleanEnv = j.Name, r.CleanEnv || r.ContainAll || r.Compat
 	r.NoEval, r.NoUmask = r.NoEval || r.Compat, r.NoUmask || r.Compat || j.NoUmask
 	r.Contain, r.ContainAll, r.Compat, r.NoPID, r.NoInit, r.Stay, r.OCIPwd = j.Contain, false, false, true, true, false, false

@@ -41,6 +41,7 @@ func (p *planner) process() (plan.Process, error) {
 	p.variables = e
 	p.Notes = append(p.Notes, e.Notes()...)
 	proc.Env, err = e.Evaluate(environ.Files(p.Tree, p.Image.FS))
+	p.Notes = append(p.Notes, p.gpu.Unmet(proc.Env)...)
 	if errors.Is(err, shell.ErrNeedsContainer) {
 		err = p.needShell(err)
 		proc.Args, proc.Env = e.Script(args)
@@ -143,7 +144,7 @@ func (p *planner) environ(args []string) (*environ.Environment, error) {
 	in := environ.Inputs{
 		Caller: p.Facts.Environ, Set: r.Env, Drop: r.NoEnv, Keep: r.EnvKeep, Clean: r.CleanEnv || r.ContainAll, NoEval: r.NoEval,
 		Home: p.id.Home, Dir: p.dirs()[0],
-		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Instance: r.Instance, Binds: p.binds,
+		Image: p.Image.Title(p.Absolute), App: r.App, Command: string(r.Action), Instance: r.Instance, Binds: p.binds, Devices: p.gpu.Variables(),
 	}
 	switch r.Action {
 	case Shell:
@@ -152,9 +153,6 @@ func (p *planner) environ(args []string) (*environ.Environment, error) {
 		}
 	case Run:
 		in.Exact = payload.Files{Tree: p.Tree, Image: p.Image.FS}.Evaluates(payload.Runscript(), r.App)
-	}
-	if p.gpu != nil {
-		in.Devices = p.gpu.Env
 	}
 	if r.Action == Shell || p.Facts.Terminal {
 		in.Prompt = prompt

@@ -64,12 +64,14 @@ type View struct {
 	made   map[string]fs.FileMode // entries added, by canonical path
 	links  map[string]string      // texts of those that are links
 	memo   map[string]fs.FileMode // types of image files looked up
+	dirs   map[string]fs.FileMode // directories that no link leads to, which paths begin with again and again
 }
 
 // New returns the view of a container on an image, or on an empty root when img
 // is nil, with nothing mounted. The tree host is that of the machine, rooted at /.
 func New(img image.FS, host fs.FS) *View {
-	return &View{image: img, host: host, made: map[string]fs.FileMode{}, links: map[string]string{}, memo: map[string]fs.FileMode{}}
+	return &View{image: img, host: host, made: map[string]fs.FileMode{}, links: map[string]string{}, memo: map[string]fs.FileMode{},
+		dirs: map[string]fs.FileMode{}}
 }
 
 // Location is the end of a resolved path.
@@ -180,8 +182,8 @@ func (v *View) readLink(p string) (string, error) {
 // Resolve follows an absolute path as a process in the container would. Where
 // components are missing, the rest of the path is taken literally.
 func (v *View) Resolve(p string) (Location, error) {
-	at := Location{Path: "/", Mode: fs.ModeDir, Found: true}
-	rest, links := components(p), 0
+	at, rest := v.begin(p)
+	links := 0
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
@@ -207,6 +209,9 @@ func (v *View) Resolve(p string) (Location, error) {
 			return at, err
 		}
 		if at.Mode.Type() != fs.ModeSymlink {
+			if at.Found && at.Mode.IsDir() {
+				v.dirs[next] = at.Mode
+			}
 			continue
 		}
 		if links++; links > maxLinks {
@@ -222,6 +227,19 @@ func (v *View) Resolve(p string) (Location, error) {
 		at = parent
 	}
 	return at, nil
+}
+
+// begin returns where the resolution of a path begins, and the components that are left.
+func (v *View) begin(p string) (at Location, rest []string) {
+	if mode, ok := v.dirs[p]; ok {
+		return Location{Path: p, Mode: mode, Found: true}, nil
+	}
+	if i := strings.LastIndexByte(p, '/'); i > 0 {
+		if mode, ok := v.dirs[p[:i]]; ok {
+			return Location{Path: p[:i], Mode: mode, Found: true}, components(p[i:])
+		}
+	}
+	return Location{Path: "/", Mode: fs.ModeDir, Found: true}, components(p)
 }
 
 // components splits a path; empty ones and "." vanish.
@@ -283,6 +301,7 @@ func (v *View) Names(dir string) ([]string, error) {
 // Add records a mount, which hides what was made below its target.
 func (v *View) Add(m Mount) {
 	maps.DeleteFunc(v.made, func(p string, _ fs.FileMode) bool { return p != m.Target && Within(p, m.Target) })
+	clear(v.dirs)
 	v.mounts = append(v.mounts, m)
 }
 
@@ -295,6 +314,7 @@ func (v *View) Link(p, text string) {
 // Make records an entry and the directories on the way to it.
 func (v *View) Make(p string, mode fs.FileMode) {
 	v.made[p] = mode
+	delete(v.dirs, p)
 	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
 		if _, found, _ := v.Lstat(dir); found { // errors were met on the way down
 			return

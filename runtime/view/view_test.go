@@ -196,3 +196,30 @@ func TestVolume(t *testing.T) {
 		t.Errorf("names %v, %v", names, err)
 	}
 }
+
+// TestResolveAgain: what was found of a directory holds until something is mounted or
+// made there, and not for other ways to write its path.
+func TestResolveAgain(t *testing.T) {
+	v := newView()
+	at := func(p, want string, found bool) {
+		t.Helper()
+		if got, err := v.Resolve(p); err != nil || got.Path != want || got.Found != found {
+			t.Errorf("%s: %+v, %v", p, got, err)
+		}
+	}
+	for range 2 {
+		at("/home/u/sub", "/home/u/sub", true)
+		at("/home/u/sub/..", "/home/u", true)
+		at("/home/u/sub/./x", "/home/u/sub/x", false)
+		at("/home/u/sub/", "/home/u/sub", true)
+		at("/bin/sh", "/usr/bin/sh", true)
+		at("/bin", "/usr/bin", true)
+	}
+	v.Add(Mount{Target: "/home", From: Memory, Dir: true, Grow: true})
+	at("/home/u/sub", "/home/u/sub", false)
+	v.Make("/home/u/sub", fs.ModeDir|0o755)
+	at("/home/u/sub/y", "/home/u/sub/y", false)
+	at("/home/u/sub", "/home/u/sub", true)
+	v.Link("/home/u/sub", "/etc")
+	at("/home/u/sub/passwd", "/etc/passwd", true)
+}

@@ -37,7 +37,8 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 	if find == nil {
 		return ErrParts
 	}
-	if err := checkInside(p, c.Flags()); err != nil {
+	wanted, err := checkInside(p, c.Flags())
+	if err != nil {
 		return err
 	}
 	facts, err := host.Probe(host.Inputs{Environ: p.Environ, Cwd: p.Cwd, Terminal: p.Interactive()})
@@ -49,6 +50,9 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 		return err
 	}
 	defer release()
+	if running.Container.GPU == nil && len(wanted) > 0 {
+		p.Warn("%s: the instance %s was started without, and gets no devices or drivers now; stop it, and give that to sealift instance start", strings.Join(wanted, ", "), name)
+	}
 	joined, err := spec.ComputeJoin(*r, facts, running.Root, running.Container, running.Held)
 	if err != nil {
 		return err
@@ -69,21 +73,24 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 }
 
 // inForce are the flags that count in a container that runs already; rights are those
-// that would have to confine more than it is.
+// that would have to confine more than it is; devices ask for what an instance has from
+// its start, or not.
 var (
 	inForce = []string{"app", "cleanenv", "compat", "containall", "cwd", "dry-run", "env", "env-file", "env-keep", "no-env", "no-eval", "no-umask", "pwd", "shell"}
+	devices = []string{"device", "intel-gpu", "intel-hpu", "nv", "nvccli", "rdma", "rocm"}
 	rights  = []string{"add-caps", "allow-setuid", "drop-caps", "keep-privs", "no-privs", "security"}
 )
 
-// checkInside tells of flags on the command line that have no effect. What a variable
-// sets is for containers that are made.
-func checkInside(p *ui.Process, flags *pflag.FlagSet) error {
+// checkInside tells of flags on the command line that have no effect, and returns those
+// that ask for devices. What a variable sets is for containers that are made.
+func checkInside(p *ui.Process, flags *pflag.FlagSet) (wanted []string, err error) {
 	var idle []string
-	var err error
 	flags.Visit(func(f *pflag.Flag) {
 		switch {
 		case slices.Contains(rights, f.Name):
 			err = hint.New("--"+f.Name+": the rights in a running instance are those that it was started with", "give it to sealift instance start")
+		case slices.Contains(devices, f.Name):
+			wanted = append(wanted, "--"+f.Name)
 		case !slices.Contains(inForce, f.Name):
 			idle = append(idle, "--"+f.Name)
 		}
@@ -91,5 +98,5 @@ func checkInside(p *ui.Process, flags *pflag.FlagSet) error {
 	if len(idle) > 0 {
 		p.Warn("no effect in an instance that runs already: %s", strings.Join(idle, ", "))
 	}
-	return err
+	return wanted, err
 }

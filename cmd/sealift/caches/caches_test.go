@@ -127,7 +127,7 @@ func TestTypes(t *testing.T) {
 	}
 	_, err := ofTypes([]string{"blob", "blobs"})
 	if err == nil || err.Error() != `unknown type "blobs" of cache entries` ||
-		hint.Of(err) != "the types are all, blob, digest, document, file, ipfs, layer, library, net, oci, oci-tmp, oras, shub, sif, tree" {
+		hint.Of(err) != "the types are all, blob, digest, document, file, gpu, ipfs, layer, library, net, oci, oci-tmp, oras, shub, sif, tree" {
 		t.Errorf("%v: %s", err, hint.Of(err))
 	}
 }
@@ -266,5 +266,69 @@ func TestCommands(t *testing.T) {
 	}
 	if got := try("clean", "-f") + try("size"); !strings.HasSuffix(got, "0\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestMachines: what is kept of GPUs is listed, counted and removed like the rest.
+func TestMachines(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, out, log := process(dir)
+	fill(t, p)
+	try := func(want string, args ...string) {
+		t.Helper()
+		out.Reset()
+		log.Reset()
+		command := Command(p)
+		command.SetArgs(args)
+		if err := command.ExecuteContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := out.String() + log.String(); !strings.Contains(got, want) {
+			t.Errorf("%q: no %q in %q", args, want, got)
+		}
+	}
+	try(": 6 B in 2 entries", "list")
+	name, err := Machine(p, "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(name+".d", 0o700); err != nil { // which is no file
+		t.Fatal(err)
+	}
+	old := time.Now().AddDate(0, 0, -10)
+	for _, host := range []string{"n1", "machine-with-a-long-name", ".n3.sealift-1"} {
+		name, err := Machine(p, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("1234"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, old, old); err != nil {
+			t.Fatal(err)
+		}
+		old = time.Now()
+	}
+	try("gpu    n1            4 B", "list")
+	try(": 8 B in 2 entries", "list", "-T", "gpu")
+	try("GPUs of machine-with-a-long-name\n", "list")
+	try("GPUs of n1\nTotal space used: 4 B in 1 entries", "clean", "-n", "-D", "5", "-T", "gpu")
+	try("entries removed: 1, 4 B", "clean", "-f", "-D", "5")
+	try("entries removed: 0, 0 B", "clean", "-f", "-T", "sif")
+	try("entries removed: 3, 10 B", "clean", "-f")
+	try(": 0 B in 0 entries", "list")
+	if err := os.Chmod(dir+"/gpu", 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir+"/gpu", 0o700) })
+	if os.Geteuid() != 0 {
+		command := Command(p)
+		command.SetArgs([]string{"list"})
+		if err := command.ExecuteContext(t.Context()); err == nil {
+			t.Error("what cannot be read is empty")
+		}
 	}
 }

@@ -56,7 +56,7 @@ func (o cleaning) unwanted(now time.Time) (func(cache.Info) bool, error) {
 
 func (o cleaning) clean(p *ui.Process, c *cache.Cache, unwanted func(cache.Info) bool) error {
 	if ask := !o.force && p.Interactive(); o.dryRun || ask {
-		list, err := c.List()
+		list, err := entries(p, c)
 		list = slices.DeleteFunc(list, func(i cache.Info) bool { return !unwanted(i) })
 		if o.dryRun {
 			return errors.Join(p.Print(table(list, false)+totals(list)), err)
@@ -67,6 +67,7 @@ func (o cleaning) clean(p *ui.Process, c *cache.Cache, unwanted func(cache.Info)
 		}
 	}
 	freed, err := c.Clean(unwanted)
-	p.Info("entries removed: %d, %s", freed.Entries, ui.Bytes(freed.Bytes))
-	return err
+	more, errMore := forget(p, unwanted)
+	p.Info("entries removed: %d, %s", freed.Entries+more.Entries, ui.Bytes(freed.Bytes+more.Bytes))
+	return errors.Join(err, errMore)
 }

@@ -56,7 +56,7 @@ func listCommand(p *ui.Process) *cobra.Command {
 				return err
 			}
 			return with(p, func(c *cache.Cache) error {
-				list, err := c.List()
+				list, err := entries(p, c)
 				list = slices.DeleteFunc(list, func(i cache.Info) bool { return !want(i) })
 				return errors.Join(p.Print(table(list, verbose)+totals(list)), err)
 			})
@@ -76,7 +76,7 @@ func table(list []cache.Info, verbose bool) string {
 	for _, i := range byUse(list) {
 		key, site := i.Key, ""
 		if !verbose {
-			key = key[:12]
+			key = key[:min(12, len(key))]
 		}
 		if i.Below {
 			site = "[site] "
@@ -112,9 +112,12 @@ func sizeCommand(p *ui.Process) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			return with(p, func(c *cache.Cache) error {
 				n, err := c.Size()
-				if err != nil {
+				kept, errKept := machines(p)
+				if err := errors.Join(err, errKept); err != nil {
 					return err
 				}
+				_, size := sum(kept)
+				n += size
 				if asJSON {
 					return printSize(p, n)
 				}

@@ -1,8 +1,8 @@
 package gpus
 
 import (
-	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -13,16 +13,13 @@ import (
 	"github.com/sealift/sealift/image/output"
 )
 
-// keptFile is where the GPUs of a machine are kept, in the user's cache.
-func keptFile(p *ui.Process, hostname string) (string, error) {
-	dir, err := caches.Dir(p)
-	return filepath.Join(dir, "gpu", hostname+".json"), err
-}
+// maxKept bounds what is kept of GPUs, in bytes.
+const maxKept = 8 << 20
 
 // recall returns what an earlier start has found; nil is nothing that can be used, such
 // as a file of somebody else: it names files of the host.
 func recall(p *ui.Process, hostname string) *discover.Kept {
-	name, err := keptFile(p, hostname)
+	name, err := caches.Machine(p, hostname)
 	if err != nil {
 		return nil
 	}
@@ -35,21 +32,28 @@ func recall(p *ui.Process, hostname string) *discover.Kept {
 	if err != nil {
 		return nil
 	}
-	var k discover.Kept
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) != os.Geteuid() || json.NewDecoder(f).Decode(&k) != nil {
+	if !ok || int(owner.Uid) != os.Geteuid() || info.Size() > maxKept {
 		return nil
 	}
-	return &k
+	text, err := io.ReadAll(io.LimitReader(f, maxKept))
+	if err != nil {
+		return nil
+	}
+	k, err := discover.ParseKept(string(text))
+	if err != nil {
+		return nil
+	}
+	return k
 }
 
 // keep keeps what was found for later starts on this machine.
 func keep(p *ui.Process, hostname string, k *discover.Kept) error {
-	name, err := keptFile(p, hostname)
+	name, err := caches.Machine(p, hostname)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(k)
+	text, err := k.Text()
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func keep(p *ui.Process, hostname string, k *discover.Kept) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.File().Write(text); err != nil {
+	if _, err := f.File().WriteString(text); err != nil {
 		return errors.Join(err, f.Abort())
 	}
 	return f.Commit()

@@ -6,6 +6,7 @@ import (
 
 	specs "tags.cncf.io/container-device-interface/specs-go"
 
+	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/gpu/discover"
 )
@@ -26,7 +27,7 @@ func TestKept(t *testing.T) {
 	if k := recall(p, "node2"); k != nil {
 		t.Errorf("%+v", k)
 	}
-	name, err := keptFile(p, "node1")
+	name, err := caches.Machine(p, "node1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestKept(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	if os.Geteuid() == 0 {
-		if err := keep(p, "node1", &discover.Kept{}); err != nil {
+		if err := keep(p, "node1", &discover.Kept{Spec: &specs.Spec{}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chown(name, 1, 1); err != nil {
@@ -48,7 +49,7 @@ func TestKept(t *testing.T) {
 		}
 	}
 	nowhere := &ui.Process{Environ: []string{"HOME=none"}}
-	if err := keep(nowhere, "node1", &discover.Kept{}); err == nil || recall(nowhere, "node1") != nil {
+	if err := keep(nowhere, "node1", &discover.Kept{Spec: &specs.Spec{}}); err == nil || recall(nowhere, "node1") != nil {
 		t.Error("there is a cache without a directory")
 	}
 }

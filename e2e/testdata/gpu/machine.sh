@@ -1,6 +1,7 @@
 # machine.sh DRIVER [GPUS] [MIG]: a machine with GPUS GPUs, in a mount namespace of its
 # own, which the command on the standard input is run in. The directory DRIVER has lib,
-# what the system's directory of libraries is to have besides, bin and proc.
+# what the system's directory of libraries is to have besides, bin, proc, and class in the
+# place of /sys/class, of which nodes of other GPUs follow.
 set -e
 driver=$1 gpus=${2:-2} mig=${3:-0}
 libs=$(echo /usr/lib/*-linux-gnu)
@@ -27,6 +28,12 @@ if [ "$gpus" -gt 0 ]; then
 fi
 if [ "$mig" -gt 0 ]; then
 	for i in 1 2 12 13 21 22; do node "nvidia-caps/nvidia-cap$i"; done
+fi
+if [ -d "$driver/class" ]; then
+	mkdir "$dev/dri"
+	node kfd
+	for name in "$driver"/class/drm/renderD*; do node "dri/${name##*/}"; done
+	mount --bind "$driver/class" /sys/class
 fi
 mount --rbind "$dev" /dev
 if [ -d "$driver/proc" ]; then

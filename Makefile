@@ -1,7 +1,8 @@
 # make            build the programs into bin/; that which asks for GPUs with a C compiler
-# make demo       build and sign an image, verify it, run it, inspect it: no network, no root
+# make demo       build, sign, verify and run an image: no network, no root
 # make test       install what the tests need (as root on Debian) and run them all
-# make install    PREFIX=/usr/local; ALIASES=1 also under the names apptainer and singularity
+# make spank      build the plugin of the Slurm whose headers are here (Debian: libslurm-dev), for this PREFIX
+# make install    PREFIX=/usr/local; ALIASES=1 also under the names apptainer and singularity; with the plugin if there is one
 PREFIX  ?= /usr/local
 SYSCONFDIR ?= /etc/sealift
 DESTDIR ?=
@@ -28,18 +29,20 @@ STATIC   = -linkmode external -extldflags -static
 HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
 endif
 CLI      = $(GO) build -trimpath $(TAGS) -ldflags
-.PHONY: all box demo test check bench lint fuzz cover install clean
+.PHONY: all box spank demo test check bench lint fuzz cover install clean
 
 all:
 	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
-	$(PURE) -ldflags '-s -w -E sealift_enter' -o $(BIN)/sealift-starter ./starter
+	$(PURE) -ldflags '-s -w -E sealift_enter' -o $(BIN)/sealift-starter ./starter && $(PURE) -ldflags '-s -w' -o $(BIN)/ ./cmd/sealift-hostcmd
 	$(if $(HELPER),$(HELPER) -o $(BIN)/sealift-gpu-helper ./gpu/helper)
 
-box:
-	$(PURE) -o $(BIN)/box ./e2e/box
+box: ; $(PURE) -o $(BIN)/box ./e2e/box
+demo: all box ; PATH="$(CURDIR)/bin:$$PATH" examples/hello/demo.sh
 
-demo: all box
-	PATH="$(CURDIR)/bin:$$PATH" examples/hello/demo.sh
+spank:
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -fPIC -shared -DLIBEXECDIR='"$(PREFIX)/libexec/sealift"' \
+	  -o $(BIN)/sealift-spank.so runtime/slurm/spank/sealift.c
+	ln -sf sealift $(BIN)/sealift-task
 
 test:
 	e2e/setup.sh
@@ -49,9 +52,6 @@ check: lint # the tests alone, on a machine that has what they need
 	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
 	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # -race needs cgo
-
-bench: all box
-	CGO_ENABLED=0 $(GO) run ./e2e/bench && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -64,17 +64,16 @@ fuzz:
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
 	    $(GO) test $(TAGS) -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; done; done
 
-cover:
-	$(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
-
 install:
 	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/ ./cmd/sealift ./cmd/sealift-full
-	$(PURE) -ldflags '-s -w -E sealift_enter' -o bin/install/sealift-starter ./starter
+	$(PURE) -ldflags '-s -w -E sealift_enter' -o bin/install/sealift-starter ./starter && $(PURE) -ldflags '-s -w' -o bin/install/ ./cmd/sealift-hostcmd
 	$(if $(HELPER),$(HELPER) -o bin/install/sealift-gpu-helper ./gpu/helper)
 	install -D -m 0755 bin/install/sealift $(DESTDIR)$(PREFIX)/bin/sealift
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift $(addprefix bin/install/,sealift-starter sealift-full $(if $(HELPER),sealift-gpu-helper))
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sealift $(addprefix bin/install/,sealift-starter sealift-full sealift-hostcmd $(if $(HELPER),sealift-gpu-helper)) $(wildcard $(BIN)/sealift-spank.so)
+	ln -sf ../../bin/sealift $(DESTDIR)$(PREFIX)/libexec/sealift/sealift-task
 	for name in run-singularity $(NAMES); do ln -sf sealift $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	$(NATIVE) share $(DESTDIR)$(PREFIX)/share sealift $(NAMES)
 
-clean:
-	rm -rf $(BIN) e2e/.fixtures coverage.out
+bench: all box ; CGO_ENABLED=0 $(GO) run ./e2e/bench && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
+cover: ; $(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
+clean: ; rm -rf $(BIN) e2e/.fixtures coverage.out

@@ -33,6 +33,14 @@ const StarterName = "sealift-starter"
 // searched where the starter is. Not every installation has one.
 const GPUHelperName = "sealift-gpu-helper"
 
+// TaskName is the name of the command line by which Slurm's plugin executes it for a task:
+// a link, where the other programs are.
+const TaskName = "sealift-task"
+
+// HostCommandName is the file name of the program that containers with --host-cmd see,
+// searched where the starter is.
+const HostCommandName = "sealift-hostcmd"
+
 // Dirs returns where the other programs are looked for: beside the file executable, which
 // is the running program, in ../libexec/sealift from there, as in an installed tree that
 // was moved, and in LibexecDir. PATH plays no part.

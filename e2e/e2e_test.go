@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sealift/sealift/e2e/fixture"
+	"github.com/sealift/sealift/e2e/slurm"
 )
 
 // stageEnv names the directory that a root process prepares for the process it
@@ -47,6 +48,12 @@ var stage = sync.OnceValues(func() (string, error) {
 	}
 	if out, err := exec.Command(filepath.Join(dir, "bin/box"), "oci-archive", filepath.Join(dir, "box.tar")).CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w: %s", err, out)
+	}
+	if slurm.Headers() {
+		out, err := exec.Command("make", "-s", "-C", "..", "BIN="+filepath.Join(dir, "bin"), "spank").CombinedOutput()
+		if err != nil {
+			return dir, fmt.Errorf("make spank: %w\n%s", err, out)
+		}
 	}
 	images := filepath.Join(dir, "images")
 	return dir, errors.Join(os.Chmod(dir, 0o755), os.Mkdir(images, 0o777), os.Chmod(images, 0o1777), os.CopyFS(filepath.Join(dir, "e2e/testdata"), os.DirFS("testdata")),

@@ -217,15 +217,21 @@ var layers = map[string][]string{
 	"runtime/imagefs": {
 		"image/squashfs", "image/squashfs/format", "image/tree", "image/trust/merkle", "starter/owner", "starter/plan",
 	},
-	"runtime/join":     {},
-	"runtime/userdir":  {},
-	"runtime/instance": {"runtime/userdir"},
-	"runtime/tail":     {},
-	"runtime/failure":  {"starter/plan"},
-	"runtime/share":    {"runtime/launch", "runtime/userdir", "starter/enter", "starter/hold", "starter/plan"},
-	"runtime/launch":   {"buildcfg", "image", "runtime/failure", "runtime/imagefs", "runtime/join", "runtime/tail", "starter/enter", "starter/plan", "starter/seccomp", "starter/talk"},
-	"runtime/doctor":   {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
+	"runtime/join":                 {},
+	"runtime/userdir":              {},
+	"runtime/instance":             {"runtime/userdir"},
+	"runtime/tail":                 {},
+	"runtime/failure":              {"starter/plan"},
+	"runtime/share":                {"runtime/launch", "runtime/userdir", "starter/enter", "starter/hold", "starter/plan"},
+	"runtime/launch":               {"buildcfg", "image", "runtime/failure", "runtime/imagefs", "runtime/join", "runtime/tail", "starter/enter", "starter/plan", "starter/seccomp", "starter/talk"},
+	"runtime/doctor":               {"gpu/plan", "runtime/cgroup", "runtime/host", "runtime/identity"},
+	"runtime/wrapper":              {},
+	"runtime/hostmpi":              {"gpu/ldcache", "gpu/library", "runtime/doctor/mpi/libraries"},
+	"runtime/hostcmd":              {},
+	"runtime/doctor/mpi":           {"runtime/doctor", "runtime/doctor/mpi/libraries", "runtime/wrapper"},
+	"runtime/doctor/mpi/libraries": {"gpu/library"},
 	"runtime/doctor/probe": {
+		"runtime/doctor/mpi", "runtime/doctor/mpi/libraries",
 		"gpu/cdifile", "gpu/discover", "gpu/request",
 		"image/squashfs", "image/squashfs/writer", "image/tree", "runtime/cgroup", "runtime/doctor", "runtime/host", "runtime/imagefs", "runtime/launch",
 		"runtime/spec", "starter/mountinfo", "starter/plan",
@@ -247,12 +253,15 @@ var layers = map[string][]string{
 	"cmd/sealift/limits": {
 		"cmd/sealift/ui", "image/output", "runtime/cgroup", "runtime/cgroup/control", "runtime/cgroup/systemd", "runtime/host", "runtime/instance",
 	},
+	"cmd/sealift/fromhost": {
+		"buildcfg", "cmd/sealift/ui", "gpu/ldcache", "image/output", "runtime/doctor/mpi/libraries", "runtime/host", "runtime/hostcmd", "runtime/hostmpi", "runtime/spec",
+	},
 	"cmd/sealift/shares": {
 		"buildcfg", "cmd/sealift/ui", "runtime/failure", "runtime/instance", "runtime/job", "runtime/launch", "runtime/share", "runtime/spec", "runtime/userdir",
 		"runtime/volume", "starter/plan", "starter/talk",
 	},
 	"cmd/sealift/actions": {
-		"cmd/sealift/gpus", "cmd/sealift/shares",
+		"cmd/sealift/gpus", "cmd/sealift/fromhost", "cmd/sealift/shares",
 		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
@@ -270,7 +279,7 @@ var layers = map[string][]string{
 	"cmd/sealift/remotes":    {"buildcfg", "cmd/sealift/ui", "image/oci/conn", "image/oci/logins", "image/oci/mirrors", "image/oci/registry"},
 	"cmd/sealift/registries": {"cmd/sealift/remotes", "cmd/sealift/ui", "image/oci/logins", "image/oci/registry"},
 	"cmd/sealift/caches":     {"cmd/sealift/ui", "image/cache"},
-	"cmd/sealift/doctors":    {"cmd/sealift/caches", "cmd/sealift/ui", "runtime/doctor", "runtime/doctor/probe"},
+	"cmd/sealift/doctors":    {"cmd/sealift/caches", "cmd/sealift/paths", "cmd/sealift/ui", "image", "runtime/doctor", "runtime/doctor/mpi", "runtime/doctor/probe"},
 	"cmd/sealift/targets":    {"cmd/sealift/ui", "image", "image/build", "runtime/host"},
 	"cmd/sealift/pulls": {
 		"cmd/sealift/bars", "cmd/sealift/policies",
@@ -305,10 +314,13 @@ var layers = map[string][]string{
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/attach", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host",
 	},
-	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/rulefiles", "cmd/sealift/ui"},
+	"cmd/sealift-hostcmd":    {"runtime/hostcmd"},
+	"cmd/sealift":            {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/rulefiles", "cmd/sealift/ui"},
+	"cmd/sealift/wrappers":   {"cmd/sealift/ui", "image/output", "runtime/wrapper"},
+	"cmd/sealift/containers": {"cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/sources", "cmd/sealift/ui", "cmd/sealift/wrappers"},
 	"cmd/sealift-full": {
-		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
-		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/instances",
+		"cmd/sealift/policies", "cmd/sealift/root",
+		"cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/containers", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs", "cmd/sealift/overlays",
 		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
@@ -332,6 +344,7 @@ var layers = map[string][]string{
 var commands = []string{
 	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
+	"cmd/sealift/containers", "cmd/sealift/gpus", "cmd/sealift/fromhost", "cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/wrappers", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/shares", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 }
 
@@ -369,7 +382,7 @@ var owners = map[string][]string{
 	"golang.org/x/sys": {
 		"cmd/sealift", "cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
-		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
+		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host", "runtime/hostcmd",
 		"runtime/imagefs",
 		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/share", "runtime/userdir", "e2e/bench/ranks", "runtime/volume", "cmd/sealift/root", "cmd/sealift/shares",
 		"starter", "starter/confine", "starter/enter", "starter/fds", "starter/hold", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",

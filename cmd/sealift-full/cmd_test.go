@@ -229,6 +229,8 @@ dmtcp-restart DMTCP_RESTART
 containlibs CONTAINLIBS
 ignore-subuid IGNORE_SUBUID
 ignore-userns IGNORE_USERNS
+host-cmd HOST_CMD
+mpi MPI
 `
 
 // TestVariables: each flag is set by its variables, by every command.

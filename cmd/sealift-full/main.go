@@ -16,13 +16,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sealift/sealift/cmd/sealift/actions"
 	"github.com/sealift/sealift/cmd/sealift/builds"
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/containers"
 	"github.com/sealift/sealift/cmd/sealift/doctors"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
 	"github.com/sealift/sealift/cmd/sealift/images"
-	"github.com/sealift/sealift/cmd/sealift/instances"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/manual"
 	"github.com/sealift/sealift/cmd/sealift/overlays"
@@ -32,13 +31,15 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/registries"
 	"github.com/sealift/sealift/cmd/sealift/root"
 	"github.com/sealift/sealift/cmd/sealift/sifs"
-	"github.com/sealift/sealift/cmd/sealift/sources"
 	"github.com/sealift/sealift/cmd/sealift/trusts"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 )
 
 func main() {
-	p := root.Process()
+	p, err := root.Process()
+	if err != nil {
+		ui.Exit(p.Fail(err), false)
+	}
 	code := run(p)
 	ui.Exit(code, p.Interrupted)
 }
@@ -77,13 +78,12 @@ func command(p *ui.Process) *cobra.Command {
 	return top
 }
 
-// action returns the command that starts a container, if it is named first: to make all the
-// others takes milliseconds.
+// action returns the command that starts a container, if it is named first.
 func action(p *ui.Process) *cobra.Command {
 	if len(p.Args) == 0 {
 		return nil
 	}
-	return actions.Command(p, p.Args[0], sources.New(), instances.Find)
+	return containers.Action(p, p.Args[0])
 }
 
 // group is commands that help shows together.
@@ -95,7 +95,7 @@ type group struct {
 // commands are all commands, in the order of help.
 func commands(p *ui.Process) []group {
 	return []group{
-		{"Containers", append(instances.Complete(p, actions.Commands(p, sources.New, instances.Find)), instances.Command(p), instances.StatsCommand(p))},
+		{"Containers", containers.Commands(p)},
 		{"Images", []*cobra.Command{
 			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), overlays.Command(p), sifs.Command(p),
 		}},

@@ -32,7 +32,10 @@ import (
 )
 
 func main() {
-	p := root.Process()
+	p, err := root.Process()
+	if err != nil {
+		ui.Exit(p.Fail(err), false)
+	}
 	code, done := run(p)
 	if !done {
 		code = p.Fail(errors.Join(p.PassAtDeath(), full(p.Executable)))

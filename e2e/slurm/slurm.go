@@ -30,6 +30,8 @@ type Options struct {
 	GPUs int
 	// MPI is what srun offers MPI programs by default, such as pmix; none if empty.
 	MPI string
+	// Plugins is the text of plugstack.conf.
+	Plugins string
 	// Lines are more lines of slurm.conf.
 	Lines []string
 }
@@ -54,6 +56,12 @@ func Missing() (names []string) {
 		}
 	}
 	return names
+}
+
+// Headers says whether plugins of Slurm can be built here.
+func Headers() bool {
+	_, err := os.Stat("/usr/include/slurm/spank.h")
+	return err == nil
 }
 
 // program finds daemons, too, which are not in the PATH of users.
@@ -105,7 +113,7 @@ func (c *Cluster) Logs() string {
 
 // prepare writes the configuration and makes the directories.
 func (c *Cluster) prepare(o Options) error {
-	files := map[string]string{"slurm.conf": c.config(o), "gres.conf": "", "plugstack.conf": ""}
+	files := map[string]string{"slurm.conf": c.config(o), "gres.conf": "", "plugstack.conf": o.Plugins}
 	if o.GPUs > 0 {
 		files["gres.conf"] = fmt.Sprintf("NodeName=node[1-2] Name=gpu File=/dev/nvidia[0-%d]\n", o.GPUs-1)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sealift/sealift/cmd/sealift/fromhost"
 	"github.com/sealift/sealift/cmd/sealift/gpus"
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/paths"
@@ -106,6 +107,8 @@ type actionFlags struct {
 	imageCache ui.Size
 	parts      Parts
 	devices    gpus.Devices
+	host       fromhost.Flags
+	mpi        fromhost.MPI
 	limits     limits.Flags
 	box        *limits.Box
 	key        func() (*crypt.Key, error)
@@ -158,6 +161,8 @@ func command(p *ui.Process, parts Parts, action spec.Action, use, short string, 
 	networkFlags(flags, r)
 	securityFlags(flags, r)
 	a.devices.Add(flags)
+	a.host.Add(flags)
+	a.mpi.Add(flags)
 	a.limits.Add(flags)
 	flags.Var(&a.imageCache, "image-cache", "memory for decompressed parts of the image, such as 64M; 0 is a share of what there is")
 	ui.Bind(flags, "image-cache", "IMAGE_CACHE")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/fromhost"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/runtime/host"
@@ -53,6 +54,7 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 	if running.Container.GPU == nil && len(wanted) > 0 {
 		p.Warn("%s: the instance %s was started without, and gets no devices or drivers now; stop it, and give that to sealift instance start", strings.Join(wanted, ", "), name)
 	}
+	fromhost.Inside(running.Root, r)
 	joined, err := spec.ComputeJoin(*r, facts, running.Root, running.Container, running.Held)
 	if err != nil {
 		return err

@@ -65,6 +65,11 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
 		return err
 	}
+	commands, err := a.host.Prepare(p, r)
+	if err != nil {
+		return err
+	}
+	defer commands.Close(p)
 	shared, err := a.sharing(p, r, server)
 	if err != nil {
 		return err
@@ -73,7 +78,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return show(ctx, p, r, facts, path, a)
 	}
 	if shared {
-		return together(ctx, p, r, facts, path, a)
+		return together(ctx, p, r, facts, path, a, commands)
 	}
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -115,6 +120,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if err != nil {
 		return err
 	}
+	commands.Serve(p, c.Plan.Process.Env)
 	return s.run(ctx, c)
 }
 

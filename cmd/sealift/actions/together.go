@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sealift/sealift/cmd/sealift/fromhost"
 	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/runtime/host"
@@ -27,7 +28,7 @@ func (a *actionFlags) sharing(p *ui.Process, r *spec.Request, server *shares.Ser
 // together has a container share with those of other tasks, or is the server that they
 // share. The payload is executed in the place of this process, unless that has something to
 // do until the end.
-func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) (err error) {
+func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands) (err error) {
 	s := start{Process: p, box: a.box, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
 	if s.set, err = openAll(ctx, p, r, facts, path, a); err != nil {
 		return errors.Join(err, s.set.Close())
@@ -45,6 +46,7 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		p.Detail("the tasks of this job step do not share this container: %v", err)
 		s.begin(c.Plan.Clone, facts)
 		defer s.close()
+		commands.Serve(p, c.Plan.Process.Env)
 		return s.run(ctx, c)
 	case a.share.Server != nil:
 		go warm(s.set.Image, c.Plan.Process)
@@ -58,10 +60,11 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		return err
 	}
 	defer m.Close()
-	if s.box == nil {
+	if s.box == nil && commands == nil {
 		return m.Become()
 	}
 	s.job.Enter = m.Enter
+	commands.Serve(p, c.Plan.Process.Env)
 	s.begin(m.Container.Plan.Clone, facts)
 	defer s.close()
 	return s.run(ctx, m.Container)

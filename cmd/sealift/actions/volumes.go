@@ -22,6 +22,9 @@ func openAll(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fa
 	if err != nil {
 		return nil, err
 	}
+	if err := a.mpi.Inject(p, r, facts, img.FS()); err != nil {
+		return set, err
+	}
 	wants, err := spec.Wants(*r, facts)
 	if err == nil && len(wants) > 0 {
 		// The rules decide about each of them as about the image.

@@ -31,12 +31,12 @@ func Command(p *ui.Process) *cobra.Command {
 		Example: `  sealift doctor
   sealift doctor userns fuse
   sealift doctor --json | jq -r '.checks[] | select(.state == "failed").fix'`,
-		ValidArgs: doctor.Names(),
+		ValidArgs: doctor.Names(), Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, names []string) error {
 			if err := known(names); err != nil {
 				return err
 			}
-			in := probe.Inputs{Environ: p.Environ, Cwd: p.Cwd, Program: p.Executable, TmpDir: p.TempDir(""), Patience: patience}
+			in := inputs(p)
 			in.Cache, in.CacheErr = caches.Dir(p)
 			findings, err := probe.Gather(c.Context(), in)
 			if err != nil {
@@ -49,7 +49,12 @@ func Command(p *ui.Process) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the checks as JSON")
+	c.AddCommand(mpiCommand(p))
 	return c
+}
+
+func inputs(p *ui.Process) probe.Inputs {
+	return probe.Inputs{Environ: p.Environ, Cwd: p.Cwd, Program: p.Executable, TmpDir: p.TempDir(""), Patience: patience}
 }
 
 func help() string {

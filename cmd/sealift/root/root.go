@@ -24,8 +24,9 @@ import (
 // program that the kernel starts for an image that is executed.
 const launcher = "run-singularity"
 
-// Process reads what only a program's main may read.
-func Process() *ui.Process {
+// Process reads what only a program's main may read. Its error is a call by a name of
+// the program's that is not to be called so.
+func Process() (*ui.Process, error) {
 	cwd, err := os.Getwd()
 	if err != nil {
 		cwd = "" // deleted or closed to the caller; not every command needs it
@@ -45,15 +46,18 @@ func Process() *ui.Process {
 		p.AtDeath = int(atDeath)
 	}
 	p.Site, p.SiteError = site(filepath.Join(buildcfg.SysconfDir, siteFile), 0)
-	launched(p)
-	return p
+	return p, launched(p)
 }
 
-// launched has an image that is executed be run.
-func launched(p *ui.Process) {
-	if p.Name == launcher {
+// launched has an image that is executed be run, and a task of Slurm's.
+func launched(p *ui.Process) error {
+	switch p.Name {
+	case launcher:
 		p.Name, p.Args = "sealift", append([]string{"run"}, p.Args...)
+	case buildcfg.TaskName:
+		return task(p)
 	}
+	return nil
 }
 
 // environment returns the variables, with HOME in any case: workflow systems start

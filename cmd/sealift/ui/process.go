@@ -24,8 +24,8 @@ type Process struct {
 	Environ               []string
 	Site                  []string // variables that count where the environment has none: SEALIFT_X=VALUE
 	SiteError             error    // why these could not be read
-	Cwd                   string // empty when there is none
-	Executable            string // path of this program
+	Cwd                   string   // empty when there is none
+	Executable            string   // path of this program
 	Stdin, Stdout, Stderr *os.File
 	Interrupted           bool // SIGINT came, and ended the payload
 	// AtDeath is the signal that the process has asked for at its parent's death, 0 for

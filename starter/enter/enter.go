@@ -83,6 +83,8 @@ func Result(word string) (signal int, err error) {
 // Failed is the kind of namespace that could not be entered.
 func Failed() Kind { return failed }
 
+var _ = start // by the entry points, in assembly
+
 // start is called before the runtime with the stack as the kernel made it: the number of
 // arguments, and pointers to them (execve(2), "Process stack" of the ABI).
 //

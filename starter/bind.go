@@ -10,7 +10,7 @@ import (
 // source is -1 when it was missing or, with the flag session, when name is a
 // path in the session directory.
 func (m *machine) bind(source int, name, target, words string) error {
-	f, err := parseFlags(words, flagTry, flagSession, flagOwn, flagHeld)
+	f, err := parseFlags(words, flagTry, flagSession, flagOwn)
 	if err != nil {
 		return err
 	}

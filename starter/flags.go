@@ -14,7 +14,6 @@ const (
 	flagAllowOther = "allow_other"
 	flagSuid       = "suid"
 	flagOwn        = "own"
-	flagHeld       = "held"
 	flagRW         = "rw"
 	flagWait       = "wait"
 	flagKeep       = "keep"

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sealift/sealift/starter/hold"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -21,45 +19,13 @@ type host struct {
 // and work directories and then the lower ones.
 type hosts []host
 
-// openSources opens the host paths of all operations, as long as nothing is mounted, and
-// does what Aside says meanwhile.
-func (m *machine) openSources(p *plan.Plan) ([]hosts, *plan.Report) {
-	sources := make([]hosts, len(p.Ops))
-	for _, held := range []bool{true, false} {
-		for i, op := range p.Ops {
-			if isHeld(op) != held {
-				continue
-			}
-			var err error
-			if sources[i], err = openHosts(op); err != nil {
-				return nil, failure(plan.StageSource, i, err)
-			}
-		}
-		for i, op := range p.Ops {
-			if !held || op.Verb != plan.Aside {
-				continue
-			}
-			var err error
-			if m.aside, err = hold.Aside(op.Args[0]); err != nil {
-				return nil, failure(plan.StageOp, i, err)
-			}
-		}
-	}
-	return sources, nil
-}
-
-// isHeld says that the source of a bind is in what Aside moves.
-func isHeld(op plan.Op) bool {
-	return op.Verb == plan.Bind && slices.Contains(strings.Split(op.Args[2], ","), flagHeld)
-}
-
 // openHosts opens the host paths of op, as long as nothing is mounted.
 func openHosts(op plan.Op) (hosts, error) {
 	switch op.Verb {
 	case plan.Session:
 		return openAll([]string{op.Args[0]}, false)
 	case plan.Bind:
-		f, err := parseFlags(op.Args[2], flagTry, flagSession, flagOwn, flagHeld)
+		f, err := parseFlags(op.Args[2], flagTry, flagSession, flagOwn)
 		if err != nil || f.has(flagSession) {
 			return nil, err
 		}

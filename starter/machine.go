@@ -25,8 +25,6 @@ type machine struct {
 	// opened.
 	root    int
 	pivoted bool
-	// aside is a descriptor of what Aside has moved, or -1.
-	aside int
 	// kept are descriptors of /dev/fuse for mounters.
 	kept []int
 	// emulator is for the payload, or nil.
@@ -58,9 +56,12 @@ func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
 	}
 	// Modes are what the plan says; the mask is for the payload.
 	mask := unix.Umask(0)
-	sources, f := m.openSources(p)
-	if f != nil {
-		return 0, f
+	sources := make([]hosts, len(p.Ops))
+	for i, op := range p.Ops {
+		var err error
+		if sources[i], err = openHosts(op); err != nil {
+			return 0, failure(plan.StageSource, i, err)
+		}
 	}
 	for i, op := range p.Ops {
 		err := m.do(i, op, sources[i])
@@ -80,8 +81,6 @@ func (m *machine) run(p *plan.Plan) (status int, f *plan.Report) {
 func (m *machine) do(index int, op plan.Op, h hosts) (err error) {
 	a := op.Args
 	switch op.Verb {
-	case plan.Aside:
-		return nil // openSources has done it
 	case plan.Session:
 		return m.startSession(h.first(), a[0], a[1])
 	case plan.Fuse:

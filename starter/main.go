@@ -98,7 +98,7 @@ func run(args []string) int {
 	if orphaned(reportFD) {
 		return tell(&t, failure(plan.StagePlan, -1, unix.ECONNRESET))
 	}
-	m := machine{report: reportFD, session: -1, root: -1, aside: -1, signals: signals}
+	m := machine{report: reportFD, session: -1, root: -1, signals: signals}
 	status, f := m.run(p)
 	if f != nil {
 		return tell(&t, f)
@@ -119,6 +119,14 @@ func detach(args []string) int {
 		kept, attr.Files = append(kept, fd), append(attr.Files, uintptr(fd))
 	}
 	fds.HideOthers(kept, 2)
+	// Whoever has started this process may be bound to some processors; the program is to
+	// use all that its control group has (sched_setaffinity(2)). Where it may not, it does
+	// with those.
+	var all unix.CPUSet
+	for cpu := range len(all) * strconv.IntSize {
+		all.Set(cpu)
+	}
+	_ = unix.SchedSetaffinity(0, &all)
 	if _, err := syscall.ForkExec(args[1], args[2:], &attr); err != nil {
 		return exitFailed
 	}

@@ -29,11 +29,6 @@ func (m *machine) startSession(dir int, path, data string) error {
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	if m.aside >= 0 { // nor with a bind of the root directory
-		if err := unix.Mount("", fdPath(m.aside), "", unix.MS_UNBINDABLE, ""); err != nil {
-			return err
-		}
-	}
 	if err := unix.Mount(sourceName, fdPath(dir), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
 		return err
 	}
@@ -210,13 +205,6 @@ func (m *machine) pivot() error {
 		return unix.EINVAL
 	}
 	defer m.forgetRoot("/")
-	if m.aside >= 0 {
-		if err := unix.Unmount(fdPath(m.aside), unix.MNT_DETACH); err != nil {
-			return err
-		}
-		unix.Close(m.aside)
-		m.aside = -1
-	}
 	if err := unix.Fchdir(root); err != nil {
 		return err
 	}

@@ -72,8 +72,6 @@ func describe(op plan.Op) string {
 		return "write " + Place(a[0])
 	case plan.Symlink:
 		return "make link " + Place(a[0])
-	case plan.Aside:
-		return "uncover " + a[0]
 	case plan.Umount:
 		return "unmount " + Place(a[0])
 	case plan.Hostname:

@@ -89,6 +89,7 @@ func (d *dir) unlock() { _ = unix.Flock(int(d.self.Fd()), unix.LOCK_UN) }
 // all keys if this was the last one.
 func (p Place) remove(d *dir) {
 	_ = unix.Unlinkat(int(d.self.Fd()), socketName, 0)
+	_ = unix.Unlinkat(int(d.self.Fd()), hold.Mounts, unix.AT_REMOVEDIR) // whatever is mounted there for others
 	_ = d.up.Remove(d.key)
 	_ = os.Remove(filepath.Join(p.base.Path(), shareDir)) // unless there are others
 	_ = os.Remove(p.base.Path())                          // unless there are instances
@@ -115,11 +116,17 @@ func (p Place) sweep(d *dir) {
 // Path returns the path of the directory.
 func (p Place) Path() string { return filepath.Join(p.base.Path(), shareDir, p.key) }
 
+// Mounts returns the path of the directory in which the holder mounts.
+func (p Place) Mounts() string { return filepath.Join(p.Path(), hold.Mounts) }
+
 // listen makes the socket, in the place of one that nobody listens at.
 func (d *dir) listen() (*os.File, error) {
 	err := unix.Unlinkat(int(d.self.Fd()), socketName, 0)
 	if err != nil && err != unix.ENOENT {
 		return nil, fmt.Errorf("remove the socket that was left: %w", err)
+	}
+	if err := unix.Mkdirat(int(d.self.Fd()), hold.Mounts, 0o700); err != nil && err != unix.EEXIST {
+		return nil, fmt.Errorf("make a directory in %s: %w", d.self.Name(), err)
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -44,15 +44,16 @@ func Check(p *plan.Plan) error {
 // held returns where the holder mounts the FUSE file system with a number.
 func held(n int) string { return "@" + strconv.Itoa(n) }
 
-// Holder returns the plan of the holder for containers like p, and for each of its FUSE
-// file systems the target that it has in p.
-func Holder(p *plan.Plan) (holder *plan.Plan, targets map[string]string) {
+// Holder returns the plan of the holder for containers like p, which has its session in the
+// directory dir, and for each of its FUSE file systems the target that it has in p. dir is
+// one that no container needs to see: for the holder's tasks it is covered.
+func Holder(p *plan.Plan, dir string) (holder *plan.Plan, targets map[string]string) {
 	holder = &plan.Plan{Clone: p.Clone, Image: p.Image, Process: plan.Process{Umask: -1, Hold: true}}
 	targets = map[string]string{}
 	for _, op := range p.Ops {
 		switch op.Verb {
 		case plan.Session:
-			holder.Ops = append(holder.Ops, op)
+			holder.Ops = append(holder.Ops, plan.Do(plan.Session, dir, op.Args[1]))
 		case plan.Fuse:
 			at := held(len(targets))
 			targets[at] = op.Args[0]
@@ -63,22 +64,14 @@ func Holder(p *plan.Plan) (holder *plan.Plan, targets map[string]string) {
 }
 
 // Task returns the plan of a container like p that shares: it binds what the holder has
-// mounted. Targets in own it mounts itself.
-func Task(p *plan.Plan, own ...string) *plan.Plan {
-	task, session, n := *p, "/", 0
+// mounted in dir. Targets in own it mounts itself.
+func Task(p *plan.Plan, dir string, own ...string) *plan.Plan {
+	task, n := *p, 0
 	task.Clone, task.Ops = plan.Clone{}, nil
 	for _, op := range p.Ops {
-		if op.Verb == plan.Session {
-			task.Ops = append(task.Ops, plan.Do(plan.Aside, op.Args[0]))
-		}
-	}
-	for _, op := range p.Ops {
-		switch op.Verb {
-		case plan.Session:
-			session = op.Args[0]
-		case plan.Fuse:
+		if op.Verb == plan.Fuse {
 			if !slices.Contains(own, op.Args[0]) {
-				op = plan.Do(plan.Bind, path.Join(session, held(n)[1:]), op.Args[0], "held")
+				op = plan.Do(plan.Bind, path.Join(dir, held(n)[1:]), op.Args[0], "")
 			}
 			n++
 		}

@@ -39,8 +39,8 @@ func TestTask(t *testing.T) {
 	if err := Check(p); err != nil {
 		t.Fatal(err)
 	}
-	holder, targets := Holder(p)
-	if got, want := lines(holder), "session /session mode=0755\nmkdir @0 0755\nfuse @0 allow_other\nmkdir @1 0755\nfuse @1 \n"; got != want {
+	holder, targets := Holder(p, "/held")
+	if got, want := lines(holder), "session /held mode=0755\nmkdir @0 0755\nfuse @0 allow_other\nmkdir @1 0755\nfuse @1 \n"; got != want {
 		t.Errorf("the holder does\n%s, not\n%s", got, want)
 	}
 	if len(targets) != 2 || targets["@0"] != "@volumes/0" || targets["@1"] != "@root" || !holder.Process.Hold || len(holder.Image) != 1 || !holder.Clone.User {
@@ -53,10 +53,10 @@ func TestTask(t *testing.T) {
 		own  []string
 		want string
 	}{
-		{nil, "session /session mode=0755\nmkdir @volumes/0 0755\nbind /session/0 @volumes/0 \nbind /session/1 @root \nbind /scratch /data \npivot \n"},
-		{[]string{"@root"}, "session /session mode=0755\nmkdir @volumes/0 0755\nbind /session/0 @volumes/0 \nfuse @root \nbind /scratch /data \npivot \n"},
+		{nil, "session /session mode=0755\nmkdir @volumes/0 0755\nbind /held/0 @volumes/0 \nbind /held/1 @root \nbind /scratch /data \npivot \n"},
+		{[]string{"@root"}, "session /session mode=0755\nmkdir @volumes/0 0755\nbind /held/0 @volumes/0 \nfuse @root \nbind /scratch /data \npivot \n"},
 	} {
-		task := Task(p, c.own...)
+		task := Task(p, "/held", c.own...)
 		if got := lines(task); got != c.want {
 			t.Errorf("a task does\n%s, not\n%s", got, c.want)
 		}

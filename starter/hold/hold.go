@@ -40,6 +40,7 @@ func Hold(report int, own bool, dir string) error {
 	if user, err := Of("self"); own && err == nil {
 		KillAll(user)
 	}
+	unix.Unmount(dir+"/"+Mounts, unix.MNT_DETACH) // for which it could not be removed
 	Sweep(dir)
 	return nil
 }

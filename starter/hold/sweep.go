@@ -7,8 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket is the name of the socket in a directory where a server and tasks meet.
-const Socket = "socket"
+// Names in a directory where a server and tasks meet: that of the socket, and that of the
+// directory in which is mounted what they share.
+const (
+	Socket = "socket"
+	Mounts = "mounts"
+)
 
 // Sweep removes such a directory, and those above it that are empty then, up to two, if
 // nobody listens at its socket, nor is about to: who is has the directory locked. There
@@ -26,6 +30,7 @@ func Sweep(dir string) {
 		return
 	}
 	unix.Unlinkat(fd, Socket, 0)
+	unix.Unlinkat(fd, Mounts, unix.AT_REMOVEDIR)
 	for range 3 {
 		if unix.Rmdir(dir) != nil {
 			return

@@ -140,7 +140,7 @@ func (v Verb) arity() int {
 	switch v {
 	case Pivot, Network:
 		return 0
-	case Aside, Fill, Umount, Hostname, Dropcaps, Limitcaps, Raisecaps:
+	case Fill, Umount, Hostname, Dropcaps, Limitcaps, Raisecaps:
 		return 1
 	case Session, Fuse, Mkdir, Mkfile, Symlink, Emulate, Label, Seccomp:
 		return 2

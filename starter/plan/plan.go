@@ -71,10 +71,6 @@ const (
 	// create @root, on which the container's root is mounted. It precedes
 	// every operation that has a TARGET.
 	Session Verb = "session"
-	// Aside DIR: what is mounted on DIR covers none of the host's files any more. It is done
-	// before host paths are opened, but after those of Bind with the flag held, which are
-	// in it.
-	Aside Verb = "aside"
 	// Fuse TARGET FLAGS: open /dev/fuse, mount a read-only FUSE file system
 	// with default_permissions on TARGET and send the descriptor to launch.
 	// FLAGS: allow_other, suid (set-user-ID programs work), rw (it may be written
@@ -91,7 +87,7 @@ const (
 	// Bind SOURCE TARGET FLAGS: recursive bind mount. FLAGS: ro nosuid nodev
 	// noexec, try (a missing SOURCE or TARGET is no error), session (SOURCE is
 	// a path in the session directory, with or without @), own (SOURCE must belong
-	// to this user), held (see Aside). The flags hold for the mounts below SOURCE, too.
+	// to this user). The flags hold for the mounts below SOURCE, too.
 	Bind Verb = "bind"
 	// Overlay TARGET LOWER UPPER WORK FLAGS: overlayfs with userxattr. LOWER:
 	// directories joined by colons (JoinDirs), topmost first; UPPER and WORK may

@@ -47,6 +47,7 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		defer s.close()
 		return s.run(ctx, c)
 	case a.share.Server != nil:
+		go warm(s.set.Image, c.Plan.Process)
 		return g.Serve(ctx, a.share.Server, func(held *spec.Container) func(string, int, []plan.Op) error {
 			s.plan = held
 			return s.serve

@@ -44,6 +44,7 @@ func Process() *ui.Process {
 	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&atDeath)), 0, 0, 0) == nil {
 		p.AtDeath = int(atDeath)
 	}
+	p.Site, p.SiteError = site(filepath.Join(buildcfg.SysconfDir, siteFile), 0)
 	launched(p)
 	return p
 }
@@ -94,6 +95,9 @@ one that was not found.`,
 
 // Execute does what the arguments say.
 func Execute(p *ui.Process, root *cobra.Command) error {
+	if p.SiteError != nil {
+		return p.SiteError
+	}
 	root.SetArgs(p.Args)
 	for _, flags := range []*pflag.FlagSet{root.PersistentFlags(), root.Flags()} {
 		if err := p.FromEnvironment(flags); err != nil {

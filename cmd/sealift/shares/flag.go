@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -93,14 +94,27 @@ func (f *Flag) alone(r *spec.Request) string {
 		return "it is to have a process namespace of its own"
 	case r.Net, r.Network != "", r.NetnsPath != "":
 		return "it is to have a network of its own"
+	case r.AddCaps != "", r.KeepPrivs:
+		return "it has capabilities, by which it could enter what others see"
 	case r.Fakeroot:
 		return "--fakeroot: it has other user ids than the caller"
 	case r.Writable, len(r.FuseMounts) > 0, slices.ContainsFunc(r.Overlays, writes):
 		return "something in it belongs to it alone: changes to an image, or a program that serves a file system"
+	case !pidfd():
+		return "the kernel lacks pidfd_open(2), or does not allow it (Linux 5.3)"
 	case os.Getuid() == 0 && !r.Userns:
 		return "root has no user namespace to share; with --userns it has"
 	}
 	return ""
+}
+
+// pidfd says whether a server can hear of the end of tasks.
+func pidfd() bool {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return false
+	}
+	return unix.Close(fd) == nil
 }
 
 // writes says whether an overlay is one that is written to.

@@ -46,7 +46,6 @@ func Of(p *ui.Process, f *Flag, c *spec.Container, set *volume.Set, options ...s
 		return nil, hint.Wrap(fmt.Errorf("--share: %w", err), "start with --share=off")
 	}
 	g = &Group{p: p, c: c, set: set}
-	g.holder, g.targets = share.Holder(&c.Plan)
 	step, node := job.Step(p.Environ)
 	switch {
 	case f.Server != nil:
@@ -62,6 +61,7 @@ func Of(p *ui.Process, f *Flag, c *spec.Container, set *volume.Set, options ...s
 	id.Step, id.Node = step, node
 	base := userdir.Bases(uint32(os.Getuid()), p.Variable("XDG_RUNTIME_DIR"))[0]
 	g.place = share.At(base, id.Key())
+	g.holder, g.targets = share.Holder(&c.Plan, g.place.Mounts())
 	if f.Server != nil && g.place.Key() != f.Server.key {
 		return nil, hint.New("the image, or what this program was started with, has changed meanwhile", "start again")
 	}
@@ -71,9 +71,9 @@ func Of(p *ui.Process, f *Flag, c *spec.Container, set *volume.Set, options ...s
 // identity is what the tasks have alike.
 func (g *Group) identity(options []string) (id share.Identity, err error) {
 	id = share.Identity{Version: buildcfg.Version, Options: append(options, fmt.Sprint(g.c.Served, g.c.Owner))}
-	without := *g.holder
+	without, _ := share.Holder(&g.c.Plan, "")
 	without.Image = nil // what the image shows besides its files may differ
-	wire, err := plan.Encode(&without)
+	wire, err := plan.Encode(without)
 	if err != nil {
 		return id, err
 	}
@@ -136,7 +136,7 @@ func (g *Group) Join() (*Member, error) {
 		}
 	}
 	task := *g.c
-	task.Plan = *share.Task(&g.c.Plan, m.own...)
+	task.Plan = *share.Task(&g.c.Plan, g.place.Mounts(), m.own...)
 	m.Container = &task
 	return m, nil
 }

@@ -134,12 +134,19 @@ func (Opposite) Type() string { return "bool" }
 func (p *Process) Setting(key string) (name, value string) { return p.lookup([]string{key}) }
 
 // lookup returns the first variable that is set to more than blanks, and its
-// value without those around it.
+// value without those around it; else what the site says.
 func (p *Process) lookup(keys []string) (name, value string) {
 	for _, prefix := range prefixes {
 		for _, key := range keys {
 			if v := strings.TrimSpace(p.Variable(prefix + key)); v != "" {
 				return prefix + key, v
+			}
+		}
+	}
+	for _, key := range keys {
+		for _, kv := range p.Site {
+			if value, ok := strings.CutPrefix(kv, prefixes[0]+key+"="); ok && value != "" {
+				return prefixes[0] + key, value
 			}
 		}
 	}

@@ -22,6 +22,8 @@ type Process struct {
 	Args                  []string // without the program's name
 	Name                  string   // under which the program was called
 	Environ               []string
+	Site                  []string // variables that count where the environment has none: SEALIFT_X=VALUE
+	SiteError             error    // why these could not be read
 	Cwd                   string // empty when there is none
 	Executable            string // path of this program
 	Stdin, Stdout, Stderr *os.File

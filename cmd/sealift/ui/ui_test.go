@@ -159,3 +159,17 @@ func TestBuildTime(t *testing.T) {
 		t.Error(fixed, err)
 	}
 }
+
+// TestFlagsFromSite has what the site says count where no variable sets the same.
+func TestFlagsFromSite(t *testing.T) {
+	for environ, want := range map[string]bool{"": true, "SINGULARITY_NO_HOME=0": false, "SEALIFT_OTHER=0": true} {
+		p, _, _ := fake(environ)
+		p.Site = []string{"SEALIFT_X=1", "SEALIFT_NO_HOME=1"}
+		flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
+		home := flags.Bool("no-home", false, "")
+		Bind(flags, "no-home", "NO_HOME")
+		if err := p.FromEnvironment(flags); err != nil || *home != want {
+			t.Errorf("%q: %v, %v", environ, *home, err)
+		}
+	}
+}

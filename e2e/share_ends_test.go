@@ -25,7 +25,7 @@ const greedy = `echo $SLURM_JOB_ID >job; echo >ready.$SLURM_PROCID
 	[ $SLURM_PROCID != 2 ] || exec tail -c 500000000 /dev/zero; while [ ! -e go ]; do sleep 0.1; done`
 
 // ends are the ways in which a step of four ranks ends. In act, $JOB is its job, $RANK0 and
-// $RANK2 are payloads, and $SERVER is what serves the image.
+// $RANK2 are payloads, $SERVER is what serves the image, and $HOLDER keeps the namespaces.
 var ends = []struct {
 	name, script, act string
 	want              []string // what it says, among other things
@@ -39,10 +39,11 @@ var ends = []struct {
 	{killed: true, name: "kill", script: told, act: "scancel --signal=KILL $JOB", code: "3|9|137"},
 	{name: "the first rank is killed", script: told, act: "kill -9 $RANK0; sleep 0.5; touch go", want: fromEach("done")[1:], code: "137"},
 	{name: "a joiner is killed", script: told, act: "kill -9 $RANK2; sleep 0.5; touch go", want: []string{"done 0", "done 1", "done 3"}, code: "137"},
-	{killed: true, name: "the server is killed", script: told, act: "kill -9 $SERVER; sleep 2; touch go; sleep 2; scancel $JOB", code: ".*"},
-	{killed: true, name: "ranks and server are killed", script: told, act: "kill -9 $SERVER $RANK0 $RANK2; sleep 2; scancel $JOB", code: ".*"},
-	{killed: true, name: "interruption", script: told, act: "kill -INT $SRUN; sleep 0.1; kill -INT $SRUN", code: ".*"},
-	{killed: true, name: "out of memory", script: greedy, act: "sleep 3; scancel --signal=KILL $JOB", want: []string{"Out Of Memory"}, code: "137|9", root: true},
+	{killed: true, name: "the server is killed", script: told, act: "kill -9 $SERVER", code: "137"},
+	{killed: true, name: "the holder is killed", script: told, act: "kill -9 $HOLDER", code: "137"},
+	{killed: true, name: "all but two ranks are killed", script: told, act: "kill -9 $SERVER $HOLDER $RANK0 $RANK2; sleep 1; scancel $JOB", code: ".*"},
+	{killed: true, name: "interruption", script: told, act: "p=$(pgrep -P $TIMEOUT); kill -INT $p; sleep 0.1; kill -INT $p", code: ".*"},
+	{killed: true, name: "out of memory", script: greedy, act: "sleep 3; scancel --signal=KILL $JOB", want: []string{"Out Of Memory"}, code: "1", root: true},
 }
 
 // fromEach is what four ranks say.
@@ -65,13 +66,14 @@ func TestShareEnds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			mark := fmt.Sprintf("sealift-ends-%d-%d", os.Getpid(), i)
 			defer s.clean(t, mark, c.killed)
-			x := s.started(4, "env", "SCRIPT="+c.script, "MARK="+mark, "srun", "-w", "node1", "-n4", "sh", "-c", ranksScript)
+			x := s.started(4, "env", "SCRIPT="+c.script, "MARK="+mark, "timeout", ranksTime, "srun", "-w", "node1", "-n4", "sh", "-c", ranksScript)
 			job, err := os.ReadFile(filepath.Join(s.dir, "job"))
 			if err != nil {
 				t.Fatal(err)
 			}
+			server, holder := s.split(s.own())
 			act := s.command("sh", "-c", c.act)
-			act.Env = append(act.Env, "JOB="+strings.TrimSpace(string(job)), "SRUN="+strconv.Itoa(x.Process.Pid), "SERVER="+strings.Join(s.own(), " "),
+			act.Env = append(act.Env, "JOB="+strings.TrimSpace(string(job)), "TIMEOUT="+strconv.Itoa(x.Process.Pid), "SERVER="+server, "HOLDER="+holder,
 				"RANK0="+strings.Join(s.payload(mark+"-0"), " "), "RANK2="+strings.Join(s.payload(mark+"-2"), " "))
 			if out, err := act.CombinedOutput(); err != nil && c.code != ".*" {
 				t.Errorf("%v, %s", err, out)
@@ -87,6 +89,20 @@ func TestShareEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// split tells the server's process from that of the namespaces.
+func (s *sharing) split(own []string) (server, holder string) {
+	for _, pid := range own {
+		if program, err := os.Readlink("/proc/" + pid + "/exe"); err != nil {
+			s.Error(err)
+		} else if filepath.Base(program) == "sealift-starter" {
+			holder += pid + " "
+		} else {
+			server += pid + " "
+		}
+	}
+	return server, holder
 }
 
 // matches tells whether a word is one of those between the bars of a pattern; .* is any.
@@ -108,8 +124,8 @@ var batches = []batchJob{
 	{"array", ranksStep, "exit $SLURM_ARRAY_TASK_ID", []string{"--array=0-3"}, "", "3"},
 	{"statuses", `srun -n2 sh -c 'for i in $(seq 0 255); do "$SEALIFT" exec $IMAGE sh -c "exit $i"; [ $? = $i ] || echo out: $? for $i; done'`, "", nil, "", "0"},
 	{"many at once", `srun -n2 sh -c 'for i in $(seq 128); do "$SEALIFT" exec $IMAGE echo out: here & done; wait' | sort | uniq -c | sed 's/ *\(.*\) out: /out: \1 /'`,
-		"", nil, "out: 256 here\n", "0"},
-	{"a server dies", `srun -n2 sh -c '"$SEALIFT" exec $IMAGE sh -c "echo >up.\$SLURM_PROCID; exec sleep 60" & until [ -e up.0 ] && [ -e up.1 ]; do sleep 0.1; done
+		"", []string{"--mem=3000"}, "out: 256 here\n", "0"},
+	{"a server dies", `srun -n2 sh -c '"$SEALIFT" exec $IMAGE sh -c "echo >up.\$SLURM_PROCID; exec sleep 20" & until [ -e up.0 ] && [ -e up.1 ]; do sleep 0.1; done
 		[ $SLURM_PROCID != 0 ] || { for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in "$SEALIFT"*) kill -9 ${p#/proc/};; esac; done; touch gone; }
 		until [ -e gone ]; do sleep 0.1; done; "$SEALIFT" exec $IMAGE echo out: next'`, "", []string{"--time=1"}, "out: next\nout: next\n", "0"},
 }

@@ -51,8 +51,7 @@ check: lint # the tests alone, on a machine that has what they need
 	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # -race needs cgo
 
 bench: all box
-	CGO_ENABLED=0 $(GO) run ./e2e/bench
-	CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
+	CGO_ENABLED=0 $(GO) run ./e2e/bench && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

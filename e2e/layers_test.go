@@ -313,7 +313,7 @@ var layers = map[string][]string{
 	"e2e/apart":             {},
 	"e2e/bench":             {"e2e/fixture", "e2e/fixture/gpuspec", "image/sif", "image/trust/merkle"},
 	"e2e/box":               {},
-	"e2e/bench/ranks":       {"e2e/fixture"},
+	"e2e/bench/ranks":       {"e2e/fixture", "e2e/mpi"},
 	"e2e/fixture":           {},
 	"e2e/fixture/elffile":   {},
 	"e2e/fixture/gpuspec":   {},

@@ -1,7 +1,8 @@
 // Command ranks measures what the tasks of a job step cost that are containers: how long
-// all of them take to start and to import Python packages at once, and how much memory is
-// in use while they run, with one server for all and with one for each, beside Sealift's
-// peers. The contenders of a table take turns in one run, in alternating order.
+// all of them take to start and to import Python packages at once, how much memory is in
+// use while they run, and how fast they send messages; with one server for all and with one
+// for each, beside Sealift's peers. The contenders of a table take turns in one run, in
+// alternating order.
 //
 // Input: bin/ as built, fixtures that are made on first use, and the peers that are in
 // PATH. Output: tables with ratios to the peers; peers that are missing are named. It
@@ -17,11 +18,12 @@ import (
 	"slices"
 )
 
-const usage = `usage: ranks [flags] [start] [import] [memory]
+const usage = `usage: ranks [flags] [start] [import] [memory] [bandwidth]
 
 start  the start-up of /bin/true in a small image, by 32 tasks at once
 import numpy and scipy by 8 tasks at once, with cold caches (for root) and warm ones
 memory of all processes but the payloads, with 64 tasks (for root)
+bandwidth of messages between two ranks, of Open MPI and of MPICH, in containers and outside
 
 Without an argument all of them run, which takes some minutes, and some more and 5 GB in e2e/.fixtures the first time. Run it
 from the top of the sources.
@@ -47,10 +49,10 @@ func main() {
 	}
 	flag.Parse()
 	o.uid = uint32(*uid)
-	suites := map[string]func(context.Context, *bench) error{"start": start, "import": imports, "memory": memory}
+	suites := map[string]func(context.Context, *bench) error{"start": start, "import": imports, "memory": memory, "bandwidth": bandwidth}
 	names := flag.Args()
 	if len(names) == 0 {
-		names = []string{"start", "import", "memory"}
+		names = []string{"start", "import", "memory", "bandwidth"}
 	}
 	if slices.ContainsFunc(names, func(s string) bool { return suites[s] == nil }) {
 		flag.Usage()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// table is a measurement of several contenders: numbers of which less is better.
+// table is a measurement of several contenders.
 type table struct {
 	title, unit string
 	rows        []*row
@@ -48,7 +48,7 @@ func (t *table) String() string {
 	first, _, _ := strings.Cut(string(load), " ")
 	fmt.Fprintf(&b, "\n%s: %s, %d runs each, load %s\n%-22s%10s%10s%10s", t.title, t.unit, len(t.rows[0].numbers), first, "", "min", "median", "max")
 	var peers []string
-	for _, name := range []string{separate, joined, alone, peer} {
+	for _, name := range []string{separate, joined, alone, peer, outside} {
 		if _, ok := t.median(name); ok {
 			peers = append(peers, name)
 			fmt.Fprintf(&b, "%21s", "/ "+name)

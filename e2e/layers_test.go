@@ -67,7 +67,7 @@ var layers = map[string][]string{
 	"image/trust/merkle": {
 		"image/trust/payload",
 		"image/sif", "image/squashfs/lru"},
-	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile"},
+	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile", "image/trust/merkle"},
 	"image/sif/siffile":   {"image/sif"},
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner"},
@@ -293,7 +293,8 @@ var layers = map[string][]string{
 		"image/trust/keyring", "image/trust/pem",
 	},
 	"cmd/sealift/overlays": {
-		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile", "image/upper",
+		"cmd/sealift/images", "cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/siffile",
+		"image/trust/merkle", "image/upper",
 	},
 	"cmd/sealift/sifs": {"cmd/sealift/ui", "image/output", "image/sif", "image/sif/edit", "image/sif/layout", "image/sif/siffile"},
 	"cmd/sealift/builds": {
@@ -302,7 +303,7 @@ var layers = map[string][]string{
 		"cmd/sealift/targets", "cmd/sealift/ui", "image", "image/build", "image/build/attach", "image/build/fromdef", "image/build/fromdocker", "image/definition", "image/dockerfile",
 		"image/oci/registry", "runtime/host",
 	},
-	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/ui"},
+	"cmd/sealift": {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/rulefiles", "cmd/sealift/ui"},
 	"cmd/sealift-full": {
 		"cmd/sealift/policies", "cmd/sealift/root", "cmd/sealift/sources",
 		"cmd/sealift/actions", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images", "cmd/sealift/instances",
@@ -364,7 +365,7 @@ var owners = map[string][]string{
 	"tags.cncf.io/container-device-interface/specs-go": {"gpu/plan", "gpu/cdifile", "gpu/files", "gpu/discover", "gpu/helper"},
 	"tags.cncf.io/container-device-interface/pkg":      {"gpu/cdifile"},
 	"golang.org/x/sys": {
-		"cmd/sealift", "cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
+		"cmd/sealift", "cmd/sealift/caches", "cmd/sealift/instances", "cmd/sealift/limits", "cmd/sealift/ui", "e2e/apart", "e2e/bench/ranks", "e2e/box", "e2e/trees", "gpu/discover", "image", "image/build", "image/build/kept", "image/cache",
 		"image/cache/claim", "image/contents", "image/dockerfile/steps", "image/library/endpoint", "image/oci",
 		"image/oci/export", "image/output", "image/sandbox", "image/squashfs", "image/squashfs/meta", "image/stage", "image/trust/keyring", "image/upper", "runtime/cgroup/control", "runtime/doctor/probe", "runtime/host",
 		"runtime/imagefs",

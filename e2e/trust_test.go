@@ -163,7 +163,7 @@ func TestOwnedByAnother(t *testing.T) {
 // changing runs an image, which reads itself after a change.
 func (x *trusting) changing(path string, change *exec.Cmd) {
 	x.Helper()
-	cmd := x.command(testUID, "exec", path, "sh", "-c", "echo begun; read line; cat /noise >/dev/null; sleep 60")
+	cmd := x.command(x.uid, "exec", path, "sh", "-c", "echo begun; read line; cat /noise >/dev/null; sleep 60")
 	var msg bytes.Buffer
 	cmd.Stderr = &msg
 	in, err := cmd.StdinPipe()

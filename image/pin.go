@@ -107,7 +107,7 @@ func (p *pins) settle(img *sif.Image, held bool) {
 	p.sealed = true
 	primary, _ := img.PrimaryObject()
 	for _, o := range img.Objects() {
-		if o.ID == primary.ID || o.Name == merkle.TreeName {
+		if o.ID == primary.ID || o.Name == merkle.TreeName && o.Type == sif.Generic {
 			p.rest = append(p.rest, span{o.Offset, o.Size})
 		}
 	}

@@ -61,6 +61,10 @@ func command(p *ui.Process) *cobra.Command {
 			p.Fail(ui.Gone(err))
 		}
 	})
+	if c := action(p); c != nil {
+		top.AddCommand(c)
+		return top
+	}
 	for _, g := range commands(p) {
 		top.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, c := range g.commands {
@@ -71,6 +75,15 @@ func command(p *ui.Process) *cobra.Command {
 	}
 	top.AddCommand(policies.Topic())
 	return top
+}
+
+// action returns the command that starts a container, if it is named first: to make all the
+// others takes milliseconds.
+func action(p *ui.Process) *cobra.Command {
+	if len(p.Args) == 0 {
+		return nil
+	}
+	return actions.Command(p, p.Args[0], sources.New(), instances.Find)
 }
 
 // group is commands that help shows together.

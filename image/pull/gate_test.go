@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -177,25 +180,52 @@ func TestGateOfLayers(t *testing.T) {
 	}
 }
 
-// What is pulled is read whole, as it is not copied through its tree.
+// What is pulled is read whole, with all its partitions, as it is not copied through its trees.
 func TestWhole(t *testing.T) {
 	data := bytes.Repeat([]byte("file system"), 9000)
-	root, tree, err := merkle.Build(t.Context(), bytes.NewReader(data), int64(len(data)), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	evil := bytes.Clone(data)
-	evil[len(evil)/2] ^= 1
-	for name, c := range map[string]struct {
-		data []byte
-		bad  bool
-	}{"signed": {data, false}, "changed": {evil, true}} {
-		r := merkle.NewReader(bytes.NewReader(c.data), bytes.NewReader(tree), root)
-		hold := whole(t.Context(), func(*os.File, *sif.Image) (*merkle.Reader, error) { return r, nil })
-		_, err := hold(nil, nil)
-		if _, bad := errors.AsType[*merkle.Mismatch](err); bad != c.bad || (err != nil) != c.bad {
-			t.Errorf("%s: %v", name, err)
+	f, err := os.Create(filepath.Join(t.TempDir(), "x.sif"))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
+	}
+	must(err)
+	defer f.Close()
+	must(sif.Create(f, sif.Contents{Arch: "amd64"}, func(w io.Writer) ([]byte, error) {
+		_, err := w.Write(data)
+		return data[:96], err
+	}))
+	must(sif.Extend(t.Context(), f, time.Now(), sif.NewObject{
+		Type: sif.FileSystem, FileSystem: 1, Part: int32(sif.Overlay), Arch: 2, Group: 1, Data: bytes.NewReader(data),
+	}))
+	must(merkle.AddAll(t.Context(), f, time.Now(), 0))
+	hold := whole(t.Context(), func(_ *os.File, img *sif.Image) (*merkle.Reader, error) { return merkle.Held(img) })
+	for _, changed := range []int{-1, 0, 1} {
+		img, err := sif.Load(f)
+		must(err)
+		parts := merkle.Partitions(img)
+		if len(parts) != 2 {
+			t.Fatalf("partitions %v", parts)
+		}
+		if changed >= 0 {
+			o, _ := img.Object(parts[changed])
+			_, err = f.WriteAt([]byte("X"), o.Offset+o.Size/2)
+			must(err)
+		}
+		_, err = hold(f, img)
+		if _, bad := errors.AsType[*merkle.Mismatch](err); bad != (changed >= 0) || bad != (err != nil) {
+			t.Errorf("changed %d: %v", changed, err)
+		}
+		if changed >= 0 {
+			o, _ := img.Object(parts[changed])
+			_, err = f.WriteAt(data[o.Size/2:][:1], o.Offset+o.Size/2)
+			must(err)
+		}
+	}
+	none := whole(t.Context(), func(*os.File, *sif.Image) (*merkle.Reader, error) { return nil, nil })
+	if r, err := none(nil, nil); r != nil || err != nil {
+		t.Errorf("without a rule: %v, %v", r, err)
 	}
 	if whole(t.Context(), nil) != nil {
 		t.Error("an image is held that nobody has rules for")

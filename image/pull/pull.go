@@ -171,18 +171,34 @@ func (i *Image) judge(ctx context.Context, e Environment) error {
 	return nil
 }
 
-// whole has all of an image read that is to be held: what is copied is not read
-// through the tree.
+// whole has all partitions of an image read if it is to be held: what is copied is not read
+// through the trees.
 func whole(ctx context.Context, hold image.Hold) image.Hold {
 	if hold == nil {
 		return nil
 	}
 	return func(f *os.File, img *sif.Image) (*merkle.Reader, error) {
 		r, err := hold(f, img)
-		if err == nil && r != nil {
-			err = r.Check(ctx, 0)
+		if err != nil || r == nil {
+			return r, err
 		}
-		return r, err
+		if err := r.Check(ctx, 0); err != nil {
+			return nil, err
+		}
+		primary, _ := img.PrimaryObject()
+		for _, id := range merkle.Partitions(img) {
+			if id == primary.ID {
+				continue
+			}
+			other, err := hold(f, img.Select(id))
+			if err == nil && other != nil {
+				err = other.Check(ctx, 0)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return r, nil
 	}
 }
 

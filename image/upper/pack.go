@@ -36,16 +36,23 @@ func Pack(ctx context.Context, path string, f *os.File, p Packing) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == unix.EWOULDBLOCK {
-		return hint.New(fmt.Sprintf("%s: a container writes to it", path), "wait until that has ended")
+	files, locked := dir, []*os.File{dir}
+	if above := overlayOf(dir); above != nil {
+		defer above.Close() // which was only locked
+		locked = append(locked, above)
 	}
-	files := dir
 	switch above, err := open(filepath.Join(path, upperName)); {
 	case err == nil:
 		defer above.Close() // which was only read
-		files = above
+		files, locked = above, append(locked, above)
 	case !errors.Is(err, os.ErrNotExist):
 		return err
+	}
+	// A container locks the directory that it was given, be it the upper one of another overlay.
+	for _, d := range locked {
+		if err := unix.Flock(int(d.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == unix.EWOULDBLOCK {
+			return hint.New(fmt.Sprintf("%s: a container writes to it", path), "wait until that has ended")
+		}
 	}
 	return writer.WriteFile(ctx, f, p.Options, func(*writer.Writer) (*tree.Node, error) {
 		root, err := sandbox.ReadTree(ctx, files, sandbox.ReadOptions{Overlay: true})
@@ -54,6 +61,22 @@ func Pack(ctx context.Context, path string, f *os.File, p Packing) (err error) {
 		}
 		return root, err
 	})
+}
+
+// overlayOf returns the directory above dir, whose lock containers take, if dir is the
+// upper one of an overlay there, and nil if it is not or cannot be known to be.
+func overlayOf(dir *os.File) *os.File {
+	var upper, here unix.Stat_t
+	if unix.Fstat(int(dir.Fd()), &here) != nil ||
+		unix.Fstatat(int(dir.Fd()), "../"+upperName, &upper, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+		upper.Dev != here.Dev || upper.Ino != here.Ino {
+		return nil
+	}
+	fd, err := unix.Openat(int(dir.Fd()), "..", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil // no container of the caller's can open it either
+	}
+	return os.NewFile(uintptr(fd), filepath.Dir(dir.Name()))
 }
 
 // prepare changes the tree of an upper directory to that of an image. Opaque

@@ -109,19 +109,32 @@ func TestPack(t *testing.T) {
 	}
 }
 
-// What a container writes to is not packed.
+// What a container writes to is not packed, be it named by the directory that has its lock
+// or by the one that has the files.
 func TestPackLocked(t *testing.T) {
 	dir := t.TempDir()
 	must(t, Create(dir+"/ov", nil))
-	held, err := os.Open(dir + "/ov")
-	must(t, err)
-	defer held.Close()
-	must(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
-	for path, want := range map[string]string{dir + "/ov": "a container writes to it", dir + "/none": "no such file", "/dev/null": "not a directory"} {
-		if err := Pack(t.Context(), path, nil, Packing{}); err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
-			t.Errorf("%s: %v", path, err)
+	must(t, os.Symlink(dir+"/ov/upper", dir+"/link"))
+	want := map[string]string{dir + "/none": "no such file", "/dev/null": "not a directory"}
+	for _, locked := range []string{"/ov", "/ov/upper"} {
+		held, err := os.Open(dir + locked)
+		must(t, err)
+		must(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
+		for _, path := range []string{"/ov", "/ov/upper", "/link"} {
+			want[dir+path] = "a container writes to it"
 		}
+		for path, want := range want {
+			if err := Pack(t.Context(), path, nil, Packing{}); err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
+				t.Errorf("%s locked, %s: %v", locked, path, err)
+			}
+		}
+		must(t, held.Close())
 	}
+	packed(t, dir+"/link", Packing{}) // nobody holds a lock any more
+	other, err := os.Open(dir + "/ov")
+	must(t, err)
+	defer other.Close()
+	must(t, unix.Flock(int(other.Fd()), unix.LOCK_EX|unix.LOCK_NB))
 }
 
 func TestExt3(t *testing.T) {

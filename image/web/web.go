@@ -18,6 +18,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/oci/registry"
@@ -57,6 +59,10 @@ func parse(address string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		// What url says of it holds the password.
 		return nil, hint.New("this is no address of a file", "write https://HOST/PATH")
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		// A host has one name, by which rules know it; letters such as U+FF0E would give it more.
+		return nil, hint.New("the host is not written in ASCII", "write its ASCII form, with xn--")
 	}
 	return u, nil
 }

@@ -299,3 +299,14 @@ func TestPasswords(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
+
+// A host has one name: rules know it by that.
+func TestHostOfOtherLetters(t *testing.T) {
+	for _, address := range []string{"https://host\uff0eexample/x.sif", "https://%EF%BD%88ost.example/x.sif", "http://b\u00fccher.example/x"} {
+		name, err := Name(address)
+		_, found := Find(t.Context(), via(), address)
+		if name != "" || err == nil || found == nil || !strings.Contains(hint.Of(found), "xn--") {
+			t.Errorf("%s: %q, %v, %v (%s)", address, name, err, found, hint.Of(found))
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/sif/edit"
 	"github.com/sealift/sealift/image/sif/siffile"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // Command returns overlay and its commands.
@@ -107,7 +108,12 @@ func (i into) add(ctx context.Context, p *ui.Process, fileSystem int32, arch str
 		return err
 	}
 	o := edit.Options{Force: i.force, Now: time.Now(), Warn: func(text string) { p.Warn("%s", text) }}
-	if err := errors.Join(edit.Add(ctx, f, edit.Overlay(fileSystem, arch, data), i.group, o), f.Close()); err != nil {
+	err = edit.Add(ctx, f, edit.Overlay(fileSystem, arch, data), i.group, o)
+	if err == nil {
+		// For --verify, as the system has one.
+		err = merkle.AddMissing(ctx, f, sif.Overlay, o.Now)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", i.path, err)
 	}
 	return nil

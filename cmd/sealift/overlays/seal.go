@@ -29,8 +29,8 @@ func sealCommand(p *ui.Process) *cobra.Command {
 		Use: "seal [flags] DIR OUTPUT", Short: "Pack the changes in a directory into a file",
 		Long: `Pack the changes in the overlay DIR into OUTPUT: a SquashFS file, which
 --overlay lays over images, or, where OUTPUT is a SIF file that exists, a
-partition of it, which is laid over its system whenever that is run. What was
-removed stays removed. DIR is left as it is.
+partition of it, which is laid over its system whenever that is run, and gets a
+hash tree for --verify. What was removed stays removed. DIR is left as it is.
 
 A signed SIF file is changed by the rules of sif add: nothing joins a group that
 is signed, unless --force is given.`,

@@ -8,7 +8,7 @@ func Topic() *cobra.Command {
 		Use: "trust", Short: "Rules for which images may be used (trust.toml)",
 		Long: `Which images may be run, built from and pulled, rules say: the site's in
 /etc/sealift/trust.toml and yours in ~/.config/sealift/trust.toml. Both have to
-allow an image. Nobody but its owner may write to such a file.
+allow an image. Nobody but its owner may write to such a file and its directory.
 
   [default]                   # for images that no rule is for
   action = "verify"           # or "allow", "deny"
@@ -59,6 +59,7 @@ what may be used.
 A file of library:// is known by the host of the library that is asked: its
 name's, or that of --library, of a definition's header or of the remote in use.
 A source such as library://team, without a dot or a port in its first part,
-is for what every library has by this name.`,
+is for what every library has by this name; library://tool is in
+library://library/default.`,
 	}
 }

@@ -187,14 +187,33 @@ func parsed(path string, parse func(name string, text []byte) (*policy.File, err
 		return nil, nil
 	}
 	text, err := read(path, syscall.O_NOFOLLOW, owners)
+	if err == nil {
+		err = checkDir(filepath.Dir(path), owners)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, hint.Wrap(fmt.Errorf("rules for images: %w", err),
-			"let it be a file of its owner that nobody else may write to; no image is used until then")
+			"let it be a file that nobody but its owner may write to, in such a directory; no image is used until then")
 	}
 	return parse(path, text)
+}
+
+// checkDir refuses a directory from which others may take the file with the rules.
+func checkDir(dir string, owners []uint32) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, mode := st.Sys().(*syscall.Stat_t).Uid, st.Mode()
+	switch {
+	case owner != 0 && !slices.Contains(owners, owner):
+		return fmt.Errorf("the directory %s belongs to the user %d", dir, owner)
+	case mode.Perm()&0o022 != 0 && mode&fs.ModeSticky == 0:
+		return fmt.Errorf("what is in %s may be changed by others: its mode is %04o", dir, mode.Perm())
+	}
+	return nil
 }
 
 // read reads a file that nobody but its owner may write to.
@@ -209,14 +228,10 @@ func read(path string, flags int, owners []uint32) ([]byte, error) {
 		return nil, err
 	}
 	owner, mode := st.Sys().(*syscall.Stat_t).Uid, st.Mode()
-	trusted := false
-	for _, uid := range owners {
-		trusted = trusted || owner == uid
-	}
 	switch {
 	case !mode.IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", path)
-	case !trusted:
+	case !slices.Contains(owners, owner):
 		return nil, fmt.Errorf("%s belongs to the user %d", path, owner)
 	case mode.Perm()&0o022 != 0:
 		return nil, fmt.Errorf("%s may be changed by others: its mode is %04o", path, mode.Perm())

@@ -183,6 +183,33 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// From a directory that others may write to, they could take the rules.
+func TestDirectories(t *testing.T) {
+	const uid = 1501
+	for _, c := range []struct {
+		owner int
+		mode  os.FileMode
+		want  string
+	}{
+		{0, 0o777, "may be changed by others: its mode is 0777"},
+		{uid, 0o775, "may be changed by others: its mode is 0775"},
+		{uid + 1, 0o755, "belongs to the user 1502"},
+		{uid, 0o700, ""}, {0, 0o755, ""},
+		{0, 0o777 | os.ModeSticky, ""}, // where nobody can take what is another's
+	} {
+		l := newLevel(t)
+		l.write("user.toml", deny)
+		must(t, errors.Join(os.Chown(l.at.User, uid, -1), os.Chown(l.dir, c.owner, -1), os.Chmod(l.dir, c.mode)))
+		g, err := open(l.p, l.at, uid)
+		switch {
+		case c.want == "" && (g == nil || err != nil):
+			t.Errorf("%d, %v: %v", c.owner, c.mode, err)
+		case c.want != "" && (g != nil || err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint.Of(err), "in such a directory")):
+			t.Errorf("%d, %v: %v (%s)", c.owner, c.mode, err, hint.Of(err))
+		}
+	}
+}
+
 // One that the user may not read refuses, too.
 func TestUnreadable(t *testing.T) {
 	l := newLevel(t)

@@ -19,9 +19,6 @@ import (
 	"github.com/sealift/sealift/image/trust/pem"
 )
 
-// treeObjects is how many objects a hash tree and a signature are.
-const treeObjects = 3
-
 // signing is the request of sign.
 type signing struct {
 	p           *ui.Process
@@ -138,7 +135,8 @@ func (s *signing) sign(ctx context.Context, path string, o trust.SignOptions) er
 	if err != nil {
 		return err
 	}
-	if err = planted(ctx, f, img, o.Now); err == nil {
+	// Who signs says that the hash trees in the image are those of its file systems.
+	if err = merkle.AddAll(ctx, f, o.Now, signatures(img, o)); err == nil {
 		err = trust.Sign(ctx, f, o)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -147,17 +145,16 @@ func (s *signing) sign(ctx context.Context, path string, o trust.SignOptions) er
 	return nil
 }
 
-// planted makes sure that a container's hash tree is that of its file system, and
-// that it has one if that can be.
-func planted(ctx context.Context, f *os.File, img *sif.Image, now time.Time) error {
-	part, err := img.Primary()
-	if err != nil {
-		return nil // it is no container
+// signatures is how many are going to be made, at most.
+func signatures(img *sif.Image, o trust.SignOptions) int {
+	if n := len(o.Groups) + len(o.Objects); n > 0 {
+		return n
 	}
-	_, err = merkle.FromImage(img)
-	if o, _ := img.Object(part.ID); errors.Is(err, merkle.ErrNoTree) && (o.Group == 0 || img.Free() < treeObjects) {
-		return nil // it cannot have one
+	groups := map[uint32]bool{}
+	for _, obj := range img.Objects() {
+		if obj.Group != 0 {
+			groups[obj.Group] = true
+		}
 	}
-	_, err = merkle.Add(ctx, f, img, now, 0)
-	return err
+	return len(groups)
 }

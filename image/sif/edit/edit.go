@@ -22,6 +22,7 @@ import (
 	"github.com/sealift/sealift/image/output"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/sif/siffile"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 // Options are how an image is changed.
@@ -97,26 +98,49 @@ func (opts Options) mayAdd(img *sif.Image, o sif.NewObject) error {
 }
 
 // Delete removes an object from the image in f, which must be open for reading and
-// writing.
+// writing; before a partition its hash tree, which would be nobody's, or that of the next
+// partition that gets the id.
 func Delete(f *os.File, id uint32, opts Options) error {
-	return sif.Delete(f, id, opts.Now, func(img *sif.Image) error {
-		o, err := img.Lookup(id)
-		if err != nil {
-			return err
+	allow := func(opts Options, id uint32) func(*sif.Image) error {
+		return func(img *sif.Image) error { return opts.mayDelete(img, id, f.Name()) }
+	}
+	img, err := sif.Load(f)
+	if err != nil {
+		return err
+	}
+	if o, ok := img.Object(id); ok && o.Type == sif.FileSystem {
+		quiet := opts // what there is to warn of, the partition's own deletion tells
+		quiet.Warn = func(string) {}
+		if err := allow(quiet, id)(img); err != nil {
+			return fmt.Errorf("sif: %w", err)
 		}
-		if o.Type == sif.Signature {
-			left := signatures(img, func(s sif.Object) bool { return s.ID != id && s.Link == o.Link && s.LinksGroup == o.LinksGroup })
-			if len(left) == 0 {
-				opts.Warn(fmt.Sprintf("no signature of %s is left", linked(o)))
+		for _, part := range merkle.Of(img, o) {
+			if err := sif.Delete(f, part.ID, opts.Now, allow(quiet, part.ID)); err != nil {
+				return err
 			}
-			return nil
 		}
-		if broken := signatures(img, covers(o)); len(broken) > 0 {
-			return opts.broken(fmt.Sprintf("%v is signed, and the signature breaks without it", o), broken,
-				"delete the signature first, and sign again after: sealift sif del %d %s", broken[0].ID, f.Name())
+	}
+	return sif.Delete(f, id, opts.Now, allow(opts, id))
+}
+
+// mayDelete refuses what breaks signatures.
+func (opts Options) mayDelete(img *sif.Image, id uint32, name string) error {
+	o, err := img.Lookup(id)
+	if err != nil {
+		return err
+	}
+	if o.Type == sif.Signature {
+		left := signatures(img, func(s sif.Object) bool { return s.ID != id && s.Link == o.Link && s.LinksGroup == o.LinksGroup })
+		if len(left) == 0 {
+			opts.Warn(fmt.Sprintf("no signature of %s is left", linked(o)))
 		}
 		return nil
-	})
+	}
+	if broken := signatures(img, covers(o)); len(broken) > 0 {
+		return opts.broken(fmt.Sprintf("%v is signed, and the signature breaks without it", o), broken,
+			"delete the signature first, and sign again after: sealift sif del %d %s", broken[0].ID, name)
+	}
+	return nil
 }
 
 // SetPrimary makes a partition the primary one. The image is replaced by a changed

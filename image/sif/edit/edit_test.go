@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/image/sif"
+	"github.com/sealift/sealift/image/trust/merkle"
 )
 
 func must(t testing.TB, err error) {
@@ -308,4 +309,18 @@ func testFault(t *testing.T, call, fault string, n int) bool {
 	}
 	must(t, SetPrimary(t.Context(), f.Name(), 3, (&session{}).options(false)))
 	return injected
+}
+
+// With a partition its hash tree goes, and no other.
+func TestDeleteTree(t *testing.T) {
+	f, s := image(t), &session{}
+	must(t, merkle.AddAll(t.Context(), f, time.Unix(1000, 0), 0))
+	if n := len(opened(t, f.Name()).Objects()); n != 8 {
+		t.Fatalf("%d objects", n)
+	}
+	must(t, Delete(f, 3, s.options(false)))
+	img := opened(t, f.Name())
+	if _, err := merkle.FromImage(img); err != nil || len(img.Objects()) != 5 {
+		t.Errorf("%v; objects %v", err, img.Objects())
+	}
 }

@@ -170,7 +170,7 @@ func (f File) add(r *Ring, k *Key, a *Added) (err error) {
 	}
 	i := r.position(k.Fingerprint())
 	if i < 0 {
-		r.blocks = append(r.blocks, block{packets: k.packets, key: k})
+		r.append(k)
 		a.New = append(a.New, k)
 		return nil
 	}

@@ -14,6 +14,7 @@ type Ring struct {
 	// damage is why the rest of the file is not known.
 	damage error
 	byID   map[uint64][]*Key
+	at     map[string]int // the first block with a fingerprint
 }
 
 // NewRing returns a ring of keys that are in no file.
@@ -27,8 +28,13 @@ func NewRing(keys ...*Key) *Ring {
 }
 
 func (r *Ring) index() {
-	r.byID = map[uint64][]*Key{}
-	for _, b := range r.blocks {
+	r.byID, r.at = map[uint64][]*Key{}, map[string]int{}
+	for i, b := range r.blocks {
+		if b.key != nil {
+			if print := b.key.Fingerprint(); !r.has(print) {
+				r.at[print] = i
+			}
+		}
 		if b.err != nil {
 			continue
 		}
@@ -71,12 +77,18 @@ func (r *Ring) Find(fingerprint string) *Key {
 
 // position finds a key also where it does not count.
 func (r *Ring) position(fingerprint string) int {
-	for i, b := range r.blocks {
-		if b.key != nil && b.key.Fingerprint() == fingerprint {
-			return i
-		}
+	if i, ok := r.at[fingerprint]; ok {
+		return i
 	}
 	return -1
+}
+
+func (r *Ring) has(fingerprint string) bool { return r.position(fingerprint) >= 0 }
+
+// append adds a key that is not there.
+func (r *Ring) append(k *Key) {
+	r.at[k.Fingerprint()] = len(r.blocks)
+	r.blocks = append(r.blocks, block{packets: k.packets, key: k})
 }
 
 // FindByID returns the keys that have the key ID, of the primary key or of a

@@ -35,7 +35,7 @@
 //
 // # In a SIF file
 //
-// Two objects of type Generic, in the partition's group and linked to it, so that
+// Two objects of type Generic for each partition that has a tree, in its group and linked to it, so that
 // whatever signs the group signs both: the Root, named "sealift.merkle-root", and the
 // tree, named "sealift.merkle-tree". FromImage finds them. See Tree for what a
 // signature must cover before they mean anything.

@@ -1,7 +1,6 @@
 package merkle
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,8 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/sif"
@@ -30,7 +27,8 @@ const (
 // ErrNoTree is that of an image without a tree.
 var ErrNoTree = errors.New("the image has no hash tree")
 
-// Tree is the tree of a SIF file's primary partition, in the file or kept elsewhere. All that FromImage and
+// Tree is the tree of a SIF file's primary partition, or of the one that is selected (sif.Image.Select), in
+// the file or kept elsewhere. All that FromImage and
 // Reader promise is that the partition is what the Root says. Who made the Root, a
 // signature says, if it is valid and if what it covers are
 //
@@ -62,16 +60,13 @@ type Tree struct {
 	digest string
 }
 
-// FromImage finds the tree of the primary partition of an image, which may be nil:
-// no SIF file. It reads the Root and nothing else. Where there is none the error
-// wraps ErrNoTree; what could be mistaken for one, such as a second Root, a Root
-// that is linked to another object or a tree of the wrong size, is an error.
+// FromImage finds the tree of the primary partition of an image, or of the one that is
+// selected. The image may be nil: no SIF file. It reads the Root and nothing else. Where
+// there is none the error wraps ErrNoTree; what could be mistaken for one, such as a second
+// Root, a Root that is linked to no partition or a tree of the wrong size, is an error.
 func FromImage(img *sif.Image) (*Tree, error) {
 	if img == nil {
 		return nil, noTree("only a SIF file can have one")
-	}
-	if img.Selected() {
-		return nil, noTree("only the partition that is run has one")
 	}
 	part, err := img.Primary()
 	if err != nil {
@@ -90,7 +85,7 @@ func FromImage(img *sif.Image) (*Tree, error) {
 		return nil, err
 	}
 	if t.Root, err = ParseRoot(b); err != nil {
-		return nil, err
+		return nil, hint.Wrap(err, "copy or download the image again: it was changed or damaged")
 	}
 	if t.Root.Size != t.Partition.Size {
 		return nil, fmt.Errorf("its hash tree is that of %d bytes, and its file system has %d", t.Root.Size, t.Partition.Size)
@@ -106,10 +101,20 @@ func noTree(why string) error {
 	return hint.Wrap(fmt.Errorf("%w: %s", ErrNoTree, why), "build the image again, as a SIF file")
 }
 
-// find returns the one object of the name, which must be linked to the partition.
+// lacks is noTree of a partition.
+func (t *Tree) lacks() error {
+	if t.img.Selected() {
+		return hint.Wrap(fmt.Errorf("%w of %v: it was made without", ErrNoTree, t.Partition),
+			"sealift sign gives one to each partition of an image that is not signed yet")
+	}
+	return noTree("it was made without")
+}
+
+// find returns the one object of the name that is linked to the partition. Others of the name
+// must be those of other partitions.
 func (t *Tree) find(name string) (found sif.Object, err error) {
 	for _, o := range t.img.Objects() {
-		if o.Name != name {
+		if o.Name != name || t.isOthers(o) {
 			continue
 		}
 		if found.ID != 0 {
@@ -119,7 +124,7 @@ func (t *Tree) find(name string) (found sif.Object, err error) {
 	}
 	switch {
 	case found.ID == 0:
-		return found, noTree("it was made without")
+		return found, t.lacks()
 	case found.Type != sif.Generic:
 		return found, fmt.Errorf("%v, named %q, should be of type %v", found, name, sif.Generic)
 	case found.LinksGroup || found.Link != t.Partition.ID:
@@ -130,12 +135,48 @@ func (t *Tree) find(name string) (found sif.Object, err error) {
 	return found, nil
 }
 
+// isOthers says whether an object is linked to another partition, in the group of that.
+func (t *Tree) isOthers(o sif.Object) bool {
+	other, ok := t.img.Object(o.Link)
+	return ok && !o.LinksGroup && o.Group == other.Group && other.ID != t.Partition.ID && other.Type == sif.FileSystem
+}
+
+// Of returns the objects of an image that are a tree of a partition, or a part of one.
+func Of(img *sif.Image, partition sif.Object) (list []sif.Object) {
+	for _, o := range img.Objects() {
+		if (o.Name == RootName || o.Name == TreeName) && o.Type == sif.Generic &&
+			!o.LinksGroup && o.Link == partition.ID && o.Group == partition.Group {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
 // RootBytes returns what was read of the Root's object.
 func (t *Tree) RootBytes() []byte { return t.Root.Bytes() }
 
-// Vouched says whether the bytes of the object with the id need not be hashed
-// where those of the Root are trusted: those of the partition and of the tree.
-func (t *Tree) Vouched(id uint32) bool { return id == t.Partition.ID || id == t.TreeObject.ID }
+// Vouched says whether the bytes of the object with the id need not be hashed where those of
+// the Root are trusted: those of the partition and of the tree; and those of the group's
+// other partitions and of their trees, which nobody reads without holding them against
+// what was signed, each by a tree of its own.
+func (t *Tree) Vouched(id uint32) bool {
+	return id == t.Partition.ID || id == t.TreeObject.ID || t.isApart(id)
+}
+
+// isApart says whether an object is another partition of the group that can have a tree, or
+// the tree of one.
+func (t *Tree) isApart(id uint32) bool {
+	o, ok := t.img.Object(id)
+	if !ok || o.Group != t.Partition.Group || id == t.Partition.ID {
+		return false
+	}
+	if o.Name == TreeName && o.Type == sif.Generic && t.isOthers(o) {
+		id = o.Link
+	}
+	o, _ = t.img.Object(id)
+	_, err := t.img.Select(id).Primary()
+	return o.Type == sif.FileSystem && err == nil
+}
 
 // Reader returns a Reader of the partition.
 func (t *Tree) Reader() *Reader {
@@ -223,49 +264,4 @@ func (f *follower) Write(p []byte) (int, error) {
 	f.n += int64(n)
 	f.b.Grow(f.n)
 	return n, err
-}
-
-// Add makes sure, for who is to sign it, that the image in f, which was opened as img, has a tree and
-// that this is the partition's: it adds it (sif.Add) or checks it (Tree.Check). What img is does not
-// change: it does not know of a tree that was added. An image without one whose partition is
-// signed stays so: a group that has got another object no longer is what was signed.
-func Add(ctx context.Context, f *os.File, img *sif.Image, at time.Time, workers int) (added bool, err error) {
-	t, err := FromImage(img)
-	if err == nil {
-		return false, t.Check(ctx, workers)
-	}
-	if !errors.Is(err, ErrNoTree) {
-		return false, err
-	}
-	part, err := img.Primary()
-	if err != nil {
-		return false, err
-	}
-	o, _ := img.Object(part.ID)
-	if signed(img, o) {
-		return false, nil
-	}
-	root, tree, err := Build(ctx, img.Section(o), o.Size, workers)
-	if err != nil {
-		return false, err
-	}
-	if o.Group == 0 {
-		return false, fmt.Errorf("%v is in no group", o)
-	}
-	object := func(name string, data []byte) sif.NewObject {
-		return sif.NewObject{Type: sif.Generic, Name: name, Group: o.Group, Link: o.ID, Data: bytes.NewReader(data)}
-	}
-	err = sif.AddObjects(ctx, f, at, nil, object(RootName, root.Bytes()), object(TreeName, tree))
-	return err == nil, err
-}
-
-// signed says whether there is a signature of the object or its group.
-func signed(img *sif.Image, o sif.Object) bool {
-	return slices.ContainsFunc(img.Objects(), func(s sif.Object) bool {
-		of := o.ID
-		if s.LinksGroup {
-			of = o.Group
-		}
-		return s.Type == sif.Signature && s.Link == of
-	})
 }

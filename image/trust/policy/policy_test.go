@@ -126,7 +126,10 @@ func TestSource(t *testing.T) {
 		"https://host.example/a/%2e%2E/b":               "https://host.example/b",
 		"https://host.example/a%252Fb":                  "https://host.example/a%252Fb",
 		"library://[::1]:5000/team/tools/x:1,2":         "library://[::1]:5000/team/tools/x",
-		"library://h.example/x:1":                       "library://h.example/x",
+		"library://h.example/x:1":                       "library://h.example/library/default/x",
+		"library://h.example/tools/x:1":                 "library://h.example/library/tools/x",
+		"library://h.example:80/a/b/c:1":                "library://h.example/a/b/c",
+		"docker://h.example:080/x":                      "docker://h.example/x",
 		"https://host.example/dir/x.sif?token=1#a":      "https://host.example/dir/x.sif",
 		"https://u:p@HOST.example.:443/a/../dir//x.sif": "https://host.example/dir/x.sif",
 		"https://host.example/%64ir/x.sif":              "https://host.example/dir/x.sif",
@@ -190,6 +193,21 @@ func TestSources(t *testing.T) {
 		{"library://intra:443", "library://intra/Team/x/y", 1},
 		{"library://intra:443", "library://h.example/intra/x/y", 0},
 		{"library://", "library://h.example/Team/x/y", 1},
+		// A short name is one of what the library publishes, also in a rule.
+		{"library://library", "library://h.example/tool:1", 1},
+		{"library://library/default", "library://h.example/tool:1", 1},
+		{"library://library/tools", "library://h.example/tools/x:1", 1},
+		{"library://h.example/library", "library://h.example/tools/x:1", 1},
+		{"h.example/library", "library://h.example/tool:1", 1},
+		{"h.example/tool", "library://h.example/tool:1", 1},
+		{"library://h.example/tools/x", "library://h.example/library/tools/x:1", 1},
+		{"library://h.example/tools/x", "library://h.example/tools/x/y:1", 1},
+		{"tools/x", "library://h.example/tools/x:1", 1},
+		{"library://h.example/tools/x", "library://h.example/library/tools/y:1", 0},
+		{"oras://h.example/tool", "library://h.example/tool:1", 0},
+		{"docker://h.example", "docker://h.example:80/x:1", 1},
+		{"docker://h.example:80", "docker://h.example/x:1", 1},
+		{"https://h.example", "https://h.example:80/x", 0},
 	} {
 		f := parsed(t, fmt.Sprintf("[[rule]]\nsource = %q\naction = \"deny\"", c.rule))
 		if n := len(New(f).Rules(Subject{Source: Source(c.name)})); n != c.want {

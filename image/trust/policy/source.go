@@ -3,14 +3,16 @@ package policy
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
 // Source returns where an image comes from by its name, such as
 // "docker://docker.io/library/debian:12": without its tag and its digest, and in
 // the one form that names and the sources of rules are compared in. A host is in
-// lower case, without a dot at its end or the usual port; Docker Hub is docker.io.
-// The name of a library's file has a host.
+// lower case, without a dot at its end or the usual port, with or without TLS; Docker
+// Hub is docker.io. The name of a library's file has a host, and the entity and the
+// collection that a short one leaves out.
 func Source(name string) string {
 	transport, rest, ok := strings.Cut(name, "://")
 	switch {
@@ -27,7 +29,22 @@ func Source(name string) string {
 	if image, ok := strings.CutPrefix(rest, hub+"/"); ok && transport != "library" && !strings.Contains(image, "/") {
 		rest = hub + "/library/" + image
 	}
+	if host, image, ok := strings.Cut(rest, "/"); ok && transport == "library" {
+		rest = host + "/" + long(image)
+	}
 	return transport + "://" + rest
+}
+
+// long returns the path of a library's file with all three parts: what has fewer is
+// published by the library itself.
+func long(image string) string {
+	switch strings.Count(image, "/") {
+	case 0:
+		return "library/default/" + image
+	case 1:
+		return "library/" + image
+	}
+	return image
 }
 
 // hub is Docker Hub, which has other names for the same.
@@ -68,9 +85,9 @@ const library = "library://"
 
 // sources returns the source of a rule, of which any counts. What it says of
 // Docker Hub with one component, such as docker.io/debian, is a user's images and
-// the image that Docker Hub has by this short name: the second one. A host that a
-// library's name begins with has a dot or a port; a name without one is of any
-// library, or of the host that is called so.
+// the image that Docker Hub has by this short name: the second one. So it is with one
+// or two components of a library. A host that a library's name begins with has a dot or
+// a port; a name without one is of any library, or of the host that is called so.
 func sources(text string) []source {
 	transport, rest, ok := strings.Cut(text, "://")
 	if !ok {
@@ -93,6 +110,15 @@ func sources(text string) []source {
 	if ok && image != "library" && !strings.Contains(image, "/") && transport != library {
 		list = append(list, source{name: transport + hub + "/library/" + image})
 	}
+	if transport != library && transport != "" {
+		return list
+	}
+	if !hosted {
+		return append(list, source{library + long(rest), true})
+	}
+	if host, image, ok := strings.Cut(rest, "/"); ok {
+		list = append(list, source{name: library + host + "/" + long(image)})
+	}
 	return list
 }
 
@@ -101,7 +127,7 @@ func sources(text string) []source {
 func place(transport, text string, hosted bool) string {
 	first, rest, more := strings.Cut(text, "/")
 	if hosted || transport == "docker" || transport == "oras" {
-		first = host(first, "443")
+		first = host(first, "443", "80") // which --no-https makes the usual one
 		for _, name := range hubNames {
 			if first == name && transport != "library" {
 				first = hub
@@ -114,14 +140,14 @@ func place(transport, text string, hosted bool) string {
 	return first
 }
 
-// host returns a HOST[:PORT] in one form, without the port that is the usual one.
-func host(text, usual string) string {
+// host returns a HOST[:PORT] in one form, without a port that is a usual one.
+func host(text string, usual ...string) string {
 	name, port := strings.ToLower(text), ""
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, ']') {
 		name, port = name[:i], strings.TrimLeft(name[i+1:], "0")
 	}
 	name = strings.TrimRight(name, ".")
-	if port != "" && port != usual {
+	if port != "" && !slices.Contains(usual, port) {
 		name += ":" + port
 	}
 	return name

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/e2e/mpi"
+	"github.com/sealift/sealift/e2e/slurm"
 )
 
 // ranksTime bounds a run of ranks, in seconds: where they cannot reach each other's
@@ -84,7 +85,7 @@ const rankMemory = "--mem-per-cpu=500"
 func TestMPI(t *testing.T) {
 	programs := mpiPrograms(t)
 	asUser(t, "^TestMPI$")
-	r := &ranks{slurmSteps(t), programs}
+	r := &ranks{slurmStepsOn(t, slurm.Options{Groups: os.Getuid() == 0, Apart: true}), programs}
 	for _, f := range mpi.Families() {
 		for _, c := range []struct {
 			name   string

@@ -82,6 +82,17 @@ func (s *steps) example(t *testing.T, dir, script, options, want string) {
 	}
 }
 
+// filtered leaves out what Slurm says of the end of steps.
+func filtered(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "srun: ") && !strings.HasPrefix(line, "slurmstepd") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // workflow runs the workflow of Snakemake.
 func (s *steps) workflow(t *testing.T, dir string) {
 	t.Helper()

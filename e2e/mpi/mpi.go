@@ -26,6 +26,10 @@ var source string
 // Image is the name of the image, a SquashFS file, in the directory of Fixture.
 const Image = "image.sqfs"
 
+// packages are in the image: those that images with MPI have, as Open MPI takes other ways
+// without the settings that come with its programs.
+const packages = "openmpi-bin,mpich"
+
 // Directory is where the image has the programs that Fixture's directory has, too.
 const Directory = "/opt/ranks"
 
@@ -49,7 +53,7 @@ func Families() []Family {
 
 // Srun returns the start of a command line that has Slurm start ranks on nodes.
 func (f Family) Srun(nodes, ranks int) []string {
-	return []string{"srun", "--mpi=" + f.PMI, "--nodes=" + strconv.Itoa(nodes), "--ntasks=" + strconv.Itoa(ranks)}
+	return []string{"srun", "--quiet", "--mpi=" + f.PMI, "--nodes=" + strconv.Itoa(nodes), "--ntasks=" + strconv.Itoa(ranks)}
 }
 
 // Mpirun returns that of one that has the family's own launcher start them, on nodes that
@@ -74,9 +78,9 @@ func Missing() (names []string) {
 }
 
 // Fixture returns the path of a directory with the image and, by the names of the
-// families, the programs. It is made once for each version of their source.
+// families, the programs. It is made once for each version of what it is made of.
 func Fixture(ctx context.Context, cache string) (string, error) {
-	name := fmt.Sprintf("mpi-%.4x", sha256.Sum256([]byte(source)))
+	name := fmt.Sprintf("mpi-%.4x", sha256.Sum256([]byte(source+packages)))
 	return fixture.Once(cache, name, func(dir string) error {
 		root := filepath.Join(dir, "root")
 		programs := filepath.Join(root, Directory)
@@ -100,7 +104,7 @@ func Fixture(ctx context.Context, cache string) (string, error) {
 // devices, which only root could make.
 func unpack(ctx context.Context, dir, root string) error {
 	archive := filepath.Join(dir, "root.tar")
-	err := errors.Join(fixture.Root(ctx, archive, "libopenmpi3,libmpich12"), os.Mkdir(root, 0o755))
+	err := errors.Join(fixture.Root(ctx, archive, packages), os.Mkdir(root, 0o755))
 	if err == nil {
 		err = run(ctx, "tar", "-C", root, "--exclude=./dev/*", "-xf", archive)
 	}

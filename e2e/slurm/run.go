@@ -33,7 +33,7 @@ func freePorts() int {
 // so that all of a cluster, its jobs too, ends with that shell.
 func (c *Cluster) run(o Options) {
 	c.t.Helper()
-	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o), fmt.Sprint(o.GPUs)}
+	args := []string{"sh", "-c", script, "sh", c.Dir, c.groupName(o), fmt.Sprint(o.GPUs), apart(o)}
 	if os.Getuid() == 0 {
 		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
 	}
@@ -70,9 +70,22 @@ func (c *Cluster) endJobs() {
 	}
 }
 
+// apart returns the words that have a program be on a machine of its own.
+func apart(o Options) string {
+	own, drop := "--mount --pid --ipc --uts --fork --kill-child --mount-proc", ""
+	if os.Getuid() != 0 {
+		own, drop = own+" --user --map-current-user --keep-caps", "setpriv --ambient-caps=-all --inh-caps=-all"
+	}
+	if !o.Apart {
+		return ""
+	}
+	return "unshare " + own + ` sh -c 'hostname node2; mount -t tmpfs -o mode=1777 shm /dev/shm; exec ` + drop + ` "$@"' sh`
+}
+
 // script starts a cluster in the directory $1, and ends it at the end of its input. With a
 // name of groups in $2, what Slurm takes for the root of each hierarchy is a group of
-// this name. Of $3 GPUs there are device nodes, in a /dev of the cluster's own.
+// this name. Of $3 GPUs there are device nodes, in a /dev of the cluster's own. $4 begins
+// the command of the second node.
 const script = `
 set -e
 dir=$1
@@ -112,12 +125,14 @@ if [ -n "$2" ]; then
 fi
 slurmctld -D -f "$SLURM_CONF" -c 2>/dev/null &
 daemons=$!
-for n in node1 node2; do
-	slurmd -D -f "$SLURM_CONF" -N $n -c 2>/dev/null &
-	daemons="$daemons $!"
-done
+slurmd -D -f "$SLURM_CONF" -N node1 -c 2>/dev/null &
+daemons="$daemons $!"
+eval "exec_second() { exec $4 slurmd -D -f \"\$SLURM_CONF\" -N node2 -c; }"
+exec_second 2>/dev/null &
+second=$!
 read -r end || true
 kill $daemons || true # one may have failed
+if [ -n "$4" ]; then kill -KILL $second; else kill $second; fi || true # unshare waits for its end
 wait
 [ "$(id -u)" != 0 ] || kill "$(cat "$dir/munge/pid")"
 exit 0

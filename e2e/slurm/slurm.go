@@ -28,6 +28,10 @@ type Options struct {
 	// GPUs is how many GPUs each node has: /dev/nvidia0 and so on, which are nodes
 	// without a driver. Root only.
 	GPUs int
+	// Apart has the second node be like a machine of its own: it sees neither the first
+	// one's processes nor what these have in memory in common, and has its own name.
+	// Programs that look for these things, such as MPI's, take two nodes for one else.
+	Apart bool
 	// MPI is what srun offers MPI programs by default, such as pmix; none if empty.
 	MPI string
 	// Plugins is the text of plugstack.conf.

@@ -159,15 +159,15 @@ func TestLast(t *testing.T) {
 // TestFail has tasks that wait hear why, and those that run end with a line.
 func TestFail(t *testing.T) {
 	dir := node(t)
-	s, end := serve(t, dir, func(s *Server) { s.Fail(hint.New("no device", "make one"), "") })
+	_, first := serve(t, dir, func(s *Server) { s.Fail(hint.New("no device", "make one"), "") })
 	x := startTask(t, dir)
 	if got := x.says(t); got != "error: no device hint: make one" {
 		t.Errorf("%q", got)
 	}
 	x.Wait()
-	over(t, end, dir)
+	over(t, first, dir)
 
-	s, end = serve(t, dir, func(s *Server) {
+	s, end := serve(t, dir, func(s *Server) {
 		if err := s.Answer(os.Getpid()); err != nil {
 			t.Error(err)
 		}

@@ -46,12 +46,6 @@ func (s *sharing) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// has tells whether a file is in the directory of the steps.
-func (s *sharing) has(name string) bool {
-	_, err := os.Stat(filepath.Join(s.dir, name))
-	return err == nil
-}
-
 // write writes a file there, executable.
 func (s *sharing) write(name, text string) string {
 	s.Helper()

@@ -19,7 +19,17 @@ import (
 
 // ranksTime bounds a run of ranks, in seconds: where they cannot reach each other's
 // memory, some hang.
-const ranksTime = "90"
+const ranksTime = "30"
+
+// attempts is how often ranks are run until they end. Those of MPICH on two nodes that are
+// one machine hang when they say goodbye to each other by TCP (UCX 1.13), outside containers
+// in about one of six runs.
+func attempts(family string, nodes int) int {
+	if family == "mpich" && nodes > 1 {
+		return 8
+	}
+	return 1
+}
 
 // ranks starts MPI programs, in containers and outside.
 type ranks struct {
@@ -90,17 +100,26 @@ func TestMPI(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			launch []string
+			nodes  int
 			ranks  int
 		}{
-			{"srun", append(f.Srun(1, 2), rankMemory), 2},
-			{"srun on 2 nodes", append(f.Srun(2, 4), rankMemory, "--ntasks-per-node=2"), 4},
-			{"mpirun in a job", f.Mpirun(1, 2, rankMemory), 2},
-			{"mpirun on 2 nodes", f.Mpirun(2, 4, rankMemory, "--ntasks-per-node=2"), 4},
-			{"mpirun", f.Mpirun(0, 3), 3},
+			{"srun", append(f.Srun(1, 2), rankMemory), 1, 2},
+			{"srun on 2 nodes", append(f.Srun(2, 4), rankMemory, "--ntasks-per-node=2"), 2, 4},
+			{"mpirun in a job", f.Mpirun(1, 2, rankMemory), 1, 2},
+			{"mpirun on 2 nodes", f.Mpirun(2, 4, rankMemory, "--ntasks-per-node=2"), 2, 4},
+			{"mpirun", f.Mpirun(0, 3), 1, 3},
 		} {
 			t.Run(f.Name+" "+c.name, func(t *testing.T) {
 				size := strconv.Itoa(c.ranks)
-				out, err := r.run(append(append(c.launch, r.in(f, true)...), size)...)
+				var out string
+				var err error
+				for n := range attempts(f.Name, c.nodes) {
+					out, err = r.run(append(append(c.launch, r.in(f, true)...), size)...)
+					if err == nil || !strings.HasPrefix(out, size+" ranks are well\n") {
+						break
+					}
+					t.Logf("they did not end, attempt %d", n+1)
+				}
 				if want := size + " ranks are well\n"; err != nil || out != want {
 					t.Errorf("%v: %q, not %q", err, out, want)
 					out, err := r.run(append(append(c.launch, r.in(f, false)...), size)...)

@@ -158,9 +158,9 @@ func (c *Cluster) config(o Options) string {
 	if mpi == "" {
 		mpi = "none"
 	}
-	user, auth := "root", "AuthType=auth/munge\nAuthInfo=socket="+c.Dir+"/munge/socket\nCredType=cred/munge"
+	user, auth := "root", "AuthType=auth/munge\nAuthInfo=socket="+c.Dir+"/munge/socket,cred_expire=20\nCredType=cred/munge"
 	if uid := os.Getuid(); uid != 0 {
-		user, auth = fmt.Sprint(uid), "AuthType=auth/none\nCredType=cred/none"
+		user, auth = fmt.Sprint(uid), "AuthType=auth/none\nAuthInfo=cred_expire=20\nCredType=cred/none"
 	}
 	track, task, gather := "linuxproc", "task/none", "none"
 	if o.Groups {

@@ -125,9 +125,6 @@ var batches = []batchJob{
 	{"statuses", `srun -n2 sh -c 'for i in $(seq 0 255); do "$SEALIFT" exec $IMAGE sh -c "exit $i"; [ $? = $i ] || echo out: $? for $i; done'`, "", nil, "", "0"},
 	{"many at once", `srun -n2 sh -c 'for i in $(seq 128); do "$SEALIFT" exec $IMAGE echo out: here & done; wait' | sort | uniq -c | sed 's/ *\(.*\) out: /out: \1 /'`,
 		"", []string{"--mem=3000"}, "out: 256 here\n", "0"},
-	{"a server dies", `srun -n2 sh -c '"$SEALIFT" exec $IMAGE sh -c "echo >up.\$SLURM_PROCID; exec sleep 20" & until [ -e up.0 ] && [ -e up.1 ]; do sleep 0.1; done
-		[ $SLURM_PROCID != 0 ] || { for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in "$SEALIFT"*) kill -9 ${p#/proc/};; esac; done; touch gone; }
-		until [ -e gone ]; do sleep 0.1; done; "$SEALIFT" exec $IMAGE echo out: next'`, "", []string{"--time=1"}, "out: next\nout: next\n", "0"},
 }
 
 // slowBatches are those that mostly wait.
@@ -137,6 +134,13 @@ var slowBatches = []batchJob{
 		"out: early\nout: early\n", "7"},
 	{"requeue", ranksStep + `; [ -n "$SLURM_RESTART_COUNT" ] || { scontrol requeue $SLURM_JOB_ID; sleep 60; }`, `echo out: ${SLURM_RESTART_COUNT:-0}`,
 		[]string{"--requeue", "--open-mode=append"}, "out: 0\nout: 0\nout: 1\nout: 1\n", "0"},
+}
+
+// lastBatches are those that end what is Sealift's of all jobs.
+var lastBatches = []batchJob{
+	{"a server dies", `srun -n2 sh -c '"$SEALIFT" exec $IMAGE sh -c "echo >up.\$SLURM_PROCID; exec sleep 20" & until [ -e up.0 ] && [ -e up.1 ]; do sleep 0.1; done
+		[ $SLURM_PROCID != 0 ] || { for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in "$SEALIFT"*) kill -9 ${p#/proc/};; esac; done; touch gone; }
+		until [ -e gone ]; do sleep 0.1; done; "$SEALIFT" exec $IMAGE echo out: next'`, "", []string{"--time=1"}, "out: next\nout: next\n", "0"},
 }
 
 // ranksStep is a step of two ranks.
@@ -157,15 +161,19 @@ func TestShareBatch(t *testing.T) {
 		}
 		slow = append(slow, x)
 	}
-	for _, c := range batches {
-		t.Run(c.name, func(t *testing.T) {
-			err := s.batch(mark, c.name, c.step, c.script, append([]string{"-w", "node1", "-n2"}, c.options...)...).Run()
-			s.compare(t, c.name, err, c.want, c.code)
-		})
+	run := func(list []batchJob) {
+		for _, c := range list {
+			t.Run(c.name, func(t *testing.T) {
+				err := s.batch(mark, c.name, c.step, c.script, append([]string{"-w", "node1", "-n2"}, c.options...)...).Run()
+				s.compare(t, c.name, err, c.want, c.code)
+			})
+		}
 	}
+	run(batches)
 	for i, c := range slowBatches {
 		t.Run(c.name, func(t *testing.T) { s.compare(t, c.name, slow[i].Wait(), c.want, c.code) })
 	}
+	run(lastBatches)
 	if text, err := os.ReadFile(filepath.Join(s.dir, "time limit.out")); !strings.Contains(string(text), "DUE TO TIME LIMIT") {
 		t.Errorf("time limit: %v, %s", err, text)
 	}

@@ -133,8 +133,6 @@ var batches = []batchJob{
 // slowBatches are those that mostly wait.
 var slowBatches = []batchJob{
 	{"time limit", ranksStep, deaf, []string{"--time=1"}, "", "1|9|137|15|143|0"},
-	{"signal before the limit", ranksStep, `trap "echo out: early; exit 7" USR1; while :; do sleep 0.1; done`, []string{"--time=1", "--signal=USR1@40"},
-		"out: early\nout: early\n", "7"},
 	{"requeue", ranksStep + `; [ -n "$SLURM_RESTART_COUNT" ] || { scontrol requeue $SLURM_JOB_ID; sleep 60; }`, `echo out: ${SLURM_RESTART_COUNT:-0}`,
 		[]string{"--requeue", "--open-mode=append"}, "out: 0\nout: 0\nout: 1\nout: 1\n", "0"},
 }

@@ -122,3 +122,18 @@ func TestKey(t *testing.T) {
 		t.Error("what images show is not told apart")
 	}
 }
+
+// TestMountPoints: what is mounted in the image, and nothing else.
+func TestMountPoints(t *testing.T) {
+	p := example()
+	p.Ops = append(p.Ops, plan.Do(plan.Mount, "tmpfs", "/run/", "", ""), plan.Do(plan.Overlay, "/opt", "a:b", "", "", ""), plan.Do(plan.Bind, "/x", "@y", ""))
+	if got, want := mountPoints(p), []string{"data", "run", "opt"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if err := Known(1, &plan.Plan{Ops: []plan.Op{plan.Do(plan.Fuse, "/", "")}}, "/no/such"); err == nil || !strings.Contains(err.Error(), "look at the image") {
+		t.Error(err)
+	}
+	if err := Known(1, &plan.Plan{}, "/no/such"); err != nil {
+		t.Error(err)
+	}
+}

@@ -62,7 +62,8 @@ func (g *Group) Serve(ctx context.Context, server *Server, serve func(*spec.Cont
 	tasks.Serve, tasks.Shows = serve(held), share.Shows(g.c.Plan.Image)
 	j := launch.Job{Serve: tasks.Serve, Started: func(pid int) error {
 		debug.FreeOSMemory() // what the start took
-		return errors.Join(g.p.LeaveTerminal(), os.Chdir("/"), tasks.Answer(pid))
+		known := share.Known(pid, &g.c.Plan, g.place.Mounts())
+		return errors.Join(known, g.p.LeaveTerminal(), os.Chdir("/"), tasks.Answer(pid))
 	}}
 	var child *launch.Child
 	if j.Starter, err = launch.FindStarter(g.p.Executable); err == nil {

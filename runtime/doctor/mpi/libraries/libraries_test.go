@@ -16,7 +16,7 @@ func compile(t *testing.T, root, name, source string, args ...string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("gcc", append([]string{"-shared", "-fPIC", "-x", "c", "-o", path, "-"}, args...)...)
+	cmd := exec.Command("gcc", append([]string{"-shared", "-fPIC", "-x", "c", "-o", path, "-", "-x", "none"}, args...)...)
 	cmd.Stdin = strings.NewReader(source)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {

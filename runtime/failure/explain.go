@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -15,8 +16,7 @@ func Explain(p *plan.Plan, r plan.Report) error {
 	errno := syscall.Errno(r.Errno)
 	switch r.Stage {
 	case plan.StageEnter:
-		return hint.Wrap(fmt.Errorf("enter what the tasks of this job step share, its namespace %q: %w", rune(r.Index), errno),
-			"start again; --share=off does without")
+		return hint.Wrap(fmt.Errorf("enter the container's %s namespace: %w", enter.Kind(r.Index), errno), "the container has ended, or is another user's")
 	case plan.StagePlan:
 		if errno == syscall.ECONNRESET {
 			return hint.New("the process has ended that serves the image to the tasks of this job step", "start again; --share=off does without")

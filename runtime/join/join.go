@@ -1,42 +1,35 @@
-// Package join starts a program inside the namespaces of a running container.
+// Package join opens the namespaces of a running container, for a starter to enter them.
 //
-// Input: a process of the container, held by a descriptor, and an open program with its
-// arguments, descriptors and capabilities. Output: the pid of a child of this process
-// that runs the program. It decides nothing about what the program does there, and must
-// not print. The kernel lets only a process of one thread enter a user namespace
-// (setns(2)), which a Go program never is: what enters is a copy of one thread.
+// Input: a process of the container. Output: open files of the namespaces in which it
+// differs from this process, and its root directory. It enters nothing itself, and must not
+// print.
 package join
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/starter/enter"
 )
 
-// kind is a kind of namespace: its file in /proc/PID/ns and its flag (namespaces(7)).
-type kind struct {
-	file string
-	flag uintptr
-}
+// kinds are the kinds of namespaces that a container may have of its own, in the order in
+// which they are to be entered.
+var kinds = [...]enter.Kind{enter.User, enter.IPC, enter.UTS, enter.Net, enter.PID, enter.Mount}
 
-// kinds are the namespaces that a container may have of its own, in the order in which
-// they are entered: the user namespace gives the right to enter the others.
-var kinds = [...]kind{
-	{"user", unix.CLONE_NEWUSER}, {"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS},
-	{"net", unix.CLONE_NEWNET}, {"pid", unix.CLONE_NEWPID}, {"mnt", unix.CLONE_NEWNS},
+// Namespace is one of them.
+type Namespace struct {
+	Kind enter.Kind
+	File *os.File
 }
 
 // Namespaces are those in which a process differs from this one.
 type Namespaces struct {
-	kinds []kind
-	files []*os.File
+	List []Namespace
 	// Root is the root directory of the process, opened with O_PATH.
 	Root *os.File
 }
@@ -58,16 +51,16 @@ func Open(pid int, alive func() error) (*Namespaces, error) {
 
 func (n *Namespaces) open(proc string) error {
 	for _, k := range kinds {
-		f, err := os.Open(proc + "/ns/" + k.file)
+		f, err := os.Open(proc + "/ns/" + k.String())
 		if errors.Is(err, os.ErrNotExist) {
-			if _, err := os.Lstat("/proc/self/ns/" + k.file); err != nil {
+			if _, err := os.Lstat("/proc/self/ns/" + k.String()); err != nil {
 				continue // this kernel does without
 			}
 		}
 		if err != nil {
 			return err
 		}
-		own, err := os.Stat("/proc/self/ns/" + k.file)
+		own, err := os.Stat("/proc/self/ns/" + k.String())
 		theirs, err2 := f.Stat()
 		if err := errors.Join(err, err2); err != nil || os.SameFile(own, theirs) {
 			if err := errors.Join(err, f.Close()); err != nil {
@@ -75,7 +68,7 @@ func (n *Namespaces) open(proc string) error {
 			}
 			continue
 		}
-		n.kinds, n.files = append(n.kinds, k), append(n.files, f)
+		n.List = append(n.List, Namespace{k, f})
 	}
 	// The root itself may be closed to this process, where it is a file system of other
 	// ids.
@@ -87,61 +80,15 @@ func (n *Namespaces) open(proc string) error {
 	return nil
 }
 
-// User says whether a user namespace is entered.
-func (n *Namespaces) User() bool { return len(n.kinds) > 0 && n.kinds[0].flag == unix.CLONE_NEWUSER }
-
 // Close frees the descriptors. It may be called on nil.
 func (n *Namespaces) Close() {
 	if n == nil {
 		return
 	}
-	for _, f := range n.files {
-		f.Close() // which were only read
+	for _, x := range n.List {
+		x.File.Close() // which were only read
 	}
 	if n.Root != nil {
 		n.Root.Close()
 	}
-}
-
-// Program is what is to run.
-type Program struct {
-	// Path is the program's on the host.
-	Path string
-	// Args is the whole command line; the environment is empty.
-	Args []string
-	// Files are its descriptors from 0 on.
-	Files []uintptr
-	// Caps are capabilities that it is to have, in the user namespace of the container
-	// where that has one.
-	Caps []uintptr
-	// Descriptors, unless 0, is its limit of descriptors: the Go runtime has raised that
-	// of this process.
-	Descriptors uint64
-}
-
-// Start runs p in the namespaces. The process is a child of the calling thread, which
-// must be locked to its goroutine and live as long. An error names the namespace that
-// could not be entered.
-func (n *Namespaces) Start(p Program) (pid int, err error) {
-	e := entry{}
-	if err := e.prepare(n, p); err != nil {
-		return 0, err
-	}
-	defer e.close()
-	return e.run(n)
-}
-
-// Descriptors returns how many descriptors a program may have that this process starts, 0 if
-// nobody tells. The Go runtime raises its own limit (RLIMIT_NOFILE), and tells the former
-// one to nobody but the programs that it executes itself.
-func Descriptors() uint64 {
-	out, err := exec.Command("/bin/sh", "-c", "ulimit -Sn").Output()
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
-	if err != nil {
-		return 0 // it is unlimited
-	}
-	return n
 }

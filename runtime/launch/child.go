@@ -14,8 +14,6 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/failure"
-	"github.com/sealift/sealift/runtime/join"
-	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -85,15 +83,18 @@ func (c *Child) start() error {
 	defer unix.Close(pair[1])
 	c.report = pair[0]
 	own := []int{int(planEnd.Fd()), pair[1]}
-	for _, n := range c.job.Enter {
-		own = append(own, int(n.File.Fd()))
+	e, err := entryOf(c.job.Enter)
+	if err != nil {
+		return err
 	}
+	defer e.close()
+	own = append(own, e.fds()...)
 	l, err := arrange(std, own...)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	return c.fork(l)
+	return c.fork(l, e)
 }
 
 // streams returns the payload's first three descriptors and what closes those
@@ -117,7 +118,7 @@ func streams(j Job) (std [3]*os.File, closeNull func(), err error) {
 // fork starts the starter on a thread that lives until the starter has ended:
 // the starter asks to be killed when its parent dies, and for the kernel the
 // parent is this thread (PR_SET_PDEATHSIG(2const)).
-func (c *Child) fork(l *layout) error {
+func (c *Child) fork(l *layout, e *entry) error {
 	attr, err := attributes(c.clone, mayMap(c.clone))
 	if err != nil {
 		return err
@@ -132,44 +133,16 @@ func (c *Child) fork(l *layout) error {
 			return
 		}
 		argv := []string{c.job.Starter, strconv.Itoa(l.own[0]), strconv.Itoa(l.own[1])}
-		if list := c.job.Enter; len(list) > 0 {
-			argv = append(argv, enter.Word(numbered(list, l.own[2:])))
-		}
-		pid, err := c.clones(argv, l, attr)
+		pid, err := c.exec(append(argv, e.words(l.own[2:])...), l, attr)
 		if err != nil {
-			result <- err
+			result <- failure.Clone(c.clone, c.job.Starter, err)
 			return
 		}
-		c.pid = pid
+		c.pid = e.pid(pid)
 		result <- nil
 		c.wait()
 	}()
 	return <-result
-}
-
-// numbered returns namespaces with their descriptors' numbers.
-func numbered(list []Namespace, fds []int) (out []enter.Namespace) {
-	for i, n := range list {
-		out = append(out, enter.Namespace{Kind: n.Kind, FD: fds[i]})
-	}
-	return out
-}
-
-// clones starts the starter as a child of this thread.
-func (c *Child) clones(argv []string, l *layout, attr *syscall.SysProcAttr) (pid int, err error) {
-	if n := c.job.Join; n != nil {
-		p := join.Program{Path: argv[0], Args: argv, Files: l.files, Descriptors: join.Descriptors()}
-		if n.User() {
-			if p.Caps, err = setupCaps(c.clone); err != nil {
-				return 0, err
-			}
-		}
-		return n.Start(p)
-	}
-	if pid, err = c.exec(argv, l, attr); err != nil {
-		return 0, failure.Clone(c.clone, c.job.Starter, err)
-	}
-	return pid, nil
 }
 
 // exec starts the starter, in the job's control group if it can be: that takes clone3(2)

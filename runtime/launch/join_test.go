@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/runtime/join"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -99,10 +100,10 @@ func TestJoin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := inBackground(t, p, Job{})
 			n := b.namespaces(t)
-			if n.User() != p.Clone.User {
-				t.Errorf("user namespace: %t", n.User())
+			if user := n.List[0].Kind == enter.User; user != p.Clone.User {
+				t.Errorf("user namespace: %t", user)
 			}
-			r := startJob(t, joiner(sh("for k in "+kinds+"; do readlink /proc/self/ns/$k; done; pwd; umask; echo $A; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status | tr -d '0\\n'; cat /proc/1/comm")), Job{Join: n})
+			r := startJob(t, joiner(sh("for k in "+kinds+"; do readlink /proc/self/ns/$k; done; pwd; umask; echo $A; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status | tr -d '0\\n'; cat /proc/1/comm")), Job{Enter: n.List})
 			want := ""
 			for k := range strings.FieldsSeq(kinds) {
 				link, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(b.pid), "ns", k))
@@ -112,13 +113,13 @@ func TestJoin(t *testing.T) {
 				want += link + "\n"
 			}
 			r.want(t, want+"/data\n0027\nb\nCapEff:\tCapBnd:\tNoNewPrivs:\t1sealift-starter\n")
-			if r := startJob(t, joiner(sh("exit 3")), Job{Join: n}); r.code != 3 || r.err != nil {
+			if r := startJob(t, joiner(sh("exit 3")), Job{Enter: n.List}); r.code != 3 || r.err != nil {
 				t.Errorf("status %d, %v", r.code, r.err)
 			}
-			if r := startJob(t, joiner(sh("kill -TERM $$")), Job{Join: n}); r.code != 143 || r.err != nil {
+			if r := startJob(t, joiner(sh("kill -TERM $$")), Job{Enter: n.List}); r.code != 143 || r.err != nil {
 				t.Errorf("status %d, %v", r.code, r.err)
 			}
-			startJob(t, joiner([]string{"no-such"}), Job{Join: n}).fails(t, 127, "no-such")
+			startJob(t, joiner([]string{"no-such"}), Job{Enter: n.List}).fails(t, 127, "no-such")
 			var st unix.WaitStatus
 			if pid, err := unix.Wait4(-1, &st, unix.WNOHANG|unix.WNOTHREAD, nil); err == nil && pid > 0 {
 				t.Errorf("process %d was left", pid)
@@ -140,7 +141,7 @@ func TestJoinHidden(t *testing.T) {
 	b := inBackground(t, p, Job{Stdout: w})
 	w.Close()
 	n := b.namespaces(t)
-	child, err := Start(plan.Clone{}, Job{Starter: starterPath(), Join: n})
+	child, err := Start(plan.Clone{}, Job{Starter: starterPath(), Enter: n.List})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestJoinEnds(t *testing.T) {
 	done := make(chan result, 1)
 	started := make(chan int, 1)
 	go func() {
-		st, err := Run(t.Context(), joiner([]string{"sleep", "60"}), Job{Starter: starterPath(), Join: n, Started: func(pid int) error { started <- pid; return nil }})
+		st, err := Run(t.Context(), joiner([]string{"sleep", "60"}), Job{Starter: starterPath(), Enter: n.List, Started: func(pid int) error { started <- pid; return nil }})
 		done <- result{code: st.Code, err: err}
 	}()
 	<-started
@@ -172,7 +173,7 @@ func TestJoinEnds(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the command goes on")
 	}
-	_, err := Run(t.Context(), joiner([]string{"true"}), Job{Starter: starterPath(), Join: n})
+	_, err := Run(t.Context(), joiner([]string{"true"}), Job{Starter: starterPath(), Enter: n.List})
 	if err == nil || !strings.Contains(err.Error(), "container") {
 		t.Errorf("entered a container that has ended: %v", err)
 	}
@@ -226,7 +227,7 @@ func TestJoinOfNobody(t *testing.T) {
 		return nil
 	}
 	n, err := join.Open(os.Getpid(), alive)
-	if err != nil || n.User() {
+	if err != nil || len(n.List) > 0 {
 		t.Fatalf("%v, %v", n, err)
 	}
 	n.Close()

@@ -12,7 +12,6 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/runtime/join"
-	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -36,13 +35,9 @@ type Job struct {
 	// Fill writes what the plan's operation Fill wants on target to the directory, which
 	// is in the container alone. It is called in a goroutine; an error ends the container.
 	Fill func(target string, dir *os.File) error
-	// Join, unless nil, are the namespaces of a running container, in which the starter
-	// is started instead of new ones. The plan's Clone names no namespace then, but
-	// capabilities, and no operation makes a mount.
-	Join *join.Namespaces
-	// Enter are namespaces that the starter is to enter before anything else, instead of
-	// new ones; the plan's Clone names none then. Of a mount namespace it gets a copy.
-	Enter []Namespace
+	// Enter are namespaces of a running container that the starter is to enter before
+	// anything else, instead of new ones: the plan's Clone names none then.
+	Enter []join.Namespace
 	// Started, unless nil, is called once when the payload runs, with the pid of the
 	// container's first process. An error ends the container.
 	Started func(pid int) error
@@ -55,12 +50,6 @@ type Job struct {
 	// Signals delivers what this process received and the payload is to get
 	// (Signals lists which to ask for). It may be nil.
 	Signals <-chan os.Signal
-}
-
-// Namespace is one to enter.
-type Namespace struct {
-	Kind enter.Kind
-	File *os.File
 }
 
 // Status is how the payload ended.

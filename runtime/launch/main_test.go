@@ -17,6 +17,7 @@ import (
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/failure"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -77,6 +78,9 @@ func withShared(run func() int) int {
 func makeShared(dir string) error {
 	for name, pkg := range map[string]string{buildcfg.StarterName: "../../starter", "signals": "./testdata/signals"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		if name == buildcfg.StarterName {
+			build.Args = append(build.Args[:2:2], "-ldflags", "-E "+enter.Symbol, "-o", filepath.Join(dir, name), pkg)
+		}
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
-	"github.com/sealift/sealift/runtime/launch"
+	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -20,7 +20,7 @@ import (
 // Member is a task that shares.
 type Member struct {
 	// Enter are the namespaces to enter.
-	Enter []launch.Namespace
+	Enter []join.Namespace
 	// Shows is what the image shows that the holder has mounted.
 	Shows string
 
@@ -130,7 +130,7 @@ func (p Place) join(stderr *os.File) (*Member, error) {
 	}
 	m := &Member{Shows: w.Shows}
 	for i, kind := range w.Kinds {
-		m.Enter = append(m.Enter, launch.Namespace{Kind: enter.Kind(kind), File: os.NewFile(uintptr(fds[i]), "namespace")})
+		m.Enter = append(m.Enter, join.Namespace{Kind: enter.Kind(kind), File: os.NewFile(uintptr(fds[i]), "namespace")})
 	}
 	if m.conn, err = unix.FcntlInt(conn.Fd(), unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		m.Close()

@@ -1,7 +1,6 @@
 package share
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/runtime/join"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/hold"
 	"github.com/sealift/sealift/starter/plan"
 )
@@ -32,19 +33,11 @@ type Server struct {
 
 	mu     sync.Mutex
 	answer welcome
-	spaces []*os.File
+	spaces *join.Namespaces
 	user   hold.User // that of the holder
 	tasks  map[*task]bool
 	came   bool // there has been a task
 	ended  bool // no task is taken any more
-}
-
-// task is one that shares.
-type task struct {
-	pid    int
-	handle *os.File // of pidfd_open(2)
-	stderr *os.File
-	inside bool // it has been let in
 }
 
 // firstTask is how long a server waits for the task that has started it.
@@ -83,22 +76,16 @@ func (s *Server) Answer(pid int) error {
 	if err != nil {
 		return err
 	}
+	// It is a child of this process, which knows of its end.
+	if s.spaces, err = join.Open(pid, func() error { return nil }); err != nil {
+		return err
+	}
 	s.answer, s.user = welcome{Shows: s.Shows}, user
-	for _, k := range kinds {
-		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, k.file))
-		if err != nil {
-			return err
+	for _, n := range s.spaces.List {
+		if n.Kind == enter.Mount {
+			n.Kind = enter.Copied
 		}
-		own, err := os.Stat("/proc/self/ns/" + k.file)
-		theirs, err2 := f.Stat()
-		if err := errors.Join(err, err2); err != nil {
-			return err
-		}
-		if os.SameFile(own, theirs) {
-			f.Close()
-			continue
-		}
-		s.answer.Kinds, s.spaces = append(s.answer.Kinds, byte(k.kind)), append(s.spaces, f)
+		s.answer.Kinds = append(s.answer.Kinds, byte(n.Kind))
 	}
 	s.once.Do(func() { close(s.ready) })
 	return nil
@@ -156,7 +143,7 @@ func (s *Server) accept() {
 // take answers a task, and stays with it until it has ended.
 func (s *Server) take(conn *os.File) {
 	defer conn.Close()
-	t, err := s.meet(conn)
+	t, err := meet(conn)
 	if err != nil {
 		return // who it was hears of the end of the connection
 	}
@@ -183,43 +170,6 @@ func (s *Server) take(conn *os.File) {
 	}
 }
 
-// meet hears what a task says first.
-func (s *Server) meet(conn *os.File) (*task, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var peer *unix.Ucred
-	var got error
-	if err := raw.Control(func(fd uintptr) { peer, got = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil || got != nil {
-		return nil, errors.Join(err, got)
-	}
-	// As long as it waits for an answer, its number is its own.
-	pidfd, err := unix.PidfdOpen(int(peer.Pid), unix.PIDFD_NONBLOCK)
-	if err == unix.EINVAL { // Linux 5.3 to 5.9
-		if pidfd, err = unix.PidfdOpen(int(peer.Pid), 0); err == nil {
-			err = unix.SetNonblock(pidfd, true)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	t := &task{pid: int(peer.Pid), handle: os.NewFile(uintptr(pidfd), "task")}
-	text, fds, err := receive(conn)
-	if err != nil || len(fds) != 1 || int(peer.Uid) != os.Getuid() {
-		closeAll(fds)
-		t.handle.Close()
-		return nil, errors.Join(err, errors.New("that is no task"))
-	}
-	t.stderr = os.NewFile(uintptr(fds[0]), "stderr")
-	var h hello
-	if err := decode(text, &h); err != nil || h.Version != formatVersion {
-		t.close()
-		return nil, errors.Join(err, errors.New("that is no task of this version"))
-	}
-	return t, nil
-}
-
 // welcome answers.
 func (s *Server) welcome(t *task, conn *os.File) error {
 	s.mu.Lock()
@@ -227,8 +177,8 @@ func (s *Server) welcome(t *task, conn *os.File) error {
 	t.inside = s.answer.Error == ""
 	var fds []int
 	if t.inside {
-		for _, f := range s.spaces {
-			fds = append(fds, int(f.Fd()))
+		for _, n := range s.spaces.List {
+			fds = append(fds, int(n.File.Fd()))
 		}
 	}
 	return send(conn, s.answer, fds...)
@@ -256,25 +206,6 @@ func (s *Server) reports(conn *os.File) {
 		if err != nil {
 			return
 		}
-	}
-}
-
-// wait waits for the end of the task.
-func (t *task) wait() {
-	raw, err := t.handle.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0 || err != nil && err != unix.EINTR
-	})
-}
-
-func (t *task) close() {
-	t.handle.Close()
-	if t.stderr != nil {
-		t.stderr.Close()
 	}
 }
 

@@ -25,7 +25,6 @@ import (
 	"os"
 
 	"github.com/sealift/sealift/runtime/userdir"
-	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/plan"
 )
 
@@ -114,13 +113,6 @@ const (
 	mostText = 128 << 10
 	mostFDs  = 8
 )
-
-// kinds are the files of namespaces in /proc/PID/ns that are shared, in the order in which
-// they are to be entered.
-var kinds = [...]struct {
-	file string
-	kind enter.Kind
-}{{"user", enter.User}, {"ipc", enter.IPC}, {"uts", enter.UTS}, {"mnt", enter.Mount}}
 
 // Place is where the tasks of a key meet.
 type Place struct {

@@ -28,15 +28,41 @@ const prefix = "enter:"
 // Kind is a kind of namespace.
 type Kind byte
 
-// The kinds, in the order in which they are entered: a user namespace gives the right to
-// enter the others that belong to it. A mount namespace is only copied: the process gets
-// one of its own that looks the same.
+// The kinds, in the order in which they are to be entered: a user namespace gives the right
+// to enter the others that belong to it.
 const (
 	User  Kind = 'u'
 	IPC   Kind = 'i'
 	UTS   Kind = 't'
+	Net   Kind = 'n'
+	PID   Kind = 'p' // of another process, which goes on in the place of this one, as a child of its parent
 	Mount Kind = 'm'
+	// Copied is a mount namespace of which the process gets one of its own that looks the
+	// same.
+	Copied Kind = 'c'
+	// Told is no namespace but the end of a pipe, and comes before a PID: the number of the
+	// process that goes on is written to it, as the parent knows it (32 bits).
+	Told Kind = 'r'
 )
+
+// String names the kind, as the file in /proc/PID/ns is called.
+func (k Kind) String() string {
+	switch k {
+	case User:
+		return "user"
+	case IPC:
+		return "ipc"
+	case UTS:
+		return "uts"
+	case Net:
+		return "net"
+	case PID:
+		return "pid"
+	case Mount, Copied:
+		return "mnt"
+	}
+	return "unknown"
+}
 
 // Namespace is one to enter, by an open descriptor.
 type Namespace struct {
@@ -62,6 +88,8 @@ var (
 	errno    syscall.Errno // why
 	atDeath  int32         // the signal at the parent's death
 	wellDone bool
+	told     uintptr // the descriptor of Told, 0 for none
+	another  bool    // another process is to go on
 )
 
 // Result tells what came of the argument word. atDeath is the signal that the process had
@@ -131,6 +159,8 @@ func at(address uintptr) byte { return **(**byte)(unsafe.Pointer(&address)) }
 //go:nocheckptr
 func all(text uintptr) {
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&atDeath)), 0)
+	// Nobody in there is to look at this process (PR_SET_DUMPABLE(2const)).
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0)
 	for at(text) != 0 {
 		kind, fd := Kind(at(text)), uintptr(0)
 		for text++; at(text) >= '0' && at(text) <= '9'; text++ {
@@ -140,7 +170,32 @@ func all(text uintptr) {
 			return
 		}
 	}
+	if failed = PID; another && !fork() {
+		return
+	}
 	failed, wellDone = 0, true
+}
+
+// fork has another process go on, which is in the PID namespace.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func fork() bool {
+	var r uintptr
+	r, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD|unix.CLONE_PARENT), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		return false
+	}
+	if r != 0 {
+		number := uint32(r)
+		syscall.RawSyscall(unix.SYS_WRITE, told, uintptr(unsafe.Pointer(&number)), unsafe.Sizeof(number))
+		for {
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	syscall.RawSyscall(unix.SYS_CLOSE, told, 0, 0)
+	return true
 }
 
 // one enters a namespace.
@@ -157,8 +212,15 @@ func one(kind Kind, fd uintptr) bool {
 		flag = unix.CLONE_NEWIPC
 	case UTS:
 		flag = unix.CLONE_NEWUTS
-	case Mount:
+	case Net:
+		flag = unix.CLONE_NEWNET
+	case PID:
+		flag, another = unix.CLONE_NEWPID, true
+	case Mount, Copied:
 		flag = unix.CLONE_NEWNS
+	case Told:
+		told = fd
+		return true
 	default:
 		errno = unix.EINVAL
 		return false
@@ -166,7 +228,7 @@ func one(kind Kind, fd uintptr) bool {
 	if _, _, errno = syscall.RawSyscall(unix.SYS_SETNS, fd, flag, 0); errno != 0 {
 		return false
 	}
-	if kind == Mount {
+	if kind == Copied {
 		if _, _, errno = syscall.RawSyscall(unix.SYS_UNSHARE, flag, 0, 0); errno != 0 {
 			return false
 		}

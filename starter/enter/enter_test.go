@@ -46,15 +46,13 @@ func container(t *testing.T) string {
 	return fmt.Sprintf("/proc/%d/ns/", cmd.Process.Pid)
 }
 
-var files = map[Kind]string{User: "user", IPC: "ipc", UTS: "uts", Mount: "mnt"}
-
 // enter runs the program with namespaces as its descriptors from 3 on.
 func enterAll(t *testing.T, program, dir string, kinds ...Kind) []string {
 	t.Helper()
 	var list []Namespace
 	cmd := exec.Command(program, "first")
 	for _, kind := range kinds {
-		f, err := os.Open(dir + files[kind])
+		f, err := os.Open(dir + kind.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,20 +72,23 @@ func enterAll(t *testing.T, program, dir string, kinds ...Kind) []string {
 func TestEnter(t *testing.T) {
 	program, dir := build(t, "-ldflags", "-E "+Symbol), container(t)
 	want := map[string]string{}
-	for _, name := range files {
+	for _, name := range []string{"user", "ipc", "uts", "mnt"} {
 		link, err := os.Readlink(dir + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want[name] = link + " <nil>"
 	}
-	got := enterAll(t, program, dir, User, IPC, UTS, Mount)
-	if len(got) != 6 || got[0] != `<nil> '\x00' 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 3 first" {
+	got := enterAll(t, program, dir, User, IPC, UTS, Copied)
+	if len(got) != 6 || got[0] != `<nil> unknown 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 3 first" {
 		t.Errorf("%q, want %v", got, want)
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil || got[4] == want["mnt"] || got[4] == own+" <nil>" {
 		t.Errorf("the mount namespace is %s; that of the container %s, of this process %s, %v", got[4], want["mnt"], own, err)
+	}
+	if got := enterAll(t, program, dir, User, Mount); got[4] != want["mnt"] {
+		t.Errorf("the mount namespace is %s, not %s", got[4], want["mnt"])
 	}
 }
 
@@ -96,19 +97,19 @@ func TestEnter(t *testing.T) {
 func TestEnterFails(t *testing.T) {
 	program, dir := build(t, "-ldflags", "-E "+Symbol), container(t)
 	for word, want := range map[string]string{
-		prefix + "u99":                   `bad file descriptor 'u' 0`,
-		prefix + "x3":                    `invalid argument 'x' 0`,
-		prefix + "m3":                    `bad file descriptor 'm' 0`,
-		prefix:                           `<nil> '\x00' 0`,
-		"enter":                          `invalid argument '\x00' 0`,
-		prefix + "u99999999999999999999": `bad file descriptor 'u' 0`,
+		prefix + "u99":                   `bad file descriptor user 0`,
+		prefix + "x3":                    `invalid argument unknown 0`,
+		prefix + "m3":                    `bad file descriptor mnt 0`,
+		prefix:                           `<nil> unknown 0`,
+		"enter":                          `invalid argument unknown 0`,
+		prefix + "u99999999999999999999": `bad file descriptor user 0`,
 	} {
 		out, err := exec.Command(program, "first", word).CombinedOutput()
 		if got, _, _ := strings.Cut(string(out), "\n"); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", word, got, err, want)
 		}
 	}
-	if got := enterAll(t, build(t), dir, User); got[0] != `function not implemented '\x00' 0` {
+	if got := enterAll(t, build(t), dir, User); got[0] != `function not implemented unknown 0` {
 		t.Errorf("%q", got)
 	}
 }

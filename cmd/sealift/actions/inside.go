@@ -23,7 +23,7 @@ const InstancePrefix = "instance://"
 
 // Running is a container that can be joined.
 type Running struct {
-	Job       launch.Job // with Join alone
+	Job       launch.Job // with Enter alone
 	Root      image.FS   // the container's root directory
 	Container spec.Joinable
 	Held      identity.Held

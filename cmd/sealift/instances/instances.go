@@ -158,7 +158,7 @@ func Find(p *ui.Process, name string) (*actions.Running, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("instance %s: %w", name, err)
 	}
-	r.Job.Join, r.Root = n, sandbox.FS(n.Root)
+	r.Job.Enter, r.Root = n.List, sandbox.FS(n.Root)
 	r.Job.Enroll = limits.Of(p, h.PID).Enter
 	return r, n.Close, nil
 }

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	signal, err := enter.Result(os.Args[len(os.Args)-1])
-	fmt.Printf("%v %q %d\n", err, enter.Failed(), signal)
+	fmt.Printf("%v %v %d\n", err, enter.Failed(), signal)
 	for _, kind := range []string{"user", "ipc", "uts", "mnt"} {
 		name, err := os.Readlink("/proc/self/ns/" + kind)
 		fmt.Println(name, err)

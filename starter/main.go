@@ -6,8 +6,9 @@
 // Input: a plan (starter/plan) on one inherited descriptor. Output: reports on
 // another, and then the payload, which replaces it or, as PID 1, is its child.
 // It runs inside namespaces that launch made, decides nothing, prints nothing
-// and looks at no environment of its own. Its start-up time is the product's:
-// it imports starter/plan, the lightest standard packages and x/sys/unix.
+// and looks at no environment of its own: its arguments and its environment are for all to
+// see, and what it detaches gets the environment as it came. Its start-up time is the
+// product's: it imports starter/plan, the lightest standard packages and x/sys/unix.
 //
 // It opens no file through package os: that would start the Go runtime's
 // poller, whose descriptors the init closes with all others. For the same

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sealift/sealift/e2e/bench/proc"
 )
 
 func TestSpread(t *testing.T) {
@@ -95,7 +97,7 @@ func TestProcess(t *testing.T) {
 	if pss, peak, err := memory(os.Getpid()); err != nil || pss < 1<<20 || peak < pss/2 {
 		t.Error(pss, peak, err)
 	}
-	if _, err := field("/proc/self/status", "None:"); err == nil {
+	if _, err := proc.Field("/proc/self/status", "None:"); err == nil {
 		t.Error("no error")
 	}
 }

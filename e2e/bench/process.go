@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sealift/sealift/e2e/bench/proc"
 )
 
 // outcome is what a command took.
@@ -59,26 +61,11 @@ func processorTime(pid int) (time.Duration, error) {
 // memory returns the bytes that a running process has in memory, its share of
 // what others have too, and the most that it ever had.
 func memory(pid int) (pss, peak int64, err error) {
-	if pss, err = field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:"); err != nil {
+	if pss, err = proc.Field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:"); err != nil {
 		return 0, 0, err
 	}
-	peak, err = field(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
+	peak, err = proc.Field(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
 	return pss, peak, err
-}
-
-// field returns a number of kB in a file of /proc in bytes.
-func field(path, name string) (int64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
-			n, err := strconv.ParseInt(f[1], 10, 64)
-			return n << 10, err
-		}
-	}
-	return 0, fmt.Errorf("%s has no %s", path, name)
 }
 
 // program is one build of Sealift.

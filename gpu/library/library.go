@@ -52,19 +52,28 @@ func Open(fsys fs.FS, name string) (*Library, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r, ok := f.(io.ReaderAt)
-	if !ok {
-		text, err := io.ReadAll(io.LimitReader(f, maxFile))
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(text)
+	r, err := Contents(f)
+	if err != nil {
+		return nil, err
 	}
 	lib, err := Read(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return lib, nil
+}
+
+// Contents returns what an open library holds; what can only be read from its beginning is
+// held in memory.
+func Contents(f fs.File) (io.ReaderAt, error) {
+	if r, ok := f.(io.ReaderAt); ok {
+		return r, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(text), nil
 }
 
 // Read reads a library.

@@ -16,7 +16,7 @@ func Explain(p *plan.Plan, r plan.Report) error {
 	errno := syscall.Errno(r.Errno)
 	switch r.Stage {
 	case plan.StageEnter:
-		return hint.Wrap(fmt.Errorf("enter the container's %s namespace: %w", enter.Kind(r.Index), errno), "the container has ended, or is another user's")
+		return Entry(enter.Kind(r.Index), errno)
 	case plan.StagePlan:
 		if errno == syscall.ECONNRESET {
 			return hint.New("the process has ended that serves the image to the tasks of this job step", "start again; --share=off does without")
@@ -43,6 +43,11 @@ func Explain(p *plan.Plan, r plan.Report) error {
 		return notExecuted(p.Process.Args[0], errno)
 	}
 	return fmt.Errorf("the starter reports an unknown stage %q: %w", r.Stage, errno)
+}
+
+// Entry is that a namespace of a running container could not be entered.
+func Entry(k enter.Kind, errno syscall.Errno) error {
+	return hint.Wrap(fmt.Errorf("enter the container's %s namespace: %w", k, errno), "the container has ended, or is another user's")
 }
 
 // describe says what op does.

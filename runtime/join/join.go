@@ -19,7 +19,7 @@ import (
 
 // kinds are the kinds of namespaces that a container may have of its own, in the order in
 // which they are to be entered.
-var kinds = [...]enter.Kind{enter.User, enter.IPC, enter.UTS, enter.Net, enter.PID, enter.Mount}
+var kinds = [...]enter.Kind{enter.User, enter.IPC, enter.UTS, enter.Net, enter.Mount, enter.PID}
 
 // Namespace is one of them.
 type Namespace struct {

@@ -138,7 +138,10 @@ func (c *Child) fork(l *layout, e *entry) error {
 			result <- failure.Clone(c.clone, c.job.Starter, err)
 			return
 		}
-		c.pid = e.pid(pid)
+		if c.pid, err = e.pid(pid); err != nil {
+			result <- err
+			return
+		}
 		result <- nil
 		c.wait()
 	}()

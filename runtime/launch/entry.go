@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/runtime/failure"
 	"github.com/sealift/sealift/runtime/join"
 	"github.com/sealift/sealift/starter/enter"
 )
@@ -66,21 +68,25 @@ func (e *entry) words(fds []int) []string {
 
 // pid returns the process of the starter that was started as first: itself, or the one that
 // goes on in its place.
-func (e *entry) pid(first int) int {
+func (e *entry) pid(first int) (int, error) {
 	if e == nil || e.told == nil {
-		return first
+		return first, nil
 	}
 	e.tells.Close()
 	e.tells = nil
-	var number uint32
-	if err := binary.Read(e.told, binary.NativeEndian, &number); err != nil {
-		return first // which could not enter, and reports it
+	var number int32
+	if binary.Read(e.told, binary.NativeEndian, &number) != nil {
+		return first, nil // which could not enter another, and reports it
 	}
 	for {
 		if _, err := unix.Wait4(first, nil, 0, nil); err != unix.EINTR {
-			return int(number)
+			break
 		}
 	}
+	if number < 0 {
+		return 0, failure.Entry(enter.PID, syscall.Errno(-number))
+	}
+	return int(number), nil
 }
 
 func (e *entry) close() {

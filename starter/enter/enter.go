@@ -35,14 +35,18 @@ const (
 	IPC   Kind = 'i'
 	UTS   Kind = 't'
 	Net   Kind = 'n'
-	PID   Kind = 'p' // of another process, which goes on in the place of this one, as a child of its parent
 	Mount Kind = 'm'
 	// Copied is a mount namespace of which the process gets one of its own that looks the
 	// same.
 	Copied Kind = 'c'
 	// Told is no namespace but the end of a pipe, and comes before a PID: the number of the
-	// process that goes on is written to it, as the parent knows it (32 bits).
+	// process that goes on is written to it, as the parent knows it (32 bits), or an Errno,
+	// negative, when none can.
 	Told Kind = 'r'
+	// PID is that of another process, which goes on in the place of this one, as a child of
+	// its parent. It comes last: where a thread's children are to be in another namespace,
+	// the runtime can start no thread (clone(2), "EINVAL").
+	PID Kind = 'p'
 )
 
 // String names the kind, as the file in /proc/PID/ns is called.
@@ -81,6 +85,9 @@ func Word(list []Namespace) string {
 	return string(text)
 }
 
+// noDescriptor is none that a process can have.
+const noDescriptor = ^uintptr(0)
+
 // What the code before the runtime leaves behind.
 var (
 	entered  bool          // there was a word
@@ -88,8 +95,8 @@ var (
 	errno    syscall.Errno // why
 	atDeath  int32         // the signal at the parent's death
 	wellDone bool
-	told     uintptr // the descriptor of Told, 0 for none
-	another  bool    // another process is to go on
+	told     = noDescriptor // that of Told
+	another  bool           // another process is to go on
 )
 
 // Result tells what came of the argument word. atDeath is the signal that the process had
@@ -167,35 +174,35 @@ func all(text uintptr) {
 			fd = fd*10 + uintptr(at(text)-'0')
 		}
 		if failed = kind; !one(kind, fd) {
+			syscall.RawSyscall(unix.SYS_CLOSE, told, 0, 0)
 			return
 		}
 	}
-	if failed = PID; another && !fork() {
-		return
+	if another {
+		fork()
 	}
 	failed, wellDone = 0, true
 }
 
-// fork has another process go on, which is in the PID namespace.
+// fork has another process go on, which is in the PID namespace, and returns in it only.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func fork() bool {
-	var r uintptr
-	r, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD|unix.CLONE_PARENT), 0, 0, 0, 0, 0)
+func fork() {
+	r, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD|unix.CLONE_PARENT), 0, 0, 0, 0, 0)
+	if r == 0 && errno == 0 {
+		syscall.RawSyscall(unix.SYS_CLOSE, told, 0, 0)
+		return
+	}
+	number := int32(r)
 	if errno != 0 {
-		return false
+		number = -int32(errno)
 	}
-	if r != 0 {
-		number := uint32(r)
-		syscall.RawSyscall(unix.SYS_WRITE, told, uintptr(unsafe.Pointer(&number)), unsafe.Sizeof(number))
-		for {
-			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
-		}
+	syscall.RawSyscall(unix.SYS_WRITE, told, uintptr(unsafe.Pointer(&number)), unsafe.Sizeof(number))
+	for {
+		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 	}
-	syscall.RawSyscall(unix.SYS_CLOSE, told, 0, 0)
-	return true
 }
 
 // one enters a namespace.

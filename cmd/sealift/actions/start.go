@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/fromhost"
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
@@ -38,9 +39,7 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 	return act(ctx, p, r, got.Path, a)
 }
 
-// act does what an action command asks for. The starter is started first, and
-// gets ready while the image is opened and the plan computed; but not before what
-// may ask for a passphrase, as signals are the payload's from then on.
+// act does what an action command asks for.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) (err error) {
 	server := shares.ServerOf(p)
 	defer hurry(a.background != nil || server != nil)()
@@ -70,26 +69,26 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		return err
 	}
 	defer commands.Close(p)
-	shared, err := a.sharing(p, r, server)
-	if err != nil {
+	switch shared, err := a.sharing(p, r, server); {
+	case err != nil:
 		return err
-	}
-	if a.show != nil {
+	case a.show != nil:
 		return show(ctx, p, r, facts, path, a)
-	}
-	if shared {
+	case shared:
 		return together(ctx, p, r, facts, path, a, commands)
 	}
+	return alone(ctx, p, r, facts, path, a, commands, keyed)
+}
+
+// alone makes a container that shares nothing. The starter is started first, and gets ready
+// while the image is opened and the plan computed; but not before what may ask for a
+// passphrase (keyed), as signals are the payload's from then on.
+func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands, keyed bool) (err error) {
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
 		return err
 	}
 	s := start{Process: p, box: a.box, job: launch.Job{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}}
-	b := a.background
-	if b != nil {
-		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
-		s.job.Started = func(pid int) error { return b.Started(pid, s.plan) }
-	}
 	open := func() (err error) {
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
@@ -100,7 +99,9 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 		}
 		s.secret = s.set.Image.Encrypted()
 	}
-	if b != nil {
+	if b := a.background; b != nil {
+		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
+		s.job.Started = func(pid int) error { return b.Started(pid, s.plan) }
 		if err := b.Detach(); err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/bench/proc"
 )
 
 // inUse is what processes use.
@@ -75,14 +77,14 @@ func measure(pid int) (u inUse, err error) {
 			spaces[space] = true
 			continue
 		}
-		pss, err := field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+		pss, err := proc.Field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) {
 			continue // it has ended
 		}
 		if err != nil {
 			return u, err
 		}
-		rss, err := field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss:")
+		rss, err := proc.Field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss:")
 		if err != nil {
 			return u, err
 		}
@@ -90,21 +92,6 @@ func measure(pid int) (u inUse, err error) {
 	}
 	u.namespaces = len(spaces)
 	return u, nil
-}
-
-// field returns a number of kB in a file of /proc in bytes.
-func field(path, name string) (int64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
-			n, err := strconv.ParseInt(f[1], 10, 64)
-			return n << 10, err
-		}
-	}
-	return 0, fmt.Errorf("%s has no %s", path, name)
 }
 
 // readAll reads n bytes, for a minute at most.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sealift/sealift/e2e/bench/proc"
 )
 
 // TestTable proves that ratios are those of medians, to the rows that there are.
@@ -103,7 +105,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil || u.processes != 1 || u.namespaces != 1 || u.pss == 0 || u.rss < u.pss {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if _, err := field("/proc/self/status", "None:"); err == nil {
+	if _, err := proc.Field("/proc/self/status", "None:"); err == nil {
 		t.Error("no error")
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/runtime/doctor"
+	"github.com/sealift/sealift/starter/enter"
 	"github.com/sealift/sealift/starter/seccomp"
 )
 
@@ -64,7 +65,7 @@ func withShared(run func() int) int {
 }
 
 func makeShared() error {
-	build := exec.Command("go", "build", "-o", filepath.Join(shared, buildcfg.StarterName), "../../../starter")
+	build := exec.Command("go", "build", "-ldflags", "-E "+enter.Symbol, "-o", filepath.Join(shared, buildcfg.StarterName), "../../../starter")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the starter: %w\n%s", err, out)

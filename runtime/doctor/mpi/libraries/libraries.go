@@ -6,10 +6,8 @@
 package libraries
 
 import (
-	"bytes"
 	"cmp"
 	"debug/elf"
-	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -79,13 +77,9 @@ func Read(fsys fs.FS, name string) (*Library, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r, ok := f.(io.ReaderAt)
-	if !ok {
-		text, err := io.ReadAll(io.LimitReader(f, maxFile))
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(text)
+	r, err := library.Contents(f)
+	if err != nil {
+		return nil, err
 	}
 	e, err := elf.NewFile(r)
 	if err != nil {

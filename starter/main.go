@@ -70,8 +70,8 @@ func run(args []string) int {
 		unix.CloseOnExec(t.Program)
 		t.Plan, t.Args = planFD, args[5:]
 	}
-	if len(args) > 3 {
-		signal, err := enter.Result(args[3])
+	if len(args) > enter.Index {
+		signal, err := enter.Result(args[enter.Index])
 		if err != nil {
 			return tell(&t, failure(plan.StageEnter, int(enter.Failed()), err))
 		}

@@ -2,7 +2,7 @@
 // kernel lets only a process of one thread enter a user namespace (setns(2)), which a Go
 // program never is later.
 //
-// Input: an argument of the command line (Word). Output: what came of it (Result). The
+// Input: the third argument of the command line (Word). Output: what came of it (Result). The
 // linker must be told to begin with the package's code, instead of the runtime's:
 //
 //	go build -ldflags '-E sealift_enter'
@@ -22,8 +22,11 @@ import (
 // Symbol is what the linker is to begin with.
 const Symbol = "sealift_enter"
 
-// prefix begins the argument, and has no other argument begin with it.
+// prefix begins the argument.
 const prefix = "enter:"
+
+// Index is which argument of the program it is: those after it may be anybody's.
+const Index = 3
 
 // Kind is a kind of namespace.
 type Kind byte
@@ -127,14 +130,13 @@ var _ = start // by the entry points, in assembly
 //go:norace
 //go:nocheckptr
 func start(stack *uintptr) {
-	args := *stack
-	for i := uintptr(1); i < args; i++ {
-		word := *(*uintptr)(unsafe.Add(unsafe.Pointer(stack), (1+i)*unsafe.Sizeof(*stack)))
-		if rest, is := after(word); is {
-			entered = true
-			all(rest)
-			return
-		}
+	if *stack <= Index {
+		return
+	}
+	word := *(*uintptr)(unsafe.Add(unsafe.Pointer(stack), (1+Index)*unsafe.Sizeof(*stack)))
+	if rest, is := after(word); is {
+		entered = true
+		all(rest)
 	}
 }
 

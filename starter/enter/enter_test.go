@@ -50,7 +50,7 @@ func container(t *testing.T) string {
 func enterAll(t *testing.T, program, dir string, kinds ...Kind) []string {
 	t.Helper()
 	var list []Namespace
-	cmd := exec.Command(program, "first")
+	cmd := exec.Command(program, "first", "second")
 	for _, kind := range kinds {
 		f, err := os.Open(dir + kind.String())
 		if err != nil {
@@ -80,7 +80,7 @@ func TestEnter(t *testing.T) {
 		want[name] = link + " <nil>"
 	}
 	got := enterAll(t, program, dir, User, IPC, UTS, Copied)
-	if len(got) != 6 || got[0] != `<nil> unknown 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 3 first" {
+	if len(got) != 6 || got[0] != `<nil> unknown 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 4 first" {
 		t.Errorf("%q, want %v", got, want)
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
@@ -89,6 +89,15 @@ func TestEnter(t *testing.T) {
 	}
 	if got := enterAll(t, program, dir, User, Mount); got[4] != want["mnt"] {
 		t.Errorf("the mount namespace is %s, not %s", got[4], want["mnt"])
+	}
+}
+
+// TestOthersWords has a word where it is somebody else's.
+func TestOthersWords(t *testing.T) {
+	program := build(t, "-ldflags", "-E "+Symbol)
+	out, err := exec.Command(program, "first", "second", "third", Word([]Namespace{{User, 99}})).CombinedOutput()
+	if !strings.HasPrefix(string(out), "invalid argument unknown 0\n") || err != nil {
+		t.Errorf("%s, %v", out, err)
 	}
 }
 
@@ -104,7 +113,7 @@ func TestEnterFails(t *testing.T) {
 		"enter":                          `invalid argument unknown 0`,
 		prefix + "u99999999999999999999": `bad file descriptor user 0`,
 	} {
-		out, err := exec.Command(program, "first", word).CombinedOutput()
+		out, err := exec.Command(program, "first", "second", word, prefix+"u99").CombinedOutput()
 		if got, _, _ := strings.Cut(string(out), "\n"); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", word, got, err, want)
 		}

@@ -32,7 +32,7 @@ func TestFind(t *testing.T) {
 	compile(t, root, "usr/lib/x/libmpi.so.40.30.4", text("v4.1.4"), "-Wl,-soname,libmpi.so.40")
 	compile(t, root, "usr/lib/x/pmix/lib/libpmix.so.2.6.2", text("OpenPMIx 4.2.2rc2 (PMIx Standard)"), "-Wl,-soname,libpmix.so.2")
 	compile(t, root, "opt/mpich/lib/libmpich.so.12", text("4.0.2"), "-Wl,-soname,libmpich.so.12", "-Wl,--no-as-needed", filepath.Join(root, "usr/lib/x/pmix/lib/libpmix.so.2.6.2"))
-	compile(t, root, "usr/lib/x/libucp.so.0", text("1.13.1")+"#include <stdlib.h>\nvoid *f(void) { return malloc(1); }", "-Wl,-soname,libucp.so.0")
+	compile(t, root, "usr/lib/x/libucp.so.0", text("1.13.1")+"\n#include <stdlib.h>\nvoid *f(void) { return malloc(1); }", "-Wl,-soname,libucp.so.0")
 	compile(t, root, "usr/lib/x/libmpi.so.1", text("1.2.3"))
 	compile(t, root, "usr/lib/x/libmpifoo.so.40", text("1.2.3"), "-Wl,-soname,libmpifoo.so.40")
 	compile(t, root, "home/libmpi.so.40", text("1.2.3"), "-Wl,-soname,libmpi.so.40")

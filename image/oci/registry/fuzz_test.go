@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,7 +18,7 @@ type world func(q *http.Request) *http.Response
 // RoundTrip is http.RoundTripper's.
 func (w world) RoundTrip(q *http.Request) (*http.Response, error) { return w(q), nil }
 
-func answer(q *http.Request, status int, header http.Header, body string) *http.Response {
+func said(q *http.Request, status int, header http.Header, body string) *http.Response {
 	return &http.Response{
 		Request: q, Status: http.StatusText(status), StatusCode: status, Header: header,
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
@@ -58,13 +59,13 @@ func FuzzChallenge(f *testing.F) {
 			}
 			switch {
 			case auth == "" && q.URL.Host == "r.example" && q.URL.Path == "/v2/" && elsewhere != "" && q.URL.Scheme == "https":
-				return answer(q, http.StatusTemporaryRedirect, http.Header{"Location": {elsewhere}}, "")
+				return said(q, http.StatusTemporaryRedirect, http.Header{"Location": {elsewhere}}, "")
 			case realm:
-				return answer(q, http.StatusOK, http.Header{}, bought)
+				return said(q, http.StatusOK, http.Header{}, bought)
 			case auth == "":
-				return answer(q, http.StatusUnauthorized, http.Header{"Www-Authenticate": {challenge}}, "")
+				return said(q, http.StatusUnauthorized, http.Header{"Www-Authenticate": {challenge}}, "")
 			}
-			return answer(q, http.StatusOK, http.Header{}, "foo")
+			return said(q, http.StatusOK, http.Header{}, "foo")
 		})
 		user := Credentials{Username: "user", Password: "secret"}
 		c := New(Options{Transport: w, Unverified: w,
@@ -87,4 +88,43 @@ func FuzzChallenge(f *testing.F) {
 // names says whether a challenge holds the address of a host, in any spelling.
 func names(challenge string, u *url.URL) bool {
 	return strings.Contains(strings.ReplaceAll(challenge, `\`, ""), u.Host)
+}
+
+// zeros is a body without an end.
+type zeros struct{ read int64 }
+
+// Read is io.Reader's.
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.read += int64(len(p)); z.read > 64<<20 {
+		return 0, errors.New("64 MiB were read")
+	}
+	return len(p), nil
+}
+
+// TestEndlessHandshake: what a registry says before anything is asked of it is
+// read no further than it matters.
+func TestEndlessHandshake(t *testing.T) {
+	for _, status := range []int{http.StatusOK, http.StatusUnauthorized, http.StatusTeapot} {
+		var bodies []*zeros
+		w := world(func(q *http.Request) *http.Response {
+			resp := said(q, status, http.Header{"Www-Authenticate": {`Bearer realm="https://r.example/token"`}}, "")
+			z := &zeros{}
+			bodies = append(bodies, z)
+			resp.Body, resp.ContentLength = io.NopCloser(z), -1
+			if q.URL.Path == "/token" {
+				resp.StatusCode = http.StatusOK
+			}
+			return resp
+		})
+		c := New(Options{Transport: w, Unverified: w})
+		_, err := c.Open(t.Context(), Reference{Host: "r.example", Repository: "repo", Tag: "v1"})
+		if (err == nil) != (status == http.StatusOK) {
+			t.Errorf("status %d: %v", status, err)
+		}
+		for i, z := range bodies {
+			if z.read > 2*maxHandshake {
+				t.Errorf("status %d: %d bytes of answer %d were read", status, z.read, i)
+			}
+		}
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/sealift/sealift/e2e/bounded"
 )
 
 var threeParts = []part{plainPart("one"), gzPart("two"), zstPart("three")}
@@ -155,23 +157,25 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 }
 
-// FuzzDocuments feeds any documents: no panic.
+// FuzzDocuments (F8) feeds any documents: no panic.
 func FuzzDocuments(f *testing.F) {
 	p := place{}
 	manifest := p.addImage("amd64", threeParts...)
 	p.layout(withTag(withPlatform(manifest, "linux", "amd64", ""), "v1"))
 	f.Add(p["index.json"], p[parsed(manifest).path()], toJSON(configFor("amd64", threeParts)))
 	f.Fuzz(func(t *testing.T, index, manifest, config []byte) {
-		if doc, err := parseDocument(index, ""); err == nil && doc.Manifests != nil {
-			if list, err := tagged(*doc.Manifests, ""); err == nil {
-				choose(list, amd64)
+		bounded.Do(t, func() {
+			if doc, err := parseDocument(index, ""); err == nil && doc.Manifests != nil {
+				if list, err := tagged(*doc.Manifests, ""); err == nil {
+					choose(list, amd64)
+				}
 			}
-		}
-		img := &Image{source: memory(p)}
-		if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
-			img.setManifest(context.Background(), doc, amd64)
-		}
-		img.setConfig(config, 3, amd64)
+			img := &Image{source: memory(p)}
+			if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
+				img.setManifest(context.Background(), doc, amd64)
+			}
+			img.setConfig(config, 3, amd64)
+		})
 	})
 }
 

@@ -49,6 +49,7 @@ func TestParseReferenceRejects(t *testing.T) {
 	wantError(t, err, "unknown", "begin it with one of docker:, docker-archive:, docker-daemon:, oci:, oci-archive:")
 }
 
+// FuzzParseReference (F9): a reference that is taken names something.
 func FuzzParseReference(f *testing.F) {
 	f.Add("oci:dir:v1")
 	f.Add("docker-archive:///x:y/z:1@2")

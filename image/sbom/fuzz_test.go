@@ -25,7 +25,7 @@ func FuzzList(f *testing.F) {
 	const release = "NAME=\"Debian\"\nID=debian\nVERSION_ID='12'\n"
 	f.Add(dpkg, "", release)
 	f.Add("Package: a\nVersion: 1\nStatus: install ok installed\nSource: b (2)\n\nPackage: a\nVersion: 1\nStatus: install ok installed\n", "P:x\nV:1-r0\nA:x86_64\no:y\n\nP:x\nV:\n", "ID=\nID=al\x1b[0mpine\nVERSION_ID")
-	f.Add("Package: a\nVersion: 1\n\nPackage: a\nVersion: 1\n\nPackage: a-2\nVersion: 1\n\nPackage: a--2\nVersion: 1\n", "", "")
+	f.Add("Package: a\nVersion: 1\n\nPackage: a\nVersion: 1\n\nPackage: a\nVersion: 1\nArchitecture: ..2\n\nPackage: a\nVersion: 1\n", "", "")
 	f.Add("Package: \xff\nVersion: \x00\nStatus: install ok installed\n  :\n:\n", ":\n\n\nP:\n", "")
 	f.Fuzz(func(t *testing.T, dpkg, apk, release string) {
 		file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text), Mode: 0o644} }

@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -90,6 +93,26 @@ func TestGates(t *testing.T) {
 			if !used[what] {
 				t.Errorf("%s is listed, and not there", what)
 			}
+		}
+	}
+}
+
+// TestFuzzTargets: each kind of input that others make has a target of its number.
+func TestFuzzTargets(t *testing.T) {
+	found := map[string]bool{}
+	numbered := regexp.MustCompile(`(?m)^// Fuzz\w+ \((F\d+)\)`)
+	for _, name := range sources(t) {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range numbered.FindAllSubmatch(text, -1) {
+			found[string(m[1])] = found[string(m[1])] || strings.HasSuffix(name, "_test.go")
+		}
+	}
+	for n := range 16 {
+		if number := fmt.Sprintf("F%d", n+1); !found[number] {
+			t.Errorf("there is no fuzz target %s", number)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"testing"
@@ -157,7 +158,8 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 }
 
-// FuzzDocuments (F8) feeds any documents: no panic.
+// FuzzDocuments (F8) feeds any documents. Of those that are taken, each blob has a
+// digest that can stand in a path, and there is one for each layer.
 func FuzzDocuments(f *testing.F) {
 	p := place{}
 	manifest := p.addImage("amd64", threeParts...)
@@ -170,13 +172,41 @@ func FuzzDocuments(f *testing.F) {
 					choose(list, amd64)
 				}
 			}
+			for _, raw := range [][]byte{index, manifest} {
+				if doc, err := parseDocument(raw, ""); err == nil {
+					wantDigests(t, doc)
+				}
+			}
 			img := &Image{source: memory(p)}
 			if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
-				img.setManifest(context.Background(), doc, amd64)
+				if img.setManifest(context.Background(), doc, amd64) == nil && len(img.layers) != len(*doc.Layers) {
+					t.Errorf("%d layers of %d", len(img.layers), len(*doc.Layers))
+				}
 			}
-			img.setConfig(config, 3, amd64)
+			if ids, err := img.setConfig(config, 3, amd64); err == nil && len(ids) != 3 {
+				t.Errorf("%d diff IDs", len(ids))
+			}
 		})
 	})
+}
+
+// wantDigests wants digests that are whole, or none, which reading refuses.
+func wantDigests(t *testing.T, doc *document) {
+	t.Helper()
+	var all []descriptor
+	for _, list := range []*[]descriptor{doc.Manifests, doc.Layers} {
+		if list != nil {
+			all = append(all, *list...)
+		}
+	}
+	if doc.Config != nil {
+		all = append(all, *doc.Config)
+	}
+	for _, d := range all {
+		if d.Digest != (digest{}) && !regexp.MustCompile(`^blobs/sha(256/[0-9a-f]{64}|512/[0-9a-f]{128})$`).MatchString(d.Digest.path()) {
+			t.Errorf("the digest %q is taken", d.Digest)
+		}
+	}
 }
 
 func parsed(descriptor object) digest {

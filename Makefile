@@ -29,7 +29,7 @@ STATIC   = -linkmode external -extldflags -static
 HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
 endif
 CLI      = $(GO) build -trimpath $(TAGS) -ldflags
-.PHONY: all box spank demo test check bench lint fuzz cover install clean
+.PHONY: all box spank demo test check bench lint fuzz race cover install clean
 
 all:
 	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
@@ -51,18 +51,19 @@ test:
 check: lint # the tests alone, on a machine that has what they need
 	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
-	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # -race needs cgo
+	GO='$(GO)' TAGS='$(TAGS)' e2e/fuzz.sh 30s numbered
+	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # all of it: make race
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet $(TAGS) ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(TAGS) ./...
 	CGO_ENABLED=0 $(GO) vet ./image/squashfs/...
+	GO='$(GO)' TAGS='$(TAGS)' e2e/lint.sh
 
-fuzz:
-	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
-	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
-	    $(GO) test $(TAGS) -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; done; done
+fuzz: ; GO='$(GO)' TAGS='$(TAGS)' e2e/fuzz.sh $(FUZZTIME)
+race: # needs cgo
+	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -timeout 20m $$($(GO) list ./... | grep -v /e2e))
 
 install:
 	$(CLI) '$(LDFLAGS) $(STATIC) -X $(CFG).LibexecDir=$(PREFIX)/libexec/sealift' -o bin/install/ ./cmd/sealift ./cmd/sealift-full

@@ -328,6 +328,7 @@ var layers = map[string][]string{
 	"e2e/apart":             {},
 	"e2e/bench/proc":        {},
 	"e2e/bench":             {"e2e/bench/proc", "e2e/fixture", "e2e/fixture/gpuspec", "image/sif", "image/trust/merkle"},
+	"e2e/bounded":           {},
 	"e2e/box":               {},
 	"e2e/bench/ranks":       {"e2e/bench/proc", "e2e/fixture", "e2e/mpi"},
 	"e2e/fixture":           {},

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/e2e/apart"
 	"github.com/sealift/sealift/image/cache/claim"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // child is a process that puts the entry with key 1 into the cache dir, once

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/e2e/bounded"
 )
 
 func TestExpand(t *testing.T) {
@@ -88,7 +89,7 @@ func TestExpandAllowsUnused(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that nothing panics, that errors say where, and that a
+// FuzzParse (F11) checks that nothing panics, that errors say where, and that a
 // parsed text parses again to the same recipe. The corpus is its seed.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("Bootstrap: oci\nFrom: a \\\n b\n%files from x\n 'a' \"b\\\"\n%labels\n a b\n%post -c x\n#!/bin/sh\n{{ A }}\n"), "v")
@@ -102,33 +103,35 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte, value string) {
-		r, err := Parse("f", text)
-		if err != nil {
-			checkPlace(t, string(text), err)
-			return
-		}
-		again, err := Parse("f", []byte(r.Text))
-		if err != nil || dump(again) != dump(r) {
-			t.Fatalf("not stable: %v", err)
-		}
-		for i := range r.Stages {
-			s := &r.Stages[i]
-			_, err := r.Agent(s)
-			checkPlace(t, r.Text, err)
-			_, err = r.Apps(s)
-			checkPlace(t, r.Text, err)
-			for _, x := range s.Sections {
-				_, _, err := r.Files(x)
-				checkPlace(t, r.Text, err)
-				_ = x.Labels()
-				_, _, err = r.Script(s, x.Name)
-				checkPlace(t, r.Text, err)
+		bounded.Do(t, func() {
+			r, err := Parse("f", text)
+			if err != nil {
+				checkPlace(t, string(text), err)
+				return
 			}
-		}
-		x, err := r.Expand(map[string]string{"A": value}, true)
-		if err == nil && len(x.Stages) != len(r.Stages) {
-			t.Fatalf("%d stages became %d", len(r.Stages), len(x.Stages))
-		}
+			again, err := Parse("f", []byte(r.Text))
+			if err != nil || dump(again) != dump(r) {
+				t.Fatalf("not stable: %v", err)
+			}
+			for i := range r.Stages {
+				s := &r.Stages[i]
+				_, err := r.Agent(s)
+				checkPlace(t, r.Text, err)
+				_, err = r.Apps(s)
+				checkPlace(t, r.Text, err)
+				for _, x := range s.Sections {
+					_, _, err := r.Files(x)
+					checkPlace(t, r.Text, err)
+					_ = x.Labels()
+					_, _, err = r.Script(s, x.Name)
+					checkPlace(t, r.Text, err)
+				}
+			}
+			x, err := r.Expand(map[string]string{"A": value}, true)
+			if err == nil && len(x.Stages) != len(r.Stages) {
+				t.Fatalf("%d stages became %d", len(r.Stages), len(x.Stages))
+			}
+		})
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 
 // sccCredentials is there on a host that is registered with the SUSE Customer
 // Center.
-const sccCredentials = "/etc/zypp/credentials.d/SCCcredentials"
+const sccCredentials = "/etc/zypp/credentials.d/SCCcredentials" // #nosec G101 -- where they are, not what they are
 
 // failedScripts is the exit status of zypper(8) for an installation in which
 // only scripts of packages failed.

@@ -6,9 +6,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/sealift/sealift/e2e/bounded"
 )
 
 var threeParts = []part{plainPart("one"), gzPart("two"), zstPart("three")}
@@ -155,24 +158,55 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 }
 
-// FuzzDocuments feeds any documents: no panic.
+// FuzzDocuments (F8) feeds any documents. Of those that are taken, each blob has a
+// digest that can stand in a path, and there is one for each layer.
 func FuzzDocuments(f *testing.F) {
 	p := place{}
 	manifest := p.addImage("amd64", threeParts...)
 	p.layout(withTag(withPlatform(manifest, "linux", "amd64", ""), "v1"))
 	f.Add(p["index.json"], p[parsed(manifest).path()], toJSON(configFor("amd64", threeParts)))
 	f.Fuzz(func(t *testing.T, index, manifest, config []byte) {
-		if doc, err := parseDocument(index, ""); err == nil && doc.Manifests != nil {
-			if list, err := tagged(*doc.Manifests, ""); err == nil {
-				choose(list, amd64)
+		bounded.Do(t, func() {
+			if doc, err := parseDocument(index, ""); err == nil && doc.Manifests != nil {
+				if list, err := tagged(*doc.Manifests, ""); err == nil {
+					choose(list, amd64)
+				}
 			}
-		}
-		img := &Image{source: memory(p)}
-		if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
-			img.setManifest(context.Background(), doc, amd64)
-		}
-		img.setConfig(config, 3, amd64)
+			for _, raw := range [][]byte{index, manifest} {
+				if doc, err := parseDocument(raw, ""); err == nil {
+					wantDigests(t, doc)
+				}
+			}
+			img := &Image{source: memory(p)}
+			if doc, err := parseDocument(manifest, ""); err == nil && doc.Manifests == nil {
+				if img.setManifest(context.Background(), doc, amd64) == nil && len(img.layers) != len(*doc.Layers) {
+					t.Errorf("%d layers of %d", len(img.layers), len(*doc.Layers))
+				}
+			}
+			if ids, err := img.setConfig(config, 3, amd64); err == nil && len(ids) != 3 {
+				t.Errorf("%d diff IDs", len(ids))
+			}
+		})
 	})
+}
+
+// wantDigests wants digests that are whole, or none, which reading refuses.
+func wantDigests(t *testing.T, doc *document) {
+	t.Helper()
+	var all []descriptor
+	for _, list := range []*[]descriptor{doc.Manifests, doc.Layers} {
+		if list != nil {
+			all = append(all, *list...)
+		}
+	}
+	if doc.Config != nil {
+		all = append(all, *doc.Config)
+	}
+	for _, d := range all {
+		if d.Digest != (digest{}) && !regexp.MustCompile(`^blobs/sha(256/[0-9a-f]{64}|512/[0-9a-f]{128})$`).MatchString(d.Digest.path()) {
+			t.Errorf("the digest %q is taken", d.Digest)
+		}
+	}
 }
 
 func parsed(descriptor object) digest {

@@ -79,7 +79,11 @@ func (r Reference) String() string {
 	if r.Transport == Docker {
 		return "docker://" + r.Registry.String()
 	}
-	s := r.Transport + ":" + r.Path
+	s := r.Transport + ":"
+	if strings.HasPrefix(r.Path, "//") {
+		s += "//" // which would be taken off the path
+	}
+	s += r.Path
 	if r.Tag != "" {
 		s += ":" + r.Tag
 	}

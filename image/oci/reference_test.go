@@ -49,8 +49,12 @@ func TestParseReferenceRejects(t *testing.T) {
 	wantError(t, err, "unknown", "begin it with one of docker:, docker-archive:, docker-daemon:, oci:, oci-archive:")
 }
 
+// FuzzParseReference (F9): a reference that is taken names something, and is read
+// as the same when it was written.
 func FuzzParseReference(f *testing.F) {
-	f.Add("oci:dir:v1")
+	for _, s := range []string{"oci:dir:v1", "oci:////dir", "docker://a", "docker:a/b:v1", "docker://HOST.example:5000/a/b@" + digestOf(nil).String(), "docker-daemon:////x:y:z"} {
+		f.Add(s)
+	}
 	f.Add("docker-archive:///x:y/z:1@2")
 	f.Fuzz(func(t *testing.T, s string) {
 		ref, err := ParseReference(s)
@@ -59,6 +63,10 @@ func FuzzParseReference(f *testing.F) {
 		}
 		if ref.Path == "" && ref.Registry.Repository == "" {
 			t.Errorf("%q has no path", s)
+		}
+		again, err := ParseReference(ref.String())
+		if err != nil || again != ref {
+			t.Errorf("%q is %+v, and again %+v, %v", s, ref, again, err)
 		}
 	})
 }

@@ -133,11 +133,13 @@ var unfit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^
 // identifier returns the identifier of a package, which no other one has.
 func identifier(x Package, used map[string]int) string {
 	id := "SPDXRef-Package-" + unfit().ReplaceAllString(strings.Join([]string{x.Manager, x.Name, x.Arch}, "-"), "-")
-	used[id]++
-	if n := used[id]; n > 1 {
-		id = fmt.Sprintf("%s..%d", id, n)
+	free := id
+	for used[free] > 0 { // what is counted up may be another one's own
+		used[id]++
+		free = fmt.Sprintf("%s..%d", id, used[id])
 	}
-	return id
+	used[free]++
+	return free
 }
 
 // purl is the package's URL: github.com/package-url/purl-spec.

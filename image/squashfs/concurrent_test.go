@@ -144,7 +144,7 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 	return c.Reader.ReadAt(p, off)
 }
 
-// FuzzOpen opens any bytes as an image, walks the tree and reads the files.
+// FuzzOpen (F2) opens any bytes as an image, walks the tree and reads the files.
 func FuzzOpen(f *testing.F) {
 	for _, name := range append(compressions, "huge", "indexed") {
 		f.Add(testdata(f, name))

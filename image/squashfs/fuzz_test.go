@@ -113,7 +113,7 @@ func edit(x *tables, steps []byte) {
 	}
 }
 
-// FuzzMetadata changes the decoded metadata of an image, compresses it again
+// FuzzMetadata (F2) changes the decoded metadata of an image, compresses it again
 // and explores the result.
 func FuzzMetadata(f *testing.F) {
 	for i := range fuzzed {
@@ -133,7 +133,7 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
-// FuzzListing makes any bytes the listing of the root directory.
+// FuzzListing (F3) makes any bytes the listing of the root directory.
 func FuzzListing(f *testing.F) {
 	x := takeApart(f, checkedIn(f, "plain"))
 	f.Add(x.part["dirs"], uint32(len(x.part["dirs"])), uint16(0))
@@ -150,7 +150,7 @@ func FuzzListing(f *testing.F) {
 	})
 }
 
-// FuzzXattrs makes any bytes the extended attributes of a file.
+// FuzzXattrs (F4) makes any bytes the extended attributes of a file.
 func FuzzXattrs(f *testing.F) {
 	x := takeApart(f, checkedIn(f, "plain"))
 	f.Add(x.part["xattrs"], x.part["xattr ids"], uint32(0))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzMerge feeds two layers of any bytes: no panic, and a tree that is whole.
+// FuzzMerge (F6) feeds two layers of any bytes: no panic, and a tree that is whole.
 func FuzzMerge(f *testing.F) {
 	body := 0
 	for seed := range 8 {

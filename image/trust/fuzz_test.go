@@ -7,11 +7,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sealift/sealift/e2e/bounded"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/payload"
 )
 
-// FuzzMessage holds the reader of signature objects to what the rest relies on: of
+// FuzzMessage (F13) holds the reader of signature objects to what the rest relies on: of
 // what it takes there is one way of writing only, and ids come in order, once.
 func FuzzMessage(f *testing.F) {
 	images, err := filepath.Glob(filepath.Join(moduleDir(f), "images", "*signed*.sif"))
@@ -33,19 +34,21 @@ func FuzzMessage(f *testing.F) {
 		must(f, b.Close())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parse(b)
-		if err != nil || m.legacy {
-			return
-		}
-		var p payload.Payload
-		if err := json.Unmarshal(m.text, &p); err != nil || len(p.Objects) != len(m.ids) || len(m.ids) == 0 {
-			t.Fatalf("%q is taken: %v", m.text, err)
-		}
-		if again, err := json.Marshal(p); err != nil || string(again) != string(m.text) {
-			t.Fatalf("%q is taken, which is %q", m.text, again)
-		}
-		if !slices.IsSorted(m.ids) || len(slices.Compact(slices.Clone(m.ids))) != len(m.ids) {
-			t.Fatalf("the ids are %v", m.ids)
-		}
+		bounded.Do(t, func() {
+			m, err := parse(b)
+			if err != nil || m.legacy {
+				return
+			}
+			var p payload.Payload
+			if err := json.Unmarshal(m.text, &p); err != nil || len(p.Objects) != len(m.ids) || len(m.ids) == 0 {
+				t.Fatalf("%q is taken: %v", m.text, err)
+			}
+			if again, err := json.Marshal(p); err != nil || string(again) != string(m.text) {
+				t.Fatalf("%q is taken, which is %q", m.text, again)
+			}
+			if !slices.IsSorted(m.ids) || len(slices.Compact(slices.Clone(m.ids))) != len(m.ids) {
+				t.Fatalf("the ids are %v", m.ids)
+			}
+		})
 	})
 }

@@ -64,6 +64,7 @@ func TestAddGroups(t *testing.T) {
 	}
 }
 
+// FuzzAccounts (F14): no line of passwd makes a user of another, and a user that is added is found.
 func FuzzAccounts(f *testing.F) {
 	f.Add(passwdFile, uint32(1000))
 	f.Fuzz(func(t *testing.T, text string, id uint32) {

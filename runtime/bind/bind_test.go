@@ -76,6 +76,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// FuzzParse (F12): binds that are taken have absolute paths, and errors a remedy.
 func FuzzParse(f *testing.F) {
 	f.Add("/a:/b:ro,/c")
 	f.Fuzz(func(t *testing.T, value string) {

@@ -73,6 +73,7 @@ func TestPathEdit(t *testing.T) {
 	}
 }
 
+// FuzzInjected (F12): a value arrives as it was given, and sets no other variable.
 func FuzzInjected(f *testing.F) {
 	for _, v := range []string{"x", "$HOME", `\`, `"`, `"; id; "`, "$(id)", "a\nb", `\\"`, "${X:-\"}", "`"} {
 		f.Add(v)

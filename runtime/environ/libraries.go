@@ -15,6 +15,7 @@ const (
 	maxLinkerFile  = 64 << 10 // bytes of one file
 	maxLinkerFiles = 100
 	maxLinkerDirs  = 200
+	maxLinkerLooks = 2000 // lines and patterns, each of which costs a look at a directory
 )
 
 // linkerDirs are the directories of libraries that the C library knows by itself.
@@ -43,6 +44,7 @@ type linker struct {
 	seen  []string // canonical paths of dirs
 	dirs  []string
 	count int // files read
+	looks int // directories looked at
 }
 
 // read takes the lines of a file: directories, and patterns of other files. A file
@@ -77,6 +79,9 @@ func (l *linker) include(dir, pattern string) {
 	if !path.IsAbs(pattern) {
 		pattern = path.Join(dir, pattern)
 	}
+	if l.looks++; l.looks > maxLinkerLooks {
+		return
+	}
 	names, err := l.view.Names(path.Dir(pattern))
 	if err != nil {
 		return
@@ -91,6 +96,9 @@ func (l *linker) include(dir, pattern string) {
 // add takes a directory that exists, once, and can be part of a list.
 func (l *linker) add(dir string) {
 	if !path.IsAbs(dir) || strings.Contains(dir, ":") || len(l.dirs) == maxLinkerDirs {
+		return
+	}
+	if l.looks++; l.looks > maxLinkerLooks {
 		return
 	}
 	at, err := l.view.Resolve(dir)

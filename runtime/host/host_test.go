@@ -204,6 +204,7 @@ func TestReadMissing(t *testing.T) {
 	}
 }
 
+// FuzzFiles (F14): ranges of ids that are taken do not overflow.
 func FuzzFiles(f *testing.F) {
 	f.Add("alice:1:2\n23 22 0:21 / /proc rw - proc proc rw\n")
 	f.Fuzz(func(t *testing.T, text string) {

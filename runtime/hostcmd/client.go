@@ -23,13 +23,9 @@ func Ask(socket string, c *Call, streams [3]*os.File, signals <-chan os.Signal) 
 	if err := c.send(conn, streams); err != nil {
 		return 0, err
 	}
-	go func() {
-		for s := range signals {
-			if n, ok := s.(syscall.Signal); ok {
-				_, _ = conn.Write([]byte{byte(n)}) // whose end shows in what is read
-			}
-		}
-	}()
+	answered := make(chan struct{})
+	defer close(answered)
+	go pass(conn, signals, answered)
 	answer := make([]byte, 8)
 	if _, err := io.ReadFull(conn, answer); err != nil {
 		return 0, fmt.Errorf("the program that runs commands of the host has ended: %w", err)
@@ -43,6 +39,23 @@ func Ask(socket string, c *Call, streams [3]*os.File, signals <-chan os.Signal) 
 		return 0, err
 	}
 	return int(code), errors.New(string(text))
+}
+
+// pass passes signals on until there is an answer.
+func pass(conn net.Conn, signals <-chan os.Signal, answered <-chan struct{}) {
+	for {
+		select {
+		case s, more := <-signals:
+			if !more {
+				return
+			}
+			if n, ok := s.(syscall.Signal); ok {
+				_, _ = conn.Write([]byte{byte(n)}) // whose end shows in what is read
+			}
+		case <-answered:
+			return
+		}
+	}
 }
 
 // answer tells how a program ended, or why it did not start.

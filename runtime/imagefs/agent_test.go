@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/image/squashfs"
@@ -31,9 +32,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	code := m.Run()
-	os.RemoveAll(fixtureDir())
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(fixtureDir())
+		os.Exit(code)
+	}))
 }
 
 // need fails the test on CI and skips it elsewhere.

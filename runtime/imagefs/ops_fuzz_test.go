@@ -17,7 +17,7 @@ import (
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// FuzzOps has a client ask for what the bytes say, as the kernel would: of nodes
+// FuzzOps (F15) has a client ask for what the bytes say, as the kernel would: of nodes
 // it was told of, with any name, offset and size. The replies must fit the
 // model, which is the image as a tree with the extra entries put in.
 func FuzzOps(f *testing.F) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/e2e/bounded"
 )
 
 // TestLog writes more than a log keeps, in pieces of many sizes, and reads while it is
@@ -104,15 +106,17 @@ func TestLogFails(t *testing.T) {
 	out.Close()
 }
 
-// FuzzState: whatever is read, the processes that it names are possible ones.
+// FuzzState (F16): whatever is read, the processes that it names are possible ones.
 func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"name":"x","supervisor":{"pid":5,"start":7},"init":{"pid":6,"start":8},"container":{"a":[1]}}`))
 	f.Add([]byte(`{"name":"x","supervisor":{"pid":-1,"start":7}}`))
 	f.Add([]byte(`{"name":"y"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := parse(text, "x")
-		if err == nil && (s.Name != "x" || s.Supervisor.PID < 2 || s.Init.PID < 0 || s.Init.PID == 1 || s.Init.PID > maxPID) {
-			t.Errorf("%+v", s)
-		}
+		bounded.Do(t, func() {
+			s, err := parse(text, "x")
+			if err == nil && (s.Name != "x" || s.Supervisor.PID < 2 || s.Init.PID < 0 || s.Init.PID == 1 || s.Init.PID > maxPID) {
+				t.Errorf("%+v", s)
+			}
+		})
 	})
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/failure"
@@ -50,7 +52,16 @@ func TestMain(m *testing.M) {
 	// A signal that is caught here is at its default in the programs under
 	// test, even when the tests run under nohup(1).
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
-	os.Exit(withShared(m.Run))
+	os.Exit(withShared(func() int { return withoutLeaks(m.Run()) }))
+}
+
+// withoutLeaks fails where goroutines are left when all tests are over.
+func withoutLeaks(code int) int {
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func withShared(run func() int) int {

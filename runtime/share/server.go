@@ -160,11 +160,11 @@ func (s *Server) take(conn *os.File) {
 		go s.reports(conn)
 		t.wait()
 	}
-	t.close()
 	s.mu.Lock()
 	delete(s.tasks, t)
 	idle := len(s.tasks) == 0
 	s.mu.Unlock()
+	t.close() // not before, or Fail might signal to who has its descriptor's number next
 	if idle {
 		s.last()
 	}

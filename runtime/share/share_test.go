@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg/hint"
@@ -28,7 +29,7 @@ const envTask = "SHARE_TEST_TASK"
 func TestMain(m *testing.M) {
 	dir := os.Getenv(envTask)
 	if dir == "" {
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
 	}
 	member, err := place(dir).Join(os.Stderr, func(*os.File) error { return errors.New("no server") })
 	if err != nil {

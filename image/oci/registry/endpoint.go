@@ -143,7 +143,7 @@ func (c *Client) handshake(ctx context.Context, e mirrors.Endpoint, own bool, ac
 	} else if auth, err = c.authenticator(ctx, reg.RegistryStr()+strings.TrimSuffix(path, "/")); err != nil {
 		return nil, "", fmt.Errorf("credentials for %s: %w", e.Host, err)
 	}
-	rt, err = transport.NewWithContext(ctx, reg, auth, c.transport(e, plain), []string{scope})
+	rt, err = shake(ctx, reg, auth, c.transport(e, plain), []string{scope}, plain)
 	return rt, reg.Scheme() + "://" + reg.RegistryStr() + "/v2" + path, explain(err)
 }
 

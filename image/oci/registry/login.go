@@ -32,7 +32,7 @@ func (c *Client) Login(ctx context.Context, host string, x Credentials) (asked b
 	}
 	e.Host = reg.RegistryStr() // Docker Hub's other name
 	watch := &challenged{inner: c.transport(e, plain)}
-	rt, err := transport.NewWithContext(ctx, reg, x.authenticator(), watch, nil)
+	rt, err := shake(ctx, reg, x.authenticator(), watch, nil, plain)
 	if err != nil {
 		return watch.seen.Load(), refused(host, err)
 	}

@@ -131,15 +131,19 @@ func PauseAfter(try int, resp *http.Response) time.Duration {
 // compared with the server's own.
 func retryAfter(value, date string) (time.Duration, bool) {
 	if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 0 {
-		return time.Duration(min(n, 1<<30)) * time.Second, true
+		return time.Duration(min(n, maxAfter)) * time.Second, true
 	}
 	then, err1 := http.ParseTime(value)
 	now, err2 := http.ParseTime(date)
 	if err1 != nil || err2 != nil {
 		return 0, false
 	}
-	return max(0, then.Sub(now)), true
+	return min(max(0, then.Sub(now)), maxAfter*time.Second), true
 }
+
+// maxAfter is what longer waits count as, in seconds: too long, and waits can be
+// added up.
+const maxAfter = 1 << 30
 
 // Discard ends a response whose rest does not matter, so that its connection
 // can be used again if little is left.

@@ -214,7 +214,7 @@ func TestHostileDictionaries(t *testing.T) {
 	}
 }
 
-// FuzzDecompress feeds any bytes to every codec.
+// FuzzDecompress (F7) feeds any bytes to every codec.
 func FuzzDecompress(f *testing.F) {
 	for id, src := range encoded(f) {
 		f.Add(id, src)

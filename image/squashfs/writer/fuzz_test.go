@@ -13,7 +13,7 @@ import (
 	"github.com/sealift/sealift/image/tree"
 )
 
-// FuzzRoundTrip builds a small tree as the input says, writes it and reads it
+// FuzzRoundTrip (F5) builds a small tree as the input says, writes it and reads it
 // back; each byte makes one node.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte("a tree"), uint8(0))

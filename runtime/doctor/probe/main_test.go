@@ -15,6 +15,7 @@ import (
 	"time"
 	"unsafe"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/buildcfg"
@@ -48,7 +49,16 @@ func TestMain(m *testing.M) {
 	if shared != "" {
 		os.Exit(m.Run())
 	}
-	os.Exit(withShared(m.Run))
+	os.Exit(withShared(func() int { return withoutLeaks(m.Run()) }))
+}
+
+// withoutLeaks fails where goroutines are left when all tests are over.
+func withoutLeaks(code int) int {
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func withShared(run func() int) int {

@@ -20,7 +20,7 @@ func TestParity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, rows := parityTests(t), 0
+	known, rows := namedTests(t), 0
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
 		if len(cells) != 5 || cells[1] == " Row " || strings.HasPrefix(cells[1], "---") {
@@ -38,11 +38,11 @@ func TestParity(t *testing.T) {
 	}
 }
 
-var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+var testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 
-// parityTests returns what tells whether there is a test of a name: TestX, PACKAGE
-// TestX, e2e: SCRIPT, or FILE/CASE for a plan of runtime/spec, cut by … or not.
-func parityTests(t *testing.T) func(name string) bool {
+// namedTests returns what tells whether there is a test of a name: TestX, PACKAGE
+// TestX by its name or its directory, e2e: SCRIPT, or FILE/CASE for a plan of runtime/spec, cut by … or not.
+func namedTests(t *testing.T) func(name string) bool {
 	t.Helper()
 	names := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -52,7 +52,9 @@ func parityTests(t *testing.T) func(name string) bool {
 		text, err := os.ReadFile(path)
 		for _, m := range testFunction.FindAllStringSubmatch(string(text), -1) {
 			names[m[1]] = true
-			names[filepath.Base(filepath.Dir(path))+" "+m[1]] = true
+			dir := filepath.ToSlash(filepath.Dir(path))
+			names[filepath.Base(dir)+" "+m[1]] = true
+			names[strings.TrimPrefix(dir, "../")+" "+m[1]] = true
 		}
 		return err
 	})

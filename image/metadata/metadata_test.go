@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os/exec"
@@ -203,6 +204,7 @@ func TestReadRefuses(t *testing.T) {
 		"long":       {fstest.MapFS{path.Join(Dir, Test): {Data: []byte(big)}}, "/.singularity.d/test: longer than 4194304 bytes"},
 		"total":      {many, "over 33554432 bytes"},
 		"number":     {crowd, "files; expected at most 1024"},
+		"deep":       {fstest.MapFS{path.Join(Dir, LabelsFile): {Data: bytes.Repeat([]byte(`{"a":`), 500_000)}}, "/.singularity.d/labels.json: "},
 		"bad labels": {fstest.MapFS{path.Join(Dir, LabelsFile): {Data: []byte("[]")}}, "/.singularity.d/labels.json: json"},
 	} {
 		if _, err := Read(c.fsys); err == nil || !strings.Contains(err.Error(), c.want) {

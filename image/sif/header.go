@@ -92,12 +92,12 @@ func parseHeader(b []byte, size int64) (*header, error) {
 //
 // The header's count of free descriptors need not be right: no signature covers
 // it, and what ended while it added objects leaves an old one.
-func (h *header) readObjects(r io.ReaderAt) (objects []Object, slots []int, err error) {
+func (h *header) readObjects(r io.ReaderAt) (_ []Object, slots []int, err error) {
 	h.table = make([]byte, h.tableSize) // no longer than the file
 	if _, err := io.ReadFull(io.NewSectionReader(r, h.tableOffset, h.tableSize), h.table); err != nil {
 		return nil, nil, fmt.Errorf("read the descriptor table: %w", err)
 	}
-	ids := make(map[uint32]bool)
+	ids, objects := make(map[uint32]bool), make([]Object, 0, h.total)
 	for i := range int(h.total) {
 		d := h.table[i*descriptorSize:][:descriptorSize]
 		if d[usedAt] == 0 {
@@ -146,13 +146,11 @@ func (h *header) parseDescriptor(d []byte) (Object, error) {
 // checkOverlap fails when two objects share bytes: one could then be signed as
 // this and read as that.
 func checkOverlap(objects []Object) error {
-	byOffset := slices.SortedFunc(slices.Values(objects), func(a, b Object) int {
+	byOffset := slices.Clone(objects)
+	slices.SortFunc(byOffset, func(a, b Object) int {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Size, b.Size))
 	})
-	for i := range byOffset {
-		if i == 0 {
-			continue
-		}
+	for i := 1; i < len(byOffset); i++ {
 		if a, b := byOffset[i-1], byOffset[i]; a.Offset+a.Size > b.Offset {
 			return fmt.Errorf("%v and %v overlap", a, b)
 		}

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -94,8 +93,7 @@ func (t topic) command(p *ui.Process, parts Parts) *cobra.Command {
 		if !asJSON {
 			return t.text(c.Explain()), nil
 		}
-		b, err := json.MarshalIndent(t.data(c.Explain()), "", "  ")
-		return string(b) + "\n", err
+		return ui.JSON(t.data(c.Explain()), "  ")
 	}
 	c := command(p, parts, spec.Exec, t.name+" [flags] IMAGE [COMMAND [ARG...]]", t.short, 1, show,
 		func(c *cobra.Command, r *spec.Request, a *actionFlags, args []string) error {

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,11 +114,11 @@ func inspect(p *ui.Process, path string, a aspects, o image.Options) error {
 	if a.app != "" {
 		found = nested(found, a.app)
 	}
-	text, err := json.MarshalIndent(metadata.New(found), "", "\t")
+	text, err := ui.JSON(metadata.New(found), "\t")
 	if err != nil {
 		return err
 	}
-	return p.Print(string(text) + "\n")
+	return p.Print(text)
 }
 
 // read returns what a asks for of the image at path.

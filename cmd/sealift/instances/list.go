@@ -1,7 +1,6 @@
 package instances
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -89,9 +88,12 @@ func printJSON(w io.Writer, list []*instance.Instance) error {
 			Status: i.Status, Health: i.Health, Restarts: i.Restarts, Exit: i.Exit, Since: i.Since, Job: i.Job,
 		})
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "\t")
-	return e.Encode(map[string]any{"instances": all})
+	text, err := ui.JSON(map[string]any{"instances": all}, "\t")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, text)
+	return err
 }
 
 func printTable(to io.Writer, list []*instance.Instance, logs, all bool) error {

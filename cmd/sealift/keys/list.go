@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -109,11 +108,8 @@ func described(f keyring.File, keys []*keyring.Key) ringJSON {
 
 // indented is JSON of what can be no error.
 func indented(v any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	_ = e.Encode(v) // of text and numbers, to memory
-	return b.String()
+	text, _ := ui.JSON(v, "  ") // of text and numbers
+	return text
 }
 
 // found is a list of a key server, as Apptainer prints it.

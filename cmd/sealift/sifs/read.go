@@ -1,7 +1,6 @@
 package sifs
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -242,9 +241,9 @@ func readable(n int64) string {
 }
 
 func printJSON(p *ui.Process, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
+	text, err := ui.JSON(v, "  ")
 	if err != nil {
 		return err
 	}
-	return p.Print(string(text) + "\n")
+	return p.Print(text)
 }

@@ -1,7 +1,6 @@
 package trusts
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -144,9 +143,6 @@ func asJSON(r *trust.Report, verdict error) string {
 			}
 		}
 	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	_ = e.Encode(out) // of text and numbers, to memory
-	return b.String()
+	text, _ := ui.JSON(out, "  ") // of text and numbers
+	return text
 }

@@ -7,7 +7,6 @@
 package wrappers
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,8 +93,8 @@ program), flags, image and command.`,
 				return err
 			}
 			if asJSON {
-				b, err := json.MarshalIndent(append([]found{}, all...), "", "  ")
-				return errors.Join(err, p.Print(string(b)+"\n"))
+				text, err := ui.JSON(append([]found{}, all...), "  ")
+				return errors.Join(err, p.Print(text))
 			}
 			var b strings.Builder
 			w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -2,8 +2,12 @@ package gate
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"testing"
+
+	"github.com/sealift/sealift/image/trust/keyring"
 )
 
 // patched has no border that shows.
@@ -28,4 +32,30 @@ func TestPatched(t *testing.T) {
 	if n, err := p.ReadAt(make([]byte, 16), 0); n != 8 || err != io.EOF {
 		t.Errorf("%d, %v", n, err)
 	}
+}
+
+// TestByDescriptorT57: the name that a descriptor has is one more path to the same file,
+// which is held as by any other.
+func TestByDescriptorT57(t *testing.T) {
+	ada, _, _ := people(t)
+	g := rules(t, []*keyring.Key{ada}, verify)
+	both(t, func(t *testing.T, tree bool) {
+		f := newImage(t, tree)
+		open := func() *os.File {
+			named, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+			must(t, err)
+			t.Cleanup(func() { must(t, named.Close()) })
+			return named
+		}
+		refused(t, g, open(), "it is not signed")
+		sign(t, f, ada)
+		must(t, os.Remove(f.Name()))
+		allowed(t, g, open())
+		img, named := load(t, f), open()
+		r, err := hold(t, g, named)
+		must(t, err)
+		at := int64(300 << 10) // in a block that is in nobody's memory
+		overwrite(t, f, img.Objects()[1].Offset+at)
+		wantMismatch(t, r, at)
+	})
 }

@@ -109,6 +109,10 @@ func TestMain(m *testing.M) {
 	// A signal that is caught here is at its default in the programs under
 	// test, even when the tests run under nohup(1).
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	if names := os.Getenv(lackingVar); names != "" {
+		fmt.Fprintln(os.Stderr, lack(names, os.Args[1:]))
+		os.Exit(1)
+	}
 	code := m.Run()
 	if os.Getenv(stageEnv) == "" {
 		if dir, _ := stage(); dir != "" {

@@ -6,6 +6,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -150,7 +151,7 @@ func asUser(t *testing.T, run string) {
 		if _, err := os.Stat(home); err != nil {
 			t.Fatalf("the test user of e2e/setup.sh is missing: %v", err)
 		}
-		args := []string{"-test.run", run, "-test.timeout", "30m"}
+		args := []string{"-test.run", run, "-test.timeout", flag.Lookup("test.timeout").Value.String()}
 		if testing.Verbose() {
 			args = append(args, "-test.v")
 		}

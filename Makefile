@@ -29,7 +29,7 @@ STATIC   = -linkmode external -extldflags -static
 HELPER   = CGO_CFLAGS="-O2 -g -w" $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w -extldflags "-Wl,-z,lazy"'
 endif
 CLI      = $(GO) build -trimpath $(TAGS) -ldflags
-.PHONY: all box spank demo test check bench lint fuzz race cover install clean
+.PHONY: all box spank demo test check sweep bench lint fuzz race cover install clean
 
 all:
 	$(CLI) '$(LDFLAGS) $(STATIC)' -o $(BIN)/ ./cmd/sealift ./cmd/sealift-full
@@ -76,5 +76,6 @@ install:
 	$(NATIVE) share $(DESTDIR)$(PREFIX)/share sealift $(NAMES)
 
 bench: all box ; CGO_ENABLED=0 $(GO) run ./e2e/bench && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
+sweep: ; SEALIFT_TEST_SWEEP=all $(GO) test $(TAGS) -count=1 -v -timeout 4h -run '^TestSweep$$' ./e2e # each fault at each call
 cover: ; $(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 clean: ; rm -rf $(BIN) e2e/.fixtures coverage.out

@@ -6,6 +6,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -109,6 +110,10 @@ func TestMain(m *testing.M) {
 	// A signal that is caught here is at its default in the programs under
 	// test, even when the tests run under nohup(1).
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	if names := os.Getenv(lackingVar); names != "" {
+		fmt.Fprintln(os.Stderr, lack(names, os.Args[1:]))
+		os.Exit(1)
+	}
 	code := m.Run()
 	if os.Getenv(stageEnv) == "" {
 		if dir, _ := stage(); dir != "" {
@@ -146,7 +151,7 @@ func asUser(t *testing.T, run string) {
 		if _, err := os.Stat(home); err != nil {
 			t.Fatalf("the test user of e2e/setup.sh is missing: %v", err)
 		}
-		args := []string{"-test.run", run, "-test.timeout", "30m"}
+		args := []string{"-test.run", run, "-test.timeout", flag.Lookup("test.timeout").Value.String()}
 		if testing.Verbose() {
 			args = append(args, "-test.v")
 		}

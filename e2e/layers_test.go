@@ -42,12 +42,13 @@ var layers = map[string][]string{
 	"starter/seccomp":        {},
 	"starter/rootemu/creds":  {},
 	"starter/rootemu/device": {},
-	"starter/rootemu/inode":  {},
+	"starter/rootemu/inode":  {"starter/filestat"},
 	"starter/rootemu/memory": {},
 	"starter/rootemu": {
 		"starter/owner", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode", "starter/rootemu/memory",
-		"starter/seccomp",
+		"starter/seccomp", "starter/filestat",
 	},
+	"starter/filestat": {},
 
 	"image/tree":            {},
 	"image/squashfs/format": {},
@@ -70,7 +71,7 @@ var layers = map[string][]string{
 	"image/sif/edit":      {"image/output", "image/sif", "image/sif/siffile", "image/trust/merkle"},
 	"image/sif/siffile":   {"image/sif"},
 	"image/sif/layout":    {},
-	"image/sandbox":       {"image/tree", "starter/owner"},
+	"image/sandbox":       {"image/tree", "starter/owner", "starter/filestat"},
 	"image/output":        {},
 	"image/upper":         {"image/output", "image/sandbox", "image/squashfs/writer", "image/tree"},
 	"image/conffile":      {},
@@ -338,6 +339,7 @@ var layers = map[string][]string{
 	"e2e/fixture/keyserver": {},
 	"e2e/mpi":               {"e2e/fixture"},
 	"e2e/slurm":             {},
+	"e2e/sweep":             {},
 	"e2e/trees":             {"image/tree"},
 	"e2e/vm":                {"e2e/fixture"},
 }
@@ -388,7 +390,7 @@ var owners = map[string][]string{
 		"runtime/imagefs",
 		"runtime/instance", "runtime/join", "runtime/launch", "runtime/seccomp", "runtime/share", "runtime/userdir", "e2e/bench/ranks", "runtime/volume", "cmd/sealift/root", "cmd/sealift/shares",
 		"starter", "starter/confine", "starter/enter", "starter/fds", "starter/hold", "starter/netns", "starter/program", "starter/reaper", "starter/resolve", "starter/rootemu", "starter/rootemu/creds", "starter/rootemu/device", "starter/rootemu/inode",
-		"starter/rootemu/memory", "starter/seccomp", "starter/talk",
+		"starter/rootemu/memory", "starter/seccomp", "starter/filestat", "starter/talk",
 	},
 	"mvdan.cc/sh": {"runtime/shell", "image/files", "e2e/box"},
 }

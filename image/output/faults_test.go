@@ -78,6 +78,7 @@ func TestFaults(t *testing.T) {
 		{"replace", "renameat", "error=EIO", 1, false},
 		{"replace", "renameat", "signal=KILL", 1, false},
 		{"replace", "fsync", "error=EDQUOT", 2, false},
+		{"replace", "fsync", "error=EINTR", 2, true},
 		{"directory", "renameat2", "error=EINVAL", 2, true},
 		{"directory", "renameat2", "error=EIO", 2, false},
 		{"directory", "renameat2", "signal=KILL", 2, false},

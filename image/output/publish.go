@@ -22,7 +22,10 @@ func (f *File) flush() error {
 	if err != nil {
 		return err
 	}
-	return unix.Close(fd)
+	if err := unix.Close(fd); err != unix.EINTR { // after which it is closed, and the bytes are on storage already
+		return err
+	}
+	return nil
 }
 
 // publish gives the file its final name. link(2) never replaces, so with Force

@@ -122,7 +122,7 @@ func (t *target) sync() error {
 	if err != nil {
 		return err
 	}
-	err = unix.Fsync(fd)
+	_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
 	if err == unix.EINVAL || err == unix.ENOTSUP {
 		err = nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/tree"
+	"github.com/sealift/sealift/starter/filestat"
 )
 
 // ReadOptions say how ReadTree understands a directory.
@@ -72,8 +73,7 @@ type inode struct {
 // node reads what dir has under name, and all below it.
 func (r *treeReader) node(dir int, name, path string) (*tree.Node, error) {
 	var st unix.Statx_t
-	err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &st)
-	if err != nil {
+	if err := filestat.At(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &st); err != nil {
 		return nil, fail("stat", path, err)
 	}
 	id := inode{st.Dev_major, st.Dev_minor, st.Ino}

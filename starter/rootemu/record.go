@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/filestat"
 	"github.com/sealift/sealift/starter/owner"
 	"github.com/sealift/sealift/starter/rootemu/inode"
 )
@@ -34,7 +35,7 @@ func (f *file) close() { unix.Close(f.fd) }
 
 func (f *file) stat() error {
 	const flags = unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT
-	return unix.Statx(f.fd, "", flags, inode.StatMask, &f.st)
+	return filestat.At(f.fd, "", flags, inode.StatMask, &f.st)
 }
 
 // type_ returns the file's type, as the kernel sees it.

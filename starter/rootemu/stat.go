@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/starter/filestat"
 	"github.com/sealift/sealift/starter/owner"
 	"github.com/sealift/sealift/starter/rootemu/inode"
 	"github.com/sealift/sealift/starter/rootemu/memory"
@@ -86,7 +87,7 @@ func (w *worker) recorded(l lookup) (*file, owner.Record) {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
 	var st unix.Statx_t
-	err = unix.Statx(unix.AT_FDCWD, p.name, flags, inode.StatMask, &st)
+	err = filestat.At(unix.AT_FDCWD, p.name, flags, inode.StatMask, &st)
 	if err != nil || !w.region.Holds(&st) || w.plain.Has(&st) {
 		return nil, owner.Record{}
 	}

@@ -6,6 +6,8 @@ package inode
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/starter/filestat"
 )
 
 // Region is a part of the file tree: all of it, which the zero value is, or one
@@ -26,7 +28,7 @@ func RegionOf(dir string) (Region, error) {
 		return Region{}, nil
 	}
 	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_NO_AUTOMOUNT, StatMask, &st); err != nil {
+	if err := filestat.At(unix.AT_FDCWD, dir, unix.AT_NO_AUTOMOUNT, StatMask, &st); err != nil {
 		return Region{}, err
 	}
 	return Region{true, st.Dev_major, st.Dev_minor, st.Mnt_id}, nil

@@ -86,6 +86,7 @@ func FuzzLibraryDirs(f *testing.F) {
 	f.Add("include /etc/ld.so.conf.d/*.conf\n/a\n", "/b # b\n/c=libc6\nhwcap 0 nosegneg\n")
 	f.Add("include *\ninclude ld.so.conf.d/*\n", "include /etc/*\n../b\n//a/../b\n")
 	f.Add("/l\n/l/../a\n/\n\n[\ninclude [\n", "/a:/b\n/a\x00\n")
+	f.Add("/\x00x/..\n/a\x00\n", "")
 	f.Add(strings.Repeat("include /*\n", 5000), strings.Repeat("/b\n/none\n", 5000))
 	f.Fuzz(func(t *testing.T, conf, more string) {
 		file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text), Mode: 0o644} }

@@ -95,7 +95,7 @@ func (l *linker) include(dir, pattern string) {
 
 // add takes a directory that exists, once, and can be part of a list.
 func (l *linker) add(dir string) {
-	if !path.IsAbs(dir) || strings.Contains(dir, ":") || len(l.dirs) == maxLinkerDirs {
+	if !path.IsAbs(dir) || strings.ContainsAny(dir, ":\x00") || len(l.dirs) == maxLinkerDirs {
 		return
 	}
 	if l.looks++; l.looks > maxLinkerLooks {

@@ -1,7 +1,6 @@
 package pem
 
 import (
-	"crypto/dsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -15,7 +14,7 @@ import (
 // dsaKey is a key of DSA as certificates and files of keys have it.
 func dsaKey(t *testing.T, y *big.Int) []byte {
 	t.Helper()
-	parameters, err := asn1.Marshal(dsa.Parameters{P: big.NewInt(23), Q: big.NewInt(11), G: big.NewInt(2)})
+	parameters, err := asn1.Marshal(struct{ P, Q, G *big.Int }{big.NewInt(23), big.NewInt(11), big.NewInt(2)})
 	must(t, err)
 	number, err := asn1.Marshal(y)
 	must(t, err)

@@ -22,10 +22,7 @@ func (f *File) flush() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Close(fd); err != unix.EINTR { // after which it is closed, and the bytes are on storage already
-		return err
-	}
-	return nil
+	return unix.Close(fd)
 }
 
 // publish gives the file its final name. link(2) never replaces, so with Force

@@ -34,8 +34,7 @@ func (w *worker) openFile(p place) (*file, error) {
 func (f *file) close() { unix.Close(f.fd) }
 
 func (f *file) stat() error {
-	const flags = unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT
-	return filestat.At(f.fd, "", flags, inode.StatMask, &f.st)
+	return filestat.At(f.fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, inode.StatMask, &f.st)
 }
 
 // type_ returns the file's type, as the kernel sees it.

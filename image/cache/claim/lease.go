@@ -145,9 +145,7 @@ func writeLease(dir *os.File, name string, p process) (fd int, err error) {
 	}
 	text := fmt.Sprintf("%s %s %s %s %d %s\n", strings.ToLower(rand.Text()), p.host, p.boot, p.space, p.pid, p.start)
 	if _, err = unix.Pwrite(fd, []byte(text), 0); err == nil {
-		for err = unix.EINTR; err == unix.EINTR; {
-			err = unix.Fsync(fd)
-		}
+		err = unix.Fsync(fd)
 	}
 	if err != nil {
 		(&lock{dir, fd, name}).release()

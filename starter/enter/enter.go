@@ -2,7 +2,7 @@
 // kernel lets only a process of one thread enter a user namespace (setns(2)), which a Go
 // program never is later.
 //
-// Input: an argument of the command line (Word). Output: what came of it (Result). The
+// Input: the third argument of the command line (Word). Output: what came of it (Result). The
 // linker must be told to begin with the package's code, instead of the runtime's:
 //
 //	go build -ldflags '-E sealift_enter'
@@ -74,8 +74,8 @@ type Namespace struct {
 	FD   int
 }
 
-// Word returns the argument that has these namespaces entered, in this order. The
-// descriptors are closed then.
+// Word returns the argument that has these namespaces entered, in this order: the third
+// one. The descriptors are closed then.
 func Word(list []Namespace) string {
 	text := []byte(prefix)
 	for _, n := range list {
@@ -120,6 +120,10 @@ func Failed() Kind { return failed }
 
 var _ = start // by the entry points, in assembly
 
+// place is that of the word among the arguments. Others may be a user's, who may have them
+// begin like it.
+const place = 3
+
 // start is called before the runtime with the stack as the kernel made it: the number of
 // arguments, and pointers to them (execve(2), "Process stack" of the ABI).
 //
@@ -127,14 +131,13 @@ var _ = start // by the entry points, in assembly
 //go:norace
 //go:nocheckptr
 func start(stack *uintptr) {
-	args := *stack
-	for i := uintptr(1); i < args; i++ {
-		word := *(*uintptr)(unsafe.Add(unsafe.Pointer(stack), (1+i)*unsafe.Sizeof(*stack)))
-		if rest, is := after(word); is {
-			entered = true
-			all(rest)
-			return
-		}
+	if *stack <= place {
+		return
+	}
+	word := *(*uintptr)(unsafe.Add(unsafe.Pointer(stack), (1+place)*unsafe.Sizeof(*stack)))
+	if rest, is := after(word); is {
+		entered = true
+		all(rest)
 	}
 }
 

@@ -50,7 +50,7 @@ func container(t *testing.T) string {
 func enterAll(t *testing.T, program, dir string, kinds ...Kind) []string {
 	t.Helper()
 	var list []Namespace
-	cmd := exec.Command(program, "first")
+	cmd := exec.Command(program, "first", "second")
 	for _, kind := range kinds {
 		f, err := os.Open(dir + kind.String())
 		if err != nil {
@@ -80,7 +80,7 @@ func TestEnter(t *testing.T) {
 		want[name] = link + " <nil>"
 	}
 	got := enterAll(t, program, dir, User, IPC, UTS, Copied)
-	if len(got) != 6 || got[0] != `<nil> unknown 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 3 first" {
+	if len(got) != 6 || got[0] != `<nil> unknown 0` || got[1] != want["user"] || got[2] != want["ipc"] || got[3] != want["uts"] || got[5] != "<nil> true 4 first" {
 		t.Errorf("%q, want %v", got, want)
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
@@ -104,9 +104,16 @@ func TestEnterFails(t *testing.T) {
 		"enter":                          `invalid argument unknown 0`,
 		prefix + "u99999999999999999999": `bad file descriptor user 0`,
 	} {
-		out, err := exec.Command(program, "first", word).CombinedOutput()
+		out, err := exec.Command(program, "first", "second", word).CombinedOutput()
 		if got, _, _ := strings.Cut(string(out), "\n"); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", word, got, err, want)
+		}
+	}
+	// A word in another place is somebody else's: it is not acted on.
+	for _, args := range [][]string{{prefix + "x3"}, {"first", prefix + "x3"}, {"first", "second", "third", prefix + "x3"}} {
+		out, err := exec.Command(program, args...).CombinedOutput()
+		if got, _, _ := strings.Cut(string(out), "\n"); err != nil || got != `function not implemented unknown 0` {
+			t.Errorf("%q: %q, %v", args, got, err)
 		}
 	}
 	if got := enterAll(t, build(t), dir, User); got[0] != `function not implemented unknown 0` {

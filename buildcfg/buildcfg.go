@@ -37,6 +37,10 @@ const GPUHelperName = "sealift-gpu-helper"
 // a link, where the other programs are.
 const TaskName = "sealift-task"
 
+// ExplainName is the name of the command that says why a payload could not be started. It
+// runs in the container, as far as that was made.
+const ExplainName = "explain-failure"
+
 // HostCommandName is the file name of the program that containers with --host-cmd see,
 // searched where the starter is.
 const HostCommandName = "sealift-hostcmd"

@@ -320,7 +320,7 @@ var layers = map[string][]string{
 	"cmd/sealift/wrappers":   {"cmd/sealift/ui", "image/output", "runtime/wrapper"},
 	"cmd/sealift/containers": {"cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/sources", "cmd/sealift/ui", "cmd/sealift/wrappers"},
 	"cmd/sealift-full": {
-		"cmd/sealift/policies", "cmd/sealift/root",
+		"buildcfg", "cmd/sealift/policies", "cmd/sealift/root",
 		"cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/containers", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs", "cmd/sealift/overlays",
 		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",

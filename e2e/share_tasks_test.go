@@ -105,6 +105,21 @@ func TestShare(t *testing.T) {
 			t.Errorf("%s: status %d, %q; want %d, %q", c.args, code, got, c.code, c.want)
 		}
 	}
+	// What is wrong is told whatever the container has where the host has rules and settings.
+	etc := t.TempDir()
+	for _, name := range []string{"trust.toml", "environment"} {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte("neither\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	small := x.sealift
+	for _, x.sealift = range []string{small, small + "-full"} {
+		got, code := x.run("--nocolor", "exec", "--bind", etc+":/etc/sealift", x.image, "nosuch")
+		if code != 127 || !strings.Contains(got, "sealift: error: nosuch: executable file not found") {
+			t.Errorf("%s: status %d, %q", x.sealift, code, got)
+		}
+	}
+	x.sealift = small
 	if got, _ := x.run("exec", "--dry-run", x.image, "true"); strings.Contains(got, "pid") || !strings.Contains(got, "clone user mount") {
 		t.Errorf("the plan is\n%s", got)
 	}

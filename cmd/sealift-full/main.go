@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/builds"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/containers"
@@ -82,6 +83,9 @@ func command(p *ui.Process) *cobra.Command {
 func action(p *ui.Process) *cobra.Command {
 	if len(p.Args) == 0 {
 		return nil
+	}
+	if root.Verb(p.Args) == buildcfg.ExplainName { // flags may precede it
+		return containers.Action(p, buildcfg.ExplainName)
 	}
 	return containers.Action(p, p.Args[0])
 }

@@ -46,7 +46,8 @@ func main() {
 // run starts a container, if that is what is asked for and can be done here. If it is not
 // done, nothing has happened, and nothing was said.
 func run(p *ui.Process) (code int, done bool) {
-	if rulefiles.Of(p).Any() || slices.Contains(p.Args, "--verify") {
+	explain := root.Verb(p.Args) == buildcfg.ExplainName // in a container, whose rules are not the user's
+	if !explain && (rulefiles.Of(p).Any() || slices.Contains(p.Args, "--verify")) {
 		return 0, false // which is found out sooner or later; be it --verify of the payload, no harm is done
 	}
 	var said bytes.Buffer

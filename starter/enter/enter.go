@@ -25,7 +25,8 @@ const Symbol = "sealift_enter"
 // prefix begins the argument.
 const prefix = "enter:"
 
-// Index is which argument of the program it is: those after it may be anybody's.
+// Index is which argument of the program it is. Others may be a user's, who may have them
+// begin like it.
 const Index = 3
 
 // Kind is a kind of namespace.
@@ -77,8 +78,8 @@ type Namespace struct {
 	FD   int
 }
 
-// Word returns the argument that has these namespaces entered, in this order. The
-// descriptors are closed then.
+// Word returns the argument that has these namespaces entered, in this order: the third
+// one. The descriptors are closed then.
 func Word(list []Namespace) string {
 	text := []byte(prefix)
 	for _, n := range list {

@@ -41,7 +41,10 @@ func onImage(ctx context.Context, p *ui.Process, r *spec.Request, name string, a
 
 // act does what an action command asks for.
 func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *actionFlags) (err error) {
-	server := shares.ServerOf(p)
+	server, err := shares.ServerOf(p)
+	if err != nil {
+		return err
+	}
 	defer hurry(a.background != nil || server != nil)()
 	facts, err := host.Probe(host.Inputs{
 		Environ: p.Environ, Cwd: p.Cwd, SubIDs: r.Fakeroot && !a.noRanges, Network: r.Net || r.Network != "" || len(r.NetworkArgs) > 0,

@@ -45,7 +45,9 @@ func Process() (*ui.Process, error) {
 	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&atDeath)), 0, 0, 0) == nil {
 		p.AtDeath = int(atDeath)
 	}
-	p.Site, p.SiteError = site(filepath.Join(buildcfg.SysconfDir, siteFile), 0)
+	if Verb(p.Args) != buildcfg.ExplainName { // it runs in a container, whose files are not the site's
+		p.Site, p.SiteError = site(filepath.Join(buildcfg.SysconfDir, siteFile), 0)
+	}
 	return p, launched(p)
 }
 

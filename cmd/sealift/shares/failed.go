@@ -8,16 +8,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/runtime/failure"
 	"github.com/sealift/sealift/starter/plan"
 )
 
-// FailedName is the name of the command that says why a payload could not be started that
-// shares.
-const FailedName = "explain-failure"
+// FailedName is the name of the command that Failed returns.
+const FailedName = buildcfg.ExplainName
 
-// Failed returns that command, which is for Sealift alone.
+// Failed returns the command that says why a payload could not be started that shares. It is
+// for Sealift alone.
 func Failed() *cobra.Command {
 	return &cobra.Command{
 		Use: FailedName, Hidden: true, Args: cobra.ExactArgs(2),

@@ -33,16 +33,19 @@ type Server struct {
 	listener  *os.File
 }
 
-// ServerOf returns what makes this process one, or nil.
-func ServerOf(p *ui.Process) *Server {
-	key, step, ok := strings.Cut(p.Variable(serverVariable), " ")
-	if !ok {
-		return nil
+// ServerOf returns what makes this process one, or nil. A process that was to be one and
+// cannot fails: as a task it would start a server, which would do the same.
+func ServerOf(p *ui.Process) (*Server, error) {
+	value := p.Variable(serverVariable)
+	if value == "" {
+		return nil, nil
 	}
-	if listens, err := unix.GetsockoptInt(serverSocket, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listens == 0 {
-		return nil
+	key, step, ok := strings.Cut(value, " ")
+	listens, err := unix.GetsockoptInt(serverSocket, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if !ok || err != nil || listens == 0 {
+		return nil, hint.New(serverVariable+" is set, and no socket came with it", "unset it: it is for Sealift alone")
 	}
-	return &Server{key, step, os.NewFile(serverSocket, "listener")}
+	return &Server{key, step, os.NewFile(serverSocket, "listener")}, nil
 }
 
 // Serve is the server: it ends with the last task. serve returns what serves the files of a

@@ -66,6 +66,9 @@ func (g *Group) Serve(ctx context.Context, server *Server, serve func(*spec.Cont
 	j := launch.Job{Serve: tasks.Serve, Started: func(pid int) error {
 		debug.FreeOSMemory() // what the start took
 		known := share.Known(pid, &g.c.Plan, g.place.Mounts())
+		if g.set.Image.Encrypted() {
+			known = errors.Join(known, g.p.Conceal()) // this process holds a key, for as long as there are tasks
+		}
 		return errors.Join(known, g.p.LeaveTerminal(), os.Chdir("/"), tasks.Answer(pid))
 	}}
 	var child *launch.Child

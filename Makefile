@@ -49,7 +49,7 @@ test:
 	env -u CGO_ENABLED $(MAKE) check # with what was just installed
 
 check: lint # the tests alone, on a machine that has what they need
-	$(GO) test $(TAGS) -count=1 -timeout 40m ./...
+	$(GO) test $(TAGS) -count=1 -timeout 60m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 ./image/squashfs/... ./runtime/imagefs
 	GO='$(GO)' TAGS='$(TAGS)' e2e/fuzz.sh 30s numbered
 	$(if $(TAGS),$(GO) test -race $(TAGS) -count=1 -run 'Random|Posix' ./runtime/imagefs) # all of it: make race

@@ -177,7 +177,7 @@ func TestLimits(t *testing.T) {
 		{"enough memory", `exec --memory 64M --memory-swap 64M --memory-reservation 32M IMAGE echo fine`, 0, "fine", ""},
 		{"hardly any", `exec --memory 128K IMAGE echo fine`, 137, "", "memory limit of 128 KiB"},
 		{"processes", `exec --pids-limit 30 IMAGE sh -c 'for i in $(seq 40); do sleep 1 & done; wait'`, 2, "", "can't fork: Resource temporarily unavailable"},
-		{"fork bomb T117", `exec --pids-limit 64 IMAGE timeout -s KILL 20 sh -c 'b() { b | b & }; (b) & i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 7'`, 7, "", "can't fork"},
+		{"fork bomb T117", `exec --pids-limit 64 IMAGE timeout -s KILL 120 sh -c 'b() { b | b & }; (b) & i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 7'`, 7, "", "can't fork"},
 		{"too few processes", `exec --pids-limit 9 IMAGE true`, 125, "", "a limit of 9 processes is too low"},
 		{"processors", `exec --cpuset-cpus 0 --cpuset-mems 0 IMAGE grep Cpus_allowed_list /proc/self/status`, 0, "\t0\n", ""},
 		{"weights", `exec --cpu-shares 512 --blkio-weight 100 --no-pid IMAGE echo fine`, 0, "fine", ""},
@@ -242,14 +242,14 @@ func TestStatistics(t *testing.T) {
 	asUser(t, "^TestStatistics$")
 	l := newLimited(t)
 	var shares []float64
-	for range 3 { // the kernel takes time back late where others want the processors
+	for range 3 { // without a limit it would be 1; the kernel takes time back late where others want the processors
 		u := l.statistics(t, 0, "--cpus", "0.3", "IMAGE", "sh", "-c", "timeout 4 sh -c 'while :; do :; done'; true")
 		used := u["cpu_user_seconds"].(float64) + u["cpu_system_seconds"].(float64)
-		if shares = append(shares, used/u["wall_seconds"].(float64)); shares[len(shares)-1] <= 0.33 {
+		if shares = append(shares, used/u["wall_seconds"].(float64)); shares[len(shares)-1] <= 0.4 {
 			break
 		}
 	}
-	if share := shares[len(shares)-1]; share > 0.33 || share < 0.2 {
+	if share := shares[len(shares)-1]; share > 0.4 || share < 0.1 {
 		t.Errorf("%.3f processors of 0.3", shares)
 	}
 	u := l.statistics(t, 3, "IMAGE", "sh", "-c", `x=$(head -c 20m /dev/zero | tr "\0" x); for i in 1 2 3 4 5; do sleep 0.3 & done; wait; exit 3`)

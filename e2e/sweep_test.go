@@ -255,11 +255,13 @@ func (s *sweeper) sweep(o *operation, table *sweep.Table) {
 	s.Logf("calls: %v; files: %q", calls, slices.Sorted(maps.Keys(o.after)))
 	all := sweep.All(calls)
 	some := all
-	if n := os.Getenv(sweepVar); n != "all" {
+	switch n := os.Getenv(sweepVar); n {
+	case "all":
+	case "":
+		some = sweep.Thin(all, sweepFew)
+	default:
 		number, err := strconv.Atoi(n)
-		if err != nil {
-			number = sweepFew
-		}
+		s.must(err)
 		some = sweep.Thin(all, number)
 	}
 	began := time.Now()

@@ -90,9 +90,9 @@ const maxLinks = 40
 // add keeps what name leads to, as path resolution meets it.
 func (k keeper) add(root *tree.Node, name string) error {
 	chain, links := []*tree.Node{root}, 0
-	for todo := name; todo != ""; {
-		first, rest, more := strings.Cut(todo, "/")
-		todo = rest
+	for left := name; left != ""; {
+		first, rest, more := strings.Cut(left, "/")
+		left = rest
 		switch first {
 		case "", ".":
 			continue
@@ -114,12 +114,12 @@ func (k keeper) add(root *tree.Node, name string) error {
 			if strings.HasPrefix(child.Target, "/") {
 				chain = chain[:1]
 			}
-			todo = child.Target + "/" + rest
+			left = child.Target + "/" + rest
 		case more:
 			return syscall.ENOTDIR
 		}
 		k.name(dir, first)
-		if !child.IsDir() && todo == "" {
+		if !child.IsDir() && left == "" {
 			return nil
 		}
 	}

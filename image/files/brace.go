@@ -20,20 +20,20 @@ func braces(source string) ([]string, error) {
 	if n := strings.Count(source, "{"); n > maxOpening || n > 0 && len(source) > maxLength {
 		return nil, fmt.Errorf("%d braces in %d bytes; expected at most %d in %d", n, len(source), maxOpening, maxLength)
 	}
-	todo, done := []string{source}, []string(nil)
-	for len(todo) > 0 {
-		s := todo[0]
-		todo = todo[1:]
+	queue, done := []string{source}, []string(nil)
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
 		open, parts, end := firstBraces(s)
 		if len(parts) < 2 {
 			done = append(done, s)
 			continue
 		}
-		expanded := make([]string, len(parts), len(parts)+len(todo))
+		expanded := make([]string, len(parts), len(parts)+len(queue))
 		for i, part := range parts {
 			expanded[i] = s[:open] + part + s[end:]
 		}
-		if todo = append(expanded, todo...); len(todo)+len(done) > maxBraces {
+		if queue = append(expanded, queue...); len(queue)+len(done) > maxBraces {
 			return nil, fmt.Errorf("braces stand for more than %d patterns", maxBraces)
 		}
 	}

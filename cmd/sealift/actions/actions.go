@@ -112,6 +112,7 @@ type actionFlags struct {
 	limits     limits.Flags
 	box        *limits.Box
 	key        func() (*crypt.Key, error)
+	keyed      bool // key may ask for a passphrase
 	// name and source are of an image that was got from elsewhere.
 	name, source string
 	hold         image.Hold

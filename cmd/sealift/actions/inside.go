@@ -71,7 +71,7 @@ func inside(c *cobra.Command, p *ui.Process, r *spec.Request, name string, find 
 	s.job.Stdin, s.job.Stdout, s.job.Stderr = p.Stdin, p.Stdout, p.Stderr
 	s.begin(joined.Plan.Clone, facts)
 	defer s.close()
-	return s.run(c.Context(), joined)
+	return s.foreground(c.Context(), joined)
 }
 
 // inForce are the flags that count in a container that runs already; rights are those

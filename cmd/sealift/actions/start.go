@@ -62,8 +62,7 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	if a.hold, err = a.parts.Hold(ctx, p, a.source, a.verify); err != nil {
 		return err
 	}
-	var keyed bool
-	a.key, keyed = a.parts.Key(ctx, p)
+	a.key, a.keyed = a.parts.Key(ctx, p)
 	if err := a.devices.Prepare(p, facts, r.Contains(), a.parts.CDI); err != nil {
 		return err
 	}
@@ -80,13 +79,13 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 	case shared:
 		return together(ctx, p, r, facts, path, a, commands)
 	}
-	return alone(ctx, p, r, facts, path, a, commands, keyed)
+	return alone(ctx, p, r, facts, path, a, commands)
 }
 
 // alone makes a container that shares nothing. The starter is started first, and gets ready
 // while the image is opened and the plan computed; but not before what may ask for a
-// passphrase (keyed), as signals are the payload's from then on.
-func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands, keyed bool) (err error) {
+// passphrase, as signals are the payload's from then on.
+func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands) (err error) {
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
 		return err
@@ -96,7 +95,7 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
-	if keyed {
+	if a.keyed {
 		if err := open(); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 			s.resend()
 		}
 	}()
-	if !keyed {
+	if !a.keyed {
 		if err := open(); err != nil {
 			return err
 		}
@@ -125,7 +124,10 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 		return err
 	}
 	commands.Serve(p, c.Plan.Process.Env)
-	return s.run(ctx, c)
+	if a.background != nil {
+		return s.run(ctx, c)
+	}
+	return s.foreground(ctx, c)
 }
 
 // finish finds what else the plan follows from, makes it, and says what is to be said.
@@ -248,10 +250,18 @@ func (s *start) run(ctx context.Context, c *spec.Container) error {
 		return err
 	}
 	if status.Code != 0 {
-		s.Interrupted = status.Code == 128+int(syscall.SIGINT) && arrives(s.sigint)
 		return ui.ExitStatus(status.Code)
 	}
 	return nil
+}
+
+// foreground runs the container that this process is there for: the interrupt that ended
+// the payload has to end this process alike.
+func (s *start) foreground(ctx context.Context, c *spec.Container) error {
+	err := s.run(ctx, c)
+	status, _ := errors.AsType[ui.ExitStatus](err)
+	s.Interrupted = status == 128+ui.ExitStatus(syscall.SIGINT) && arrives(s.sigint)
+	return err
 }
 
 // arrives says whether a signal came. A terminal sends it to the payload and to

@@ -47,7 +47,7 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		s.begin(c.Plan.Clone, facts)
 		defer s.close()
 		commands.Serve(p, c.Plan.Process.Env)
-		return s.run(ctx, c)
+		return s.foreground(ctx, c)
 	case a.share.Server != nil:
 		go warm(s.set.Image, c.Plan.Process)
 		return g.Serve(ctx, a.share.Server, func(held *spec.Container) func(string, int, []plan.Op) error {
@@ -67,5 +67,5 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 	commands.Serve(p, c.Plan.Process.Env)
 	s.begin(m.Container.Plan.Clone, facts)
 	defer s.close()
-	return s.run(ctx, m.Container)
+	return s.foreground(ctx, m.Container)
 }

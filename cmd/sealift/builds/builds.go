@@ -168,15 +168,13 @@ func (b *buildFlags) take(ctx context.Context, p *ui.Process, steps []build.Step
 		}
 	}
 	debug.SetGCPercent(buildingGC)
-	err = ui.Interruptible(ctx, func(ctx context.Context) error {
+	return ui.Interruptible(ctx, func(ctx context.Context) error {
 		if err := build.Run(ctx, steps, b.Options, e); err != nil {
 			return buildError{err}
 		}
 		shown.summary(b.Output)
 		return nil
 	})
-	p.Interrupted = false // a script was, and this process too: which was first is chance
-	return err
 }
 
 // environment returns what the build works with, but for the host, the time and

@@ -1,7 +1,6 @@
 package caches
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -138,13 +137,16 @@ func printSize(p *ui.Process, n int64) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(struct {
+	text, err := ui.JSON(struct {
 		Directory string   `json:"directory"`
 		Bytes     int64    `json:"bytes"`
 		Limit     int64    `json:"limit"`
 		Below     []string `json:"below,omitempty"`
-	}{dir, n, o.MaxBytes, o.Below}, "", "  ")
-	return errors.Join(err, p.Print(string(b)+"\n"))
+	}{dir, n, o.MaxBytes, o.Below}, "  ")
+	if err != nil {
+		return err
+	}
+	return p.Print(text)
 }
 
 // with calls f with the cache.

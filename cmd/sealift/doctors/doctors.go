@@ -5,7 +5,6 @@
 package doctors
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,14 +103,13 @@ func show(p *ui.Process, checks []doctor.Check, asJSON bool) error {
 	run := !slices.ContainsFunc(checks, func(c doctor.Check) bool { return c.State == doctor.Failed })
 	text := table(checks, p.Painter())
 	if asJSON {
-		b, err := json.MarshalIndent(struct {
+		var err error
+		if text, err = ui.JSON(struct {
 			Run    bool           `json:"run"`
 			Checks []doctor.Check `json:"checks"`
-		}{run, checks}, "", "  ")
-		if err != nil {
+		}{run, checks}, "  "); err != nil {
 			return err
 		}
-		text = string(b) + "\n"
 	}
 	if err := p.Print(text); err != nil {
 		return ui.Gone(err)

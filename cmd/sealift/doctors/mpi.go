@@ -1,7 +1,6 @@
 package doctors
 
 import (
-	"encoding/json"
 	"io/fs"
 	"strings"
 
@@ -68,12 +67,11 @@ func showMPI(p *ui.Process, r mpi.Report, asJSON bool) error {
 		b.WriteString("\nTo start ranks:\n  " + ui.Clean(r.Start) + "\n")
 	}
 	if asJSON {
-		text, err := json.MarshalIndent(r, "", "  ")
+		text, err := ui.JSON(r, "  ")
 		if err != nil {
 			return err
 		}
-		b.Reset()
-		b.Write(append(text, '\n'))
+		return ui.Gone(p.Print(text))
 	}
 	return ui.Gone(p.Print(b.String()))
 }

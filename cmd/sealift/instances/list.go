@@ -88,7 +88,11 @@ func printJSON(w io.Writer, list []*instance.Instance) error {
 			Status: i.Status, Health: i.Health, Restarts: i.Restarts, Exit: i.Exit, Since: i.Since, Job: i.Job,
 		})
 	}
-	text, err := ui.JSON(map[string]any{"instances": all}, "\t")
+	return writeJSON(w, map[string]any{"instances": all})
+}
+
+func writeJSON(w io.Writer, what any) error {
+	text, err := ui.JSON(what, "\t")
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package instances
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -174,12 +173,11 @@ func limit(facts *host.Facts) uint64 {
 // in the place of the last one on a terminal.
 func print(to io.Writer, rows []measured, asJSON, one, again bool) error {
 	if asJSON {
-		e := json.NewEncoder(to)
-		e.SetIndent("", "\t")
+		var what any = append([]measured{}, rows...)
 		if one && len(rows) == 1 {
-			return e.Encode(rows[0])
+			what = rows[0]
 		}
-		return e.Encode(append([]measured{}, rows...))
+		return writeJSON(to, what)
 	}
 	if again {
 		fmt.Fprint(to, "\x1b[H\x1b[2J")

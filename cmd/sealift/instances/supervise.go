@@ -78,7 +78,6 @@ func supervise(ctx context.Context, p *ui.Process, name string, o settings, star
 		s.follow(cancel)
 	}
 	keep, err = s.loop(ctx)
-	s.Interrupted = false // a payload was, and not this process
 	return err
 }
 

@@ -1,7 +1,6 @@
 package limits
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -149,12 +148,12 @@ func (b *Box) End(status int, failed error) error {
 
 // write writes the statistics to the file.
 func (b *Box) write(u *cgroup.Usage, status int) error {
-	text, err := json.MarshalIndent(struct {
+	text, err := ui.JSON(struct {
 		*cgroup.Usage
 		Status int `json:"exit_status"`
-	}{u, status}, "", "  ")
+	}{u, status}, "  ")
 	if err == nil {
-		_, err = b.out.File().Write(append(text, '\n'))
+		_, err = b.out.File().WriteString(text)
 	}
 	if err == nil {
 		err = b.out.Commit()

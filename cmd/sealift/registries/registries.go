@@ -7,7 +7,6 @@ package registries
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -176,10 +175,8 @@ credential helpers that keep them, without passwords.`,
 func printed(list []logins.Login, asJSON bool) string {
 	var b strings.Builder
 	if asJSON {
-		e := json.NewEncoder(&b)
-		e.SetIndent("", "  ")
-		_ = e.Encode(append([]logins.Login{}, list...)) // of strings, to memory
-		return b.String()
+		text, _ := ui.JSON(append([]logins.Login{}, list...), "  ") // of strings
+		return text
 	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "REGISTRY\tUSER\tKEPT BY")

@@ -2,7 +2,9 @@ package share
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +26,8 @@ type Server struct {
 	Serve func(target string, fd int, image []plan.Op) error
 	// Shows is what the image shows that the holder has mounted.
 	Shows string
+	// Line is what the standard errors of tasks get that an error ends.
+	Line func(error) string
 
 	place    Place
 	listener *os.File
@@ -91,23 +95,11 @@ func (s *Server) Answer(pid int) error {
 	return nil
 }
 
-// Fail tells tasks that wait why there is nothing to share, and ends those that run: each
-// standard error of theirs gets the line.
-func (s *Server) Fail(err error, line string) {
+// Fail tells tasks that wait why there is nothing to share, and ends those that run.
+func (s *Server) Fail(err error) {
 	s.mu.Lock()
 	s.answer = welcome{Error: strings.ReplaceAll(err.Error(), "\n", "; "), Hint: hint.Of(err)}
-	told := map[[2]uint64]bool{}
-	for t := range s.tasks {
-		if !t.inside {
-			continue // it hears why
-		}
-		var st unix.Stat_t
-		if err := unix.Fstat(int(t.stderr.Fd()), &st); err == nil && !told[[2]uint64{uint64(st.Dev), st.Ino}] {
-			told[[2]uint64{uint64(st.Dev), st.Ino}] = true
-			fmt.Fprint(t.stderr, line)
-		}
-		_ = unix.PidfdSendSignal(int(t.handle.Fd()), unix.SIGKILL, nil, 0) // unless it has ended
-	}
+	hear := stop(slices.Collect(maps.Keys(s.tasks))...)
 	idle := len(s.tasks) == 0 && s.came // else one is on its way, to hear why
 	s.once.Do(func() { close(s.ready) })
 	user := s.user
@@ -115,6 +107,7 @@ func (s *Server) Fail(err error, line string) {
 	if user != (hold.User{}) {
 		hold.KillAll(user)
 	}
+	s.tell(hear, err)
 	if idle {
 		s.last()
 	}
@@ -157,7 +150,7 @@ func (s *Server) take(conn *os.File) {
 	s.mu.Unlock()
 	<-s.ready
 	if s.welcome(t, conn) == nil {
-		go s.reports(conn)
+		go s.reports(t, conn)
 		t.wait()
 	}
 	s.mu.Lock()
@@ -186,7 +179,7 @@ func (s *Server) welcome(t *task, conn *os.File) error {
 
 // reports receives what the task says, and then its starter: which file systems it has
 // mounted itself.
-func (s *Server) reports(conn *os.File) {
+func (s *Server) reports(t *task, conn *os.File) {
 	var o own
 	for {
 		text, fds, err := receive(conn)
@@ -199,13 +192,37 @@ func (s *Server) reports(conn *os.File) {
 		case err != nil:
 			err = decode(text, &o)
 		case r.Stage == plan.StageFuse && is && len(fds) == 1:
-			go func() { _ = s.Serve(target, fds[0], o.Image) }() // whose end the task notices
+			go func() {
+				if err := s.Serve(target, fds[0], o.Image); err != nil {
+					s.endOne(t, err)
+				}
+			}()
 			continue
 		}
 		closeAll(fds)
 		if err != nil {
 			return
 		}
+	}
+}
+
+// endOne ends a task whose files cannot be served any more.
+func (s *Server) endOne(t *task, err error) {
+	s.mu.Lock()
+	var hear []*os.File
+	if s.tasks[t] { // else its descriptors are closed
+		hear = stop(t)
+	}
+	s.mu.Unlock()
+	s.tell(hear, err)
+}
+
+// tell says on standard errors what has ended tasks, and closes them. A pipe that nobody
+// reads may take as long as it likes: nothing is locked, and the tasks have ended.
+func (s *Server) tell(hear []*os.File, err error) {
+	for _, f := range hear {
+		fmt.Fprint(f, s.Line(err))
+		f.Close()
 	}
 }
 

@@ -98,7 +98,7 @@ func serve(t *testing.T, dir string, ready func(s *Server)) (s *Server, end chan
 		if s, err = p.NewServer(os.NewFile(uintptr(fd), "listener")); err != nil {
 			return err
 		}
-		s.Shows = "files"
+		s.Shows, s.Line = "files", func(err error) string { return "a line of " + err.Error() + "\n" }
 		go func() {
 			s.Run()
 			close(end)
@@ -160,7 +160,7 @@ func TestLast(t *testing.T) {
 // TestFail has tasks that wait hear why, and those that run end with a line.
 func TestFail(t *testing.T) {
 	dir := node(t)
-	_, first := serve(t, dir, func(s *Server) { s.Fail(hint.New("no device", "make one"), "") })
+	_, first := serve(t, dir, func(s *Server) { s.Fail(hint.New("no device", "make one")) })
 	x := startTask(t, dir)
 	if got := x.says(t); got != "error: no device hint: make one" {
 		t.Errorf("%q", got)
@@ -178,9 +178,39 @@ func TestFail(t *testing.T) {
 	s.mu.Lock()
 	s.user = hold.User{} // that of this process, which is not to be killed
 	s.mu.Unlock()
-	s.Fail(errors.New("the image is gone"), "a line\n")
-	if err := x.Wait(); err == nil || err.Error() != "signal: killed" || x.stderr.String() != "a line\n" {
+	s.Fail(errors.New("the image is gone"))
+	if err := x.Wait(); err == nil || err.Error() != "signal: killed" || x.stderr.String() != "a line of the image is gone\n" {
 		t.Errorf("%v, %q", err, x.stderr.String())
+	}
+	over(t, end, dir)
+}
+
+// TestEndsOne has the files of one task fail: the others go on.
+func TestEndsOne(t *testing.T) {
+	dir := node(t)
+	s, end := serve(t, dir, func(s *Server) {
+		if err := s.Answer(os.Getpid()); err != nil {
+			t.Error(err)
+		}
+	})
+	x, other := startTask(t, dir), startTask(t, dir)
+	x.says(t)
+	other.says(t)
+	s.mu.Lock()
+	var of *task
+	for t := range s.tasks {
+		if t.pid == x.Process.Pid {
+			of = t
+		}
+	}
+	s.mu.Unlock()
+	s.endOne(of, errors.New("damage"))
+	if err := x.Wait(); err == nil || err.Error() != "signal: killed" || x.stderr.String() != "a line of damage\n" {
+		t.Errorf("%v, %q", err, x.stderr.String())
+	}
+	other.in.Close()
+	if err := other.Wait(); err != nil || other.stderr.Len() > 0 {
+		t.Errorf("%v, %q", err, other.stderr.String())
 	}
 	over(t, end, dir)
 }

@@ -64,6 +64,27 @@ func (t *task) wait() {
 	})
 }
 
+// stop kills those of the tasks that have been let in, and returns their standard errors, of
+// which each file is there once. None may be closed meanwhile.
+func stop(list ...*task) (hear []*os.File) {
+	seen := map[[2]uint64]bool{}
+	for _, t := range list {
+		if !t.inside {
+			continue // it hears why
+		}
+		_ = unix.PidfdSendSignal(int(t.handle.Fd()), unix.SIGKILL, nil, 0) // unless it has ended
+		var st unix.Stat_t
+		if unix.Fstat(int(t.stderr.Fd()), &st) != nil || seen[[2]uint64{uint64(st.Dev), st.Ino}] {
+			continue
+		}
+		seen[[2]uint64{uint64(st.Dev), st.Ino}] = true
+		if fd, err := unix.FcntlInt(t.stderr.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
+			hear = append(hear, os.NewFile(uintptr(fd), "stderr"))
+		}
+	}
+	return hear
+}
+
 func (t *task) close() {
 	t.handle.Close()
 	if t.stderr != nil {

@@ -63,13 +63,17 @@ func (g *Group) Serve(ctx context.Context, server *Server, serve func(*spec.Cont
 		return err
 	}
 	tasks.Serve, tasks.Shows = serve(held), share.Shows(g.c.Plan.Image)
+	tasks.Line = func(err error) string { line, _ := g.told(err); return line }
 	j := launch.Job{Serve: tasks.Serve, Started: func(pid int) error {
 		debug.FreeOSMemory() // what the start took
-		known := share.Known(pid, &g.c.Plan, g.place.Mounts())
+		err := errors.Join(share.Known(pid, &g.c.Plan, g.place.Mounts()), g.p.LeaveTerminal(), os.Chdir("/"))
 		if g.set.Image.Encrypted() {
-			known = errors.Join(known, g.p.Conceal()) // this process holds a key, for as long as there are tasks
+			err = errors.Join(err, g.p.Conceal()) // this process holds a key, for as long as there are tasks
 		}
-		return errors.Join(known, g.p.LeaveTerminal(), os.Chdir("/"), tasks.Answer(pid))
+		if err != nil {
+			return err
+		}
+		return tasks.Answer(pid)
 	}}
 	var child *launch.Child
 	if j.Starter, err = launch.FindStarter(g.p.Executable); err == nil {
@@ -95,13 +99,19 @@ func (g *Group) Serve(ctx context.Context, server *Server, serve func(*spec.Cont
 	if err == nil {
 		err = hint.New("a process was killed that the tasks of this job step share", "start again; --share=off does without")
 	}
-	var line bytes.Buffer
-	terminal := g.p.Terminal
-	terminal.Err = &line
-	code := terminal.Fail(err)
-	tasks.Fail(err, line.String())
+	tasks.Fail(err)
 	<-ended
+	_, code := g.told(err)
 	return ui.ExitStatus(code)
+}
+
+// told is what is printed of an error, and the exit status.
+func (g *Group) told(err error) (line string, code int) {
+	var b bytes.Buffer
+	terminal := g.p.Terminal
+	terminal.Err = &b
+	code = terminal.Fail(err)
+	return b.String(), code
 }
 
 // held is the container whose plan is the holder's.

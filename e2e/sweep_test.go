@@ -345,7 +345,8 @@ func mayHang(f sweep.Fault) bool { return f.Call == "close" && strings.HasPrefix
 // calls that are its own.
 func gaveUp(f sweep.Fault, stderr string) bool {
 	return map[string]bool{
-		"mmap":   strings.Contains(stderr, "fatal error: "),
+		// On goroutine 0 only the runtime's own code runs: that of the collector, here.
+		"mmap":   strings.Contains(stderr, "fatal error: ") || strings.Contains(stderr, "SIGSEGV: ") && strings.Contains(stderr, "\ngoroutine 0 "),
 		"clone":  strings.Contains(stderr, "runtime: failed to create new OS thread"),
 		"clone3": strings.Contains(stderr, "runtime/cgo: pthread_create failed"),
 		"write":  strings.Contains(stderr, "runtime: netpollBreak write failed"),

@@ -20,12 +20,14 @@ func fixed(words ...string) func(int, string) []string {
 	return func(int, string) []string { return words }
 }
 
-// The rows to which ratios are given.
+// Rows: those to which ratios are given, and those whose tasks join.
 const (
 	separate = "sealift, separate"
 	joined   = "ch-run --join"
 	alone    = "ch-run"
 	peer     = "apptainer"
+
+	peerJoined = "apptainer --sharens"
 )
 
 // contenders returns those that are there: for an image that is a file, and the same
@@ -39,7 +41,7 @@ func (b *bench) contenders(file, dir string) []contender {
 		{separate, fixed(filepath.Join(b.work, "sealift"), "exec", "--share=off", file)},
 		{joined, join},
 		{alone, fixed("ch-run", dir, "--")},
-		{"apptainer --sharens", fixed("apptainer", "exec", "--sharens", file)},
+		{peerJoined, fixed("apptainer", "exec", "--sharens", file)},
 		{peer, fixed("apptainer", "exec", file)},
 	}
 	return slices.DeleteFunc(list, func(c contender) bool {

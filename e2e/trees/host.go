@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,12 +82,19 @@ func Mount(t testing.TB, image string, offset int64) string {
 	}
 	dir := t.TempDir()
 	check(t, Run(nil, "mount", "-t", "squashfs", "-o", "ro,loop,offset="+strconv.FormatInt(offset, 10), image, dir))
-	t.Cleanup(func() {
-		if err := Run(nil, "umount", dir); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { check(t, Unmount(dir)) })
 	return dir
+}
+
+// Unmount unmounts a directory. A process that another test starts holds what
+// was open here until it executes its program: Unmount waits for up to 10 s.
+func Unmount(dir string) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Unmount(dir, 0)
+		if err != unix.EBUSY || time.Now().After(deadline) {
+			return os.NewSyscallError("umount "+dir, err)
+		}
+	}
 }
 
 // Host returns the tree below a directory of the host, its contents to be read

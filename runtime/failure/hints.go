@@ -64,6 +64,7 @@ func remedies() []remedy {
 		{plan.StageOp, plan.Fuse, "", syscall.EACCES, openFuse},
 		{plan.StageOp, plan.Fuse, "", syscall.EPERM, openFuse},
 		{plan.StageOp, plan.Fuse, "", syscall.ENOTCONN, notServed},
+		{plan.StageOp, plan.Fuse, "", syscall.ECONNABORTED, notServed},
 		{plan.StageOp, plan.Fuse, "", syscall.EINVAL, "use a kernel from 4.18 on: older ones allow FUSE mounts to root only"},
 
 		{plan.StageOp, plan.Mount, "proc", syscall.EPERM, noProcHere},

@@ -108,7 +108,7 @@ func (c *Child) attend(ctx context.Context, told <-chan error, served <-chan err
 					why = err
 				}
 			}
-			if why == nil && errors.Is(fault, syscall.ENOTCONN) {
+			if why == nil && (errors.Is(fault, syscall.ENOTCONN) || errors.Is(fault, syscall.ECONNABORTED)) {
 				why = c.reason(served)
 			}
 			return c.verdict(why, fault, early)

@@ -132,7 +132,7 @@ func kernelReads(t *testing.T) map[string]error {
 			err = trees.Run(nil, "mount", "-t", "squashfs", "-o", "ro,loop", file, dir)
 		}
 		if err == nil {
-			err = trees.Run(nil, "umount", dir)
+			err = trees.Unmount(dir)
 		}
 		found[c.name] = err
 	}

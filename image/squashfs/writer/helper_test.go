@@ -232,8 +232,8 @@ func mountedAs(t testing.TB, kind, options, file string, f func(dir string)) {
 		t.Fatalf("mount: %v\n%s", err, out)
 	}
 	defer func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v\n%s", err, out)
+		if err := trees.Unmount(dir); err != nil {
+			t.Error(err)
 		}
 	}()
 	f(dir)

@@ -80,10 +80,16 @@ func (f *Flag) Wants(p *ui.Process, r *spec.Request) (bool, error) {
 	case r.Fakeroot:
 		p.Warn("--fakeroot: each of the %d tasks of this job step on this node is root in a user namespace of its own, where MPI does not work", tasks)
 	default:
+		// Root's tasks are in one user namespace already. MPI also wants them to see each
+		// other's processes.
+		r.NoPID = r.NoPID || why == rootIsOne
 		p.Detail("the %d tasks of this job step on this node do not share a container: %s", tasks, why)
 	}
 	return false, nil
 }
+
+// rootIsOne is why root's containers do not share.
+const rootIsOne = "root has no user namespace to share; with --userns it has"
 
 // alone says why the container is one of its own, or nothing.
 func (f *Flag) alone(r *spec.Request) string {
@@ -103,7 +109,7 @@ func (f *Flag) alone(r *spec.Request) string {
 	case !pidfd():
 		return "the kernel lacks pidfd_open(2), or does not allow it (Linux 5.3)"
 	case os.Getuid() == 0 && !r.Userns:
-		return "root has no user namespace to share; with --userns it has"
+		return rootIsOne
 	}
 	return ""
 }

@@ -5,7 +5,7 @@ set -eu
 
 packages="apache2-utils attr bash-completion bubblewrap busybox-static charliecloud cwltool debootstrap docker-registry e2fsprogs fuse2fs gcc
 gnupg libc6-dev libcap2-bin libdeflate-dev libmpich-dev libnss-extrausers libopenmpi-dev libslurm-dev mandoc mmdebstrap mpich munge openmpi-bin openssl
-passt qemu-system-x86 slirp4netns slurm-wlm snakemake squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
+passt qemu-system-x86 rpm slirp4netns slurm-wlm snakemake squashfs-tools squashfs-tools-ng squashfuse strace time uidmap util-linux xfsprogs xz-utils zstd"
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root, so nothing is installed; tests that miss a tool say so"

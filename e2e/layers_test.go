@@ -73,6 +73,7 @@ var layers = map[string][]string{
 	"image/sif/layout":    {},
 	"image/sandbox":       {"image/tree", "starter/owner", "starter/filestat"},
 	"image/output":        {},
+	"image/usage":         {"image/squashfs", "image/squashfs/format", "image/tree"},
 	"image/upper":         {"image/output", "image/sandbox", "image/squashfs/writer", "image/tree"},
 	"image/conffile":      {},
 	"image/trust/policy":  {"image/conffile"},
@@ -158,6 +159,7 @@ var layers = map[string][]string{
 		"image/oci", "image/output", "image/squashfs/codec",
 	},
 	"image/sbom":         {"image"},
+	"image/compare":      {"image/metadata", "image/sbom", "image/tree"},
 	"image/provenance":   {},
 	"image/documents":    {"image/provenance", "image/sbom", "image/sif", "image/sif/siffile"},
 	"image/build/attach": {"image/build", "image/provenance", "image/sbom", "image/sif", "image/squashfs"},
@@ -247,6 +249,10 @@ var layers = map[string][]string{
 	"cmd/sealift/images": {
 		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
+		"image/usage",
+	},
+	"cmd/sealift/diffs": {
+		"cmd/sealift/cryptkeys", "cmd/sealift/images", "cmd/sealift/ui", "image/compare", "image/contents", "image/metadata", "image/sbom", "image/tree",
 	},
 	"cmd/sealift/gpus": {
 		"cmd/sealift/caches", "cmd/sealift/ui", "gpu/discover", "gpu/plan", "gpu/request", "image/output", "runtime/host",
@@ -321,7 +327,7 @@ var layers = map[string][]string{
 	"cmd/sealift/containers": {"cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/sources", "cmd/sealift/ui", "cmd/sealift/wrappers"},
 	"cmd/sealift-full": {
 		"buildcfg", "cmd/sealift/policies", "cmd/sealift/root",
-		"cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/containers", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+		"cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/containers", "cmd/sealift/diffs", "cmd/sealift/doctors", "cmd/sealift/endpoints",
 		"cmd/sealift/keys", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries", "cmd/sealift/sifs", "cmd/sealift/overlays",
 		"cmd/sealift/manual", "cmd/sealift/trusts", "cmd/sealift/ui",
 	},
@@ -346,7 +352,7 @@ var layers = map[string][]string{
 
 // commands are the packages of the command line.
 var commands = []string{
-	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
+	"cmd/sealift", "cmd/sealift-full", "cmd/sealift/root", "cmd/sealift/sources", "cmd/sealift/limits", "cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/builds", "cmd/sealift/caches", "cmd/sealift/diffs", "cmd/sealift/doctors", "cmd/sealift/endpoints", "cmd/sealift/images",
 	"cmd/sealift/cryptkeys", "cmd/sealift/keys", "cmd/sealift/manual", "cmd/sealift/policies", "cmd/sealift/pulls", "cmd/sealift/pushes", "cmd/sealift/registries",
 	"cmd/sealift/containers", "cmd/sealift/gpus", "cmd/sealift/fromhost", "cmd/sealift/overlays", "cmd/sealift/remotes", "cmd/sealift/wrappers", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",
 	"cmd/sealift/gpus", "cmd/sealift/overlays", "cmd/sealift/shares", "cmd/sealift/remotes", "cmd/sealift/sifs", "cmd/sealift/targets", "cmd/sealift/trusts", "cmd/sealift/ui",

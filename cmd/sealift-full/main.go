@@ -20,9 +20,9 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/builds"
 	"github.com/sealift/sealift/cmd/sealift/caches"
 	"github.com/sealift/sealift/cmd/sealift/containers"
+	"github.com/sealift/sealift/cmd/sealift/diffs"
 	"github.com/sealift/sealift/cmd/sealift/doctors"
 	"github.com/sealift/sealift/cmd/sealift/endpoints"
-	"github.com/sealift/sealift/cmd/sealift/images"
 	"github.com/sealift/sealift/cmd/sealift/keys"
 	"github.com/sealift/sealift/cmd/sealift/manual"
 	"github.com/sealift/sealift/cmd/sealift/overlays"
@@ -100,9 +100,7 @@ type group struct {
 func commands(p *ui.Process) []group {
 	return []group{
 		{"Containers", containers.Commands(p)},
-		{"Images", []*cobra.Command{
-			builds.Command(p), images.Command(p), images.InspectCommand(p), images.RunHelpCommand(p), overlays.Command(p), sifs.Command(p),
-		}},
+		{"Images", append(diffs.Commands(p), builds.Command(p), overlays.Command(p), sifs.Command(p))},
 		{"Registries and libraries", append(pushes.Commands(p), pulls.Command(p), registries.Command(p), endpoints.Command(p))},
 		{"Signatures", append(trusts.Commands(p), keys.Command(p), endpoints.KeyserverCommand(p))},
 		{"Sealift itself", slices.Concat([]*cobra.Command{caches.Command(p), doctors.Command(p), versionCommand(p)}, manual.Commands(p))},

@@ -114,7 +114,7 @@ func (o Changes) change(root *tree.Node) {
 // Contents of layers come in an order of their own, so they are packed into an
 // unnamed file in temp first.
 func (s *Source) Unpack(ctx context.Context, dir *os.File, temp string, sel Selection, o sandbox.WriteOptions) (err error) {
-	root, closer, err := s.settled(ctx, temp, sel)
+	root, closer, err := s.Settled(ctx, temp, sel)
 	if err != nil {
 		return err
 	}
@@ -124,9 +124,9 @@ func (s *Source) Unpack(ctx context.Context, dir *os.File, temp string, sel Sele
 	return err
 }
 
-// settled returns what is selected as a tree whose contents can be opened
-// until the closer is closed.
-func (s *Source) settled(ctx context.Context, temp string, sel Selection) (_ *tree.Node, _ io.Closer, err error) {
+// Settled returns what is selected as a tree whose contents are tree.Openers until the
+// closer is closed. Those of an OCI image are packed into an unnamed file in temp.
+func (s *Source) Settled(ctx context.Context, temp string, sel Selection) (_ *tree.Node, _ io.Closer, err error) {
 	if s.file != nil {
 		root, err := s.Tree(ctx, nil, sel)
 		return root, io.NopCloser(nil), err

@@ -29,7 +29,7 @@ func (s *Source) Export(ctx context.Context, to export.Sink, temp string, o Expo
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", s.name, err)
 	}
-	root, closer, err := s.settled(ctx, temp, o.Selection)
+	root, closer, err := s.Settled(ctx, temp, o.Selection)
 	if err != nil {
 		return r, err
 	}

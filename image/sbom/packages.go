@@ -49,6 +49,9 @@ var (
 	others     = []string{"var/lib/rpm", "usr/lib/sysimage/rpm", "var/lib/pacman/local", "var/db/pkg", "nix/store"}
 )
 
+// ErrNone is that an image has no database that List knows.
+var ErrNone = errors.New("the image has no package list of dpkg or apk")
+
 // List reads the package databases of an image.
 func List(files image.FS) (*Packages, error) {
 	p := &Packages{}
@@ -69,7 +72,7 @@ func List(files image.FS) (*Packages, error) {
 		}
 	}
 	if len(p.Read) == 0 {
-		err := errors.New("the image has no package list of dpkg or apk")
+		err := ErrNone
 		if len(p.Other) > 0 {
 			err = fmt.Errorf("%w, but one that is not read, %s", err, p.Other[0])
 		}

@@ -7,14 +7,14 @@ import (
 	"github.com/sealift/sealift/image/contents"
 )
 
-func catCommand(p *ui.Process, o *opener) *cobra.Command {
+func catCommand(p *ui.Process, o *Opener) *cobra.Command {
 	return &cobra.Command{
 		Use: "cat IMAGE PATH...", Short: "Print files of an image",
 		Long: `Write the bytes of files in IMAGE to standard output, one after the other.
 Symbolic links are followed inside the image. The layers of an OCI image are
 read once to find the files, and again for each.
 
-IMAGE is ` + sources + `.`,
+IMAGE is ` + Sources + `.`,
 		Example: `  sealift image cat image.sif /etc/os-release
   sealift image cat oci-archive:image.tar /usr/bin/tool > tool`,
 		Args: ui.AtLeast(2),

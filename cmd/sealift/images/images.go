@@ -12,6 +12,7 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/cryptkeys"
 	"github.com/sealift/sealift/cmd/sealift/paths"
@@ -20,8 +21,8 @@ import (
 	"github.com/sealift/sealift/image/contents"
 )
 
-// sources is what the commands about images take, for their help.
-const sources = `a SIF or SquashFS file, a directory, an OCI layout or archive,
+// Sources is what the commands about images take, for their help.
+const Sources = `a SIF or SquashFS file, a directory, an OCI layout or archive,
 the output of docker save, or an image in a registry: by its path, or as
 oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG] or
 docker://[HOST/]PATH[:TAG][@DIGEST]`
@@ -33,30 +34,39 @@ func Command(p *ui.Process) *cobra.Command {
 		Long: `Make images of what is there already, and look into them: without namespaces,
 FUSE or privilege.
 
-An image is ` + sources + `.
+An image is ` + Sources + `.
 
 ` + cryptkeys.Help,
 		Args:              ui.KnownCommand,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.FromEnvironment(c.Flags()) },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	o := &opener{process: p}
-	c.PersistentFlags().StringVar(&o.arch, "arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
-	o.remotes.Add(c.PersistentFlags())
-	o.keys.Add(c.PersistentFlags())
+	o := NewOpener(p)
+	o.Add(c.PersistentFlags())
 	c.AddCommand(catCommand(p, o), listCommand(p, o), packCommand(p, o), unpackCommand(p, o))
 	return c
 }
 
-// opener opens sources as the flags of image say.
-type opener struct {
+// Opener opens sources as its flags say.
+type Opener struct {
 	process *ui.Process
 	arch    string
 	remotes remotes.Flags
 	keys    cryptkeys.Flags
 }
 
-func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source, error) {
+// NewOpener returns an Opener for a process.
+func NewOpener(p *ui.Process) *Opener { return &Opener{process: p} }
+
+// Add adds the flags.
+func (o *Opener) Add(flags *pflag.FlagSet) {
+	flags.StringVar(&o.arch, "arch", runtime.GOARCH, "of an OCI image, take that for `ARCHITECTURE`")
+	o.remotes.Add(flags)
+	o.keys.Add(flags)
+}
+
+// Open opens what a name says. In temp a compressed archive is decompressed.
+func (o *Opener) Open(ctx context.Context, name, temp string) (*contents.Source, error) {
 	p := o.process
 	return contents.Open(ctx, paths.Local(name), contents.Options{
 		Arch: o.arch, Registry: o.remotes.Client(p), Daemon: o.remotes.Daemon(p), TempDir: temp,
@@ -66,8 +76,8 @@ func (o *opener) open(ctx context.Context, name, temp string) (*contents.Source,
 
 // withFiles calls f with the files of the image that name says. Signals end the
 // program as they come, since nothing would be left.
-func (o *opener) withFiles(ctx context.Context, name string, f func(contents.FS) error) error {
-	s, err := o.open(ctx, name, os.TempDir())
+func (o *Opener) withFiles(ctx context.Context, name string, f func(contents.FS) error) error {
+	s, err := o.Open(ctx, name, os.TempDir())
 	if err != nil {
 		return err
 	}
@@ -84,9 +94,9 @@ func (o *opener) withFiles(ctx context.Context, name string, f func(contents.FS)
 
 // withSource calls f with the image that name says, and a context that signals
 // end. In temp a compressed archive is decompressed.
-func (o *opener) withSource(ctx context.Context, name, temp string, f func(context.Context, *contents.Source) error) error {
+func (o *Opener) withSource(ctx context.Context, name, temp string, f func(context.Context, *contents.Source) error) error {
 	return ui.Interruptible(ctx, func(ctx context.Context) error {
-		s, err := o.open(ctx, name, temp)
+		s, err := o.Open(ctx, name, temp)
 		if err != nil {
 			return err
 		}
@@ -95,8 +105,8 @@ func (o *opener) withSource(ctx context.Context, name, temp string, f func(conte
 	})
 }
 
-// losses warns of what is not as in the image.
-func losses(p *ui.Process, s *contents.Source) {
+// Losses warns of what is not as in the image.
+func Losses(p *ui.Process, s *contents.Source) {
 	for _, w := range s.Warnings() {
 		p.Warn("%s", w)
 	}

@@ -25,6 +25,8 @@ type aspects struct {
 
 	// sbom and provenance are objects of a SIF file, printed as they are.
 	sbom, provenance bool
+
+	space space
 }
 
 // InspectCommand returns inspect.
@@ -38,13 +40,24 @@ and help, or those of one of its applications, as text or as JSON in Apptainer's
 shape; or its SBOMs and its provenance, the JSON that is in it, which is worth
 as much as the image's signature.
 
+--size and --tree tell what takes space: the largest files, or directories.
+Stored is what files take in the image, compressed; those that are alike are
+stored once, and count where they are met first. --json prints an object with
+size, stored and files, in bytes and numbers, and for --size largest, an array
+of path, size and stored, for --tree path and directories, an array of the same.
+
 ` + cryptkeys.Help,
 		Example: `  sealift inspect --runscript tools.sif
   sealift inspect --list-apps tools.sif
-  sealift inspect --app solver --helpfile --labels tools.sif`,
+  sealift inspect --app solver --helpfile --labels tools.sif
+  sealift inspect --tree --depth 2 tools.sif`,
 		Args: cobra.MatchAll(ui.AtLeast(1), ui.AtMost(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return inspect(p, args[0], a, image.Options{Key: k.Keys(c.Context(), p, false).Key})
+			o := image.Options{Key: k.Keys(c.Context(), p, false).Key}
+			if a.space.size || a.space.tree {
+				return printSpace(c.Context(), p, args[0], a.space, a.json, o)
+			}
+			return inspect(p, args[0], a, o)
 		},
 	}
 	flags := c.Flags()
@@ -58,6 +71,9 @@ as much as the image's signature.
 	flags.BoolVarP(&a.help, "helpfile", "H", false, "help")
 	flags.BoolVar(&a.sbom, "sbom", false, "software bills of materials that are recorded in the image, and nothing else")
 	flags.BoolVar(&a.provenance, "provenance", false, "what is recorded of how the image was made, and nothing else")
+	flags.BoolVar(&a.space.size, "size", false, "the largest files, and nothing else")
+	flags.BoolVar(&a.space.tree, "tree", false, "sizes of directories, and nothing else")
+	flags.IntVar(&a.space.depth, "depth", 3, "how many directories deep --tree goes")
 	flags.BoolVar(&a.listApps, "list-apps", false, "names of the applications; all about them as JSON")
 	flags.StringVar(&a.app, "app", "", "what is asked for of the application `NAME`")
 	flags.BoolVar(&a.all, "all", false, "everything, as JSON; --app has no effect")

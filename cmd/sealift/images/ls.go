@@ -9,7 +9,7 @@ import (
 	"github.com/sealift/sealift/image/contents"
 )
 
-func listCommand(p *ui.Process, o *opener) *cobra.Command {
+func listCommand(p *ui.Process, o *Opener) *cobra.Command {
 	var l contents.Style
 	c := &cobra.Command{
 		Use: "ls [flags] IMAGE [PATH...]", Short: "List files of an image",
@@ -23,7 +23,7 @@ directory, link, block, char, fifo or socket), mode (octal), nlink, uid, gid,
 size, mtime, and where they apply target, major and minor; rawPath and
 rawTarget are base64 of what is not UTF-8.
 
-IMAGE is ` + sources + `.`,
+IMAGE is ` + Sources + `.`,
 		Example: `  sealift image ls -l image.sif /usr/lib
   sealift image ls -lR oci:layout:tag
   sealift image ls -R --json image.sif | jq -r '.[] | select(.type == "file") | .path'`,

@@ -26,7 +26,7 @@ type packFlags struct {
 	chosen func(name string) bool
 }
 
-func packCommand(p *ui.Process, o *opener) *cobra.Command {
+func packCommand(p *ui.Process, o *Opener) *cobra.Command {
 	var f packFlags
 	c := &cobra.Command{
 		Use: "pack [flags] SOURCE OUTPUT", Short: "Pack files into a SquashFS or SIF file, or an OCI image",
@@ -52,7 +52,7 @@ is.
 With SOURCE_DATE_EPOCH in the environment, no file is younger than that, and
 equal inputs give equal outputs.
 
-SOURCE is ` + sources + `.`,
+SOURCE is ` + Sources + `.`,
 		Example: `  sealift image pack oci-archive:image.tar image.sqfs
   sealift image pack --all-root --exclude '*.pyc' rootfs image.sif
   sealift image pack --compression zstd:19 --block-size 1M image.sif small.sif
@@ -72,7 +72,7 @@ SOURCE is ` + sources + `.`,
 	return c
 }
 
-func pack(ctx context.Context, p *ui.Process, from *opener, f packFlags, source, path string) (err error) {
+func pack(ctx context.Context, p *ui.Process, from *Opener, f packFlags, source, path string) (err error) {
 	if f.Time, f.Reproducible, err = p.BuildTime(); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func pack(ctx context.Context, p *ui.Process, from *opener, f packFlags, source,
 		return err
 	}
 	err = from.withSource(ctx, source, filepath.Dir(path), func(ctx context.Context, s *contents.Source) error {
-		defer func() { losses(p, s) }()
+		defer func() { Losses(p, s) }()
 		return s.Pack(ctx, out.File(), o)
 	})
 	if err != nil {
@@ -102,7 +102,7 @@ func pack(ctx context.Context, p *ui.Process, from *opener, f packFlags, source,
 }
 
 // packOCI writes an OCI image.
-func packOCI(ctx context.Context, p *ui.Process, from *opener, f packFlags, source, name string) error {
+func packOCI(ctx context.Context, p *ui.Process, from *Opener, f packFlags, source, name string) error {
 	to, err := oci.ParseReference(name)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func packOCI(ctx context.Context, p *ui.Process, from *opener, f packFlags, sour
 	}
 	temp := filepath.Dir(filepath.Clean(to.Path))
 	err = from.withSource(ctx, source, temp, func(ctx context.Context, s *contents.Source) error {
-		defer func() { losses(p, s) }()
+		defer func() { Losses(p, s) }()
 		_, err := s.Export(ctx, out, temp, o)
 		return err
 	})

@@ -19,7 +19,7 @@ type unpackFlags struct {
 	force, notOwners bool
 }
 
-func unpackCommand(p *ui.Process, o *opener) *cobra.Command {
+func unpackCommand(p *ui.Process, o *Opener) *cobra.Command {
 	var f unpackFlags
 	c := &cobra.Command{
 		Use: "unpack [flags] IMAGE DIRECTORY [PATH...]", Short: "Write files of an image to a new directory",
@@ -31,7 +31,7 @@ get their owners and devices are made. Otherwise all files are yours, and what
 only root may make is left out and counted. --force replaces a directory that
 is empty or that build --sandbox made, and no other.
 
-IMAGE is ` + sources + `.`,
+IMAGE is ` + Sources + `.`,
 		Example: `  sealift image unpack image.sif rootfs
   sealift image unpack oci-archive:image.tar tools /usr/local /etc/profile`,
 		Args: ui.AtLeast(2),
@@ -44,7 +44,7 @@ IMAGE is ` + sources + `.`,
 	return c
 }
 
-func unpack(ctx context.Context, p *ui.Process, from *opener, f unpackFlags, name, path string, paths []string) error {
+func unpack(ctx context.Context, p *ui.Process, from *Opener, f unpackFlags, name, path string, paths []string) error {
 	out, err := output.CreateDir(path, output.DirOptions{Force: f.force, Marker: ".singularity.d"})
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func unpack(ctx context.Context, p *ui.Process, from *opener, f unpackFlags, nam
 			return err
 		}
 		defer func() { err = errors.Join(err, dir.Close()) }()
-		defer func() { losses(p, s) }()
+		defer func() { Losses(p, s) }()
 		root := os.Getuid() == 0
 		return s.Unpack(ctx, dir, parent, contents.Selection{Paths: paths},
 			sandbox.WriteOptions{Chown: root && !f.notOwners, Devices: root})

@@ -346,6 +346,7 @@ var layers = map[string][]string{
 	"e2e/mpi":               {"e2e/fixture"},
 	"e2e/slurm":             {},
 	"e2e/sweep":             {},
+	"e2e/messages":          {},
 	"e2e/trees":             {"image/tree"},
 	"e2e/vm":                {"e2e/fixture"},
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/e2e/apart"
+	"github.com/sealift/sealift/e2e/messages"
 	"github.com/sealift/sealift/e2e/slurm"
 )
 
@@ -69,3 +70,28 @@ func jobUser() int {
 	}
 	return os.Getuid()
 }
+
+// TestTroubleshooting holds the page of messages to the sources; E2E_UPDATE=1 writes it.
+func TestTroubleshooting(t *testing.T) {
+	const path = "../examples/troubleshooting.md"
+	found, err := messages.Find("..", "cmd", "image", "runtime", "gpu", "starter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := messages.Page(troubleshooting, found)
+	if os.Getenv("E2E_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || string(text) != page {
+		t.Errorf("%s is not what the sources say (%v): E2E_UPDATE=1 go test ./e2e -run TestTroubleshooting", path, err)
+	}
+}
+
+const troubleshooting = `# Messages and remedies
+
+What Sealift says to do is printed as a hint below the error. This is all of it, made from the sources: an ellipsis
+stands for what only the error itself can tell. Where a container does not start, ` + "`sealift doctor`" + ` says more.
+`

@@ -15,13 +15,16 @@ import (
 	"os"
 	"regexp"
 	"slices"
+
+	"github.com/sealift/sealift/e2e/bench/report"
 )
 
-const usage = `usage: bench [flags] [start] [read] [write] [verify]
+const usage = `usage: bench [flags] [start] [read] [write] [verify] [scale]
 
 start  the start-up of /bin/true in a small image
 read   find, a Python import, whole-tree reads and one large stream, cold and warm, through each server of images
 write  tar and OCI archives to SquashFS, and the rebuild of an image after a change of its script or metadata
+scale  the cost of more: images of 1,000 to 1,000,000 files, of 1 to 100 layers, of 1 MB to 1 GB
 verify start-up and reading of an image of 2 GB that is held against its hash tree, also by rules, and hashing of all of it
 
 Without an argument all of them run, which takes about an hour and 15 GB in e2e/.fixtures the first time. Run it from
@@ -37,6 +40,12 @@ type options struct {
 	squashfuse string
 	work       string
 	cold       bool
+	book       report.Book
+}
+
+// peers are programs whose versions are told.
+var peers = []string{
+	"bin/sealift", "apptainer", "singularity", "bwrap", "ch-run", "squashfuse_ll", "squashfuse_ll-0.6", "mksquashfs", "unsquashfs", "tar2sqfs", "python3",
 }
 
 // cache holds the fixtures, and the work of the suites while they run.
@@ -50,6 +59,7 @@ func main() {
 		func(s string) (err error) { o.only, err = regexp.Compile(s); return err })
 	flag.StringVar(&o.squashfuse, "squashfuse", "squashfuse_ll-0.6", "a `program`, squashfuse_ll of a later version than the one in PATH")
 	flag.StringVar(&o.work, "work", cache, "the `directory` in which write puts its images; some file systems, such as XFS, copy by sharing blocks")
+	out := flag.String("out", "", "also write tables.csv, tables.md and a picture of each table to this `directory`")
 	inside := flag.String("inside", "", "set by the program itself when it runs in its own namespaces")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
@@ -57,17 +67,24 @@ func main() {
 	}
 	flag.Parse()
 	o.uid, o.cold = uint32(*uid), *inside == "root"
-	suites := map[string]func(context.Context, options) error{"start": start, "read": apart, "write": write, "verify": verify}
+	suites := map[string]func(context.Context, options) error{"start": start, "read": apart, "write": write, "verify": verify, "scale": scale}
 	if *inside != "" {
 		suites["read"] = read
 	}
 	names := flag.Args()
 	if len(names) == 0 {
-		names = []string{"start", "read", "write", "verify"}
+		names = []string{"start", "read", "write", "verify", "scale"}
 	}
 	if slices.ContainsFunc(names, func(s string) bool { return suites[s] == nil }) {
 		flag.Usage()
 		os.Exit(2)
+	}
+	o.book = report.Book{Out: os.Stdout, Dir: *out}
+	if *inside == "" {
+		if err := o.book.Begin(report.Machine(context.Background(), peers...)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 	}
 	for _, name := range names {
 		if err := suites[name](context.Background(), o); err != nil {

@@ -3,20 +3,18 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/sealift/sealift/e2e/bench/proc"
+	"github.com/sealift/sealift/e2e/bench/report"
 )
 
 // outcome is what a command took.
 type outcome struct {
-	sample
+	report.Time
 	peak    int64 // bytes of memory of its largest process
 	written int64 // bytes to disk, its children's included
 }
@@ -36,36 +34,9 @@ func execute(cmd *exec.Cmd) (outcome, error) {
 	}
 	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	return outcome{
-		sample: sample{took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()},
-		peak:   u.Maxrss << 10, written: u.Oublock << 9,
+		Time: report.Time{Wall: took, CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()},
+		peak: u.Maxrss << 10, written: u.Oublock << 9,
 	}, nil
-}
-
-// processorTime is what a running process has used, its ended children not
-// included; proc_pid_stat(5).
-func processorTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the name in brackets, which may hold anything.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	user, err := strconv.Atoi(fields[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * (time.Second / 100), err
-}
-
-// memory returns the bytes that a running process has in memory, its share of
-// what others have too, and the most that it ever had.
-func memory(pid int) (pss, peak int64, err error) {
-	if pss, err = proc.Field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:"); err != nil {
-		return 0, 0, err
-	}
-	peak, err = proc.Field(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
-	return pss, peak, err
 }
 
 // program is one build of Sealift.

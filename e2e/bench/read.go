@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
+	"github.com/sealift/sealift/e2e/bench/proc"
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/fixture"
 )
 
@@ -117,7 +118,7 @@ func apart(ctx context.Context, o options) error {
 		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	args := []string{"-inside", who, "-only", o.only.String(), "-squashfuse", o.squashfuse, "-rounds", fmt.Sprint(o.rounds), "read"}
+	args := []string{"-inside", who, "-only", o.only.String(), "-squashfuse", o.squashfuse, "-rounds", fmt.Sprint(o.rounds), "-out", o.book.Dir, "read"}
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = os.Stdout, os.Stderr, attr
 	return cmd.Run()
@@ -196,28 +197,29 @@ func measure(title, command, image string, list []contender, o options) error {
 			peers = append(peers, c.name)
 		}
 	}
-	cold := &table{title: title + ", cold", unit: time.Second, peers: peers, notes: []string{"PSS MB", "peak MB"}}
-	warm := &table{title: title + ", warm", unit: time.Second, peers: peers}
-	err := takeTurns(rounds, list, func(c contender) error {
+	cold := &report.Table{Title: title + ", cold", Unit: "seconds", Peers: peers, Notes: []string{"PSS MB", "peak MB"}}
+	warm := &report.Table{Title: title + ", warm", Unit: "seconds", Peers: peers}
+	err := report.TakeTurns(rounds, list, func(c contender) error {
 		first, again, notes, err := visit(c, command, image, o.cold)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		cold.row(c.name).add(first)
-		cold.row(c.name).notes = notes
-		warm.row(c.name).add(again...)
+		cold.Row(c.name).Add(first.Seconds())
+		cold.Row(c.name).Notes = notes
+		for _, s := range again {
+			warm.Row(c.name).Add(s.Seconds())
+		}
 		return nil
 	})
 	if err == nil {
-		cold.print()
-		warm.print()
+		err = o.book.Show(cold, warm)
 	}
 	return err
 }
 
 // visit runs a workload in one session, several times. The memory is the
 // server's after the first.
-func visit(c contender, command, image string, drop bool) (first sample, again []sample, memory []string, err error) {
+func visit(c contender, command, image string, drop bool) (first report.Time, again []report.Time, memory []string, err error) {
 	if drop {
 		syscall.Sync()
 		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
@@ -254,6 +256,6 @@ func (s *session) memory() ([]string, error) {
 	if s.server == 0 {
 		return nil, nil
 	}
-	pss, peak, err := memory(s.server)
-	return []string{megabytes(pss), megabytes(peak)}, err
+	pss, peak, err := proc.Memory(s.server)
+	return []string{report.Megabytes(pss), report.Megabytes(peak)}, err
 }

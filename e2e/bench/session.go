@@ -12,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sealift/sealift/e2e/bench/proc"
+	"github.com/sealift/sealift/e2e/bench/report"
 )
 
 // session is a shell in a mounted image, which takes commands from a pipe:
@@ -143,33 +146,33 @@ func begin(shell *exec.Cmd, after func() error) (*session, error) {
 
 // run has the shell run a command. The processor time is that of the command
 // and, meanwhile, of the image's server.
-func (s *session) run(command string) (sample, error) {
+func (s *session) run(command string) (report.Time, error) {
 	before, err := s.serverTime()
 	if err != nil {
-		return sample{}, err
+		return report.Time{}, err
 	}
 	begun := time.Now()
 	fmt.Fprintf(s.in, "{ %s; } >/dev/null\necho $?\ntimes\n", command)
 	status, err := s.out.ReadString('\n')
 	took := time.Since(begun)
 	if err != nil || status != "0\n" {
-		return sample{}, fmt.Errorf("%s: status %q (%v): %s", command, status, err, s.errors.String())
+		return report.Time{}, fmt.Errorf("%s: status %q (%v): %s", command, status, err, s.errors.String())
 	}
 	used, err := s.childTime()
 	if err != nil {
-		return sample{}, err
+		return report.Time{}, err
 	}
 	after, err := s.serverTime()
 	own := used - s.used
 	s.used = used
-	return sample{took, own + after - before}, err
+	return report.Time{Wall: took, CPU: own + after - before}, err
 }
 
 func (s *session) serverTime() (time.Duration, error) {
 	if s.server == 0 {
 		return 0, nil
 	}
-	return processorTime(s.server)
+	return proc.ProcessorTime(s.server)
 }
 
 // childTime reads the output of times: a line for the shell, such as

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
 
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/fixture"
 	"github.com/sealift/sealift/e2e/fixture/gpuspec"
 )
@@ -49,21 +49,19 @@ func start(_ context.Context, o options) error {
 	if rounds == 0 {
 		rounds = 51
 	}
-	t := &table{title: "start-up of /bin/true", unit: time.Millisecond, peers: []string{"bwrap, directory"}}
+	t := &report.Table{Title: "start-up of /bin/true", Unit: "milliseconds", Peers: []string{"bwrap, directory"}}
 	once := func(s starter) error {
 		got, err := run(s.args)
-		t.row(s.name).add(got.sample)
+		t.Row(s.name).Add(got.Milliseconds())
 		return err
 	}
-	if err := takeTurns(3, list, once); err != nil { // to warm the caches
+	if err := report.TakeTurns(3, list, once); err != nil { // to warm the caches
 		return err
 	}
-	for _, r := range t.rows {
-		r.samples = nil
-	}
-	err = takeTurns(rounds, list, once)
+	t.Rows = nil
+	err = report.TakeTurns(rounds, list, once)
 	if err == nil {
-		t.print()
+		err = o.book.Show(t)
 	}
 	return err
 }

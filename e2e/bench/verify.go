@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sealift/sealift/e2e/bench/proc"
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/fixture"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
@@ -60,7 +62,7 @@ func verifiedStart(p program, path string, rules *rules, o options) error {
 	if rounds == 0 {
 		rounds = 51
 	}
-	t := &table{title: "start-up of /bin/true in an image of 2 GB", unit: time.Millisecond, peers: []string{"unchecked"}}
+	t := &report.Table{Title: "start-up of /bin/true in an image of 2 GB", Unit: "milliseconds", Peers: []string{"unchecked"}}
 	ways := []starter{
 		{name: "unchecked", args: []string{p.path, "exec", path, "/bin/true"}},
 		{name: "sealift --verify", args: []string{p.path, "exec", "--verify", path, "/bin/true"}},
@@ -70,13 +72,13 @@ func verifiedStart(p program, path string, rules *rules, o options) error {
 	if _, err := execute(ways[3].command()); err != nil { // which reads it, to be remembered
 		return err
 	}
-	err := takeTurns(rounds, ways, func(s starter) error {
+	err := report.TakeTurns(rounds, ways, func(s starter) error {
 		got, err := execute(s.command())
-		t.row(s.name).add(got.sample)
+		t.Row(s.name).Add(got.Milliseconds())
 		return err
 	})
 	if err == nil {
-		t.print()
+		err = o.book.Show(t)
 	}
 	return err
 }
@@ -95,41 +97,41 @@ func wholeImage(ctx context.Context, path string, first starter, o options) erro
 	if rounds == 0 {
 		rounds = 3
 	}
-	t := &table{title: "hash all of an image of 2 GB", unit: time.Second, peers: []string{"sha256sum"}}
-	ways := map[string]func() (sample, error){
-		"sha256sum": func() (sample, error) {
+	t := &report.Table{Title: "hash all of an image of 2 GB", Unit: "seconds", Peers: []string{"sha256sum"}}
+	ways := map[string]func() (report.Time, error){
+		"sha256sum": func() (report.Time, error) {
 			got, err := execute(exec.CommandContext(ctx, "sha256sum", path))
-			return got.sample, err
+			return got.Time, err
 		},
-		"sealift, its tree": func() (sample, error) { return checked(ctx, path) },
-		first.name: func() (sample, error) {
+		"sealift, its tree": func() (report.Time, error) { return checked(ctx, path) },
+		first.name: func() (report.Time, error) {
 			got, err := execute(first.command())
-			return got.sample, err
+			return got.Time, err
 		},
 	}
-	err := takeTurns(rounds, []string{"sha256sum", "sealift, its tree", first.name}, func(name string) error {
+	err := report.TakeTurns(rounds, []string{"sha256sum", "sealift, its tree", first.name}, func(name string) error {
 		got, err := ways[name]()
-		t.row(name).add(got)
+		t.Row(name).Add(got.Seconds())
 		return err
 	})
 	if err == nil {
-		t.print()
+		err = o.book.Show(t)
 	}
 	return err
 }
 
 // checked holds all of an image against its tree.
-func checked(ctx context.Context, path string) (sample, error) {
+func checked(ctx context.Context, path string) (report.Time, error) {
 	begun := time.Now()
-	used, err := processorTime(os.Getpid())
+	used, err := proc.ProcessorTime(os.Getpid())
 	if err != nil {
-		return sample{}, err
+		return report.Time{}, err
 	}
 	if err := check(ctx, path); err != nil {
-		return sample{}, fmt.Errorf("%s: %w", path, err)
+		return report.Time{}, fmt.Errorf("%s: %w", path, err)
 	}
-	after, err := processorTime(os.Getpid())
-	return sample{time.Since(begun), after - used}, err
+	after, err := proc.ProcessorTime(os.Getpid())
+	return report.Time{Wall: time.Since(begun), CPU: after - used}, err
 }
 
 func check(ctx context.Context, path string) error {

@@ -11,8 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/fixture"
 )
 
@@ -78,24 +78,23 @@ func (w *writing) table(title string, prepare func() ([]author, error)) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", title, err)
 	}
-	t := &table{title: title, unit: time.Second, notes: []string{"image MB", "temp MB", "peak MB"}}
+	t := &report.Table{Title: title, Unit: "seconds", Notes: []string{"image MB", "temp MB", "peak MB"}}
 	for _, a := range list {
 		if !strings.HasPrefix(a.name, "sealift") {
-			t.peers = append(t.peers, a.name)
+			t.Peers = append(t.Peers, a.name)
 		}
 	}
-	err = takeTurns(w.rounds, list, func(a author) error {
+	err = report.TakeTurns(w.rounds, list, func(a author) error {
 		got, size, err := w.once(a)
-		t.row(a.name).add(got.sample)
+		t.Row(a.name).Add(got.Seconds())
 		// Where blocks are shared, less is written than the image has.
-		t.row(a.name).notes = []string{megabytes(size), megabytes(max(0, got.written-size)), megabytes(got.peak)}
+		t.Row(a.name).Notes = []string{report.Megabytes(size), report.Megabytes(max(0, got.written-size)), report.Megabytes(got.peak)}
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", title, err)
 	}
-	t.print()
-	return nil
+	return w.book.Show(t)
 }
 
 // once has an author write one image, which is removed after.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/mpi"
 )
 
@@ -40,14 +41,14 @@ func bandwidth(ctx context.Context, b *bench) error {
 			{outside, fixed(append(launch[:len(launch):len(launch)], filepath.Join(dir, f.Name))...)},
 			{"sealift, shared", fixed(append(append(launch[:len(launch):len(launch)], sealift...), filepath.Join(mpi.Directory, f.Name))...)},
 		}
-		t := &table{title: fmt.Sprintf("messages of %d MiB between two ranks, %s", messageBytes>>20, f.Name), unit: "MB/s (more is better)"}
-		err := takeTurns(b.rounds(5), list, func(c contender) error {
+		t := newTable(fmt.Sprintf("messages of %d MiB between two ranks, %s", messageBytes>>20, f.Name), "MB/s")
+		t.More = true
+		err := report.TakeTurns(b.rounds(5), list, func(c contender) error {
 			n, err := b.messages(c)
-			t.add(c.name, n)
+			t.Row(c.name).Add(report.Sample{Number: n})
 			return err
 		})
-		show(t)
-		if err != nil {
+		if err = errors.Join(err, b.options.book.Show(t)); err != nil {
 			return err
 		}
 	}

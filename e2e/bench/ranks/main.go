@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/sealift/sealift/e2e/bench/report"
 )
 
 const usage = `usage: ranks [flags] [start] [import] [memory] [bandwidth]
@@ -34,6 +36,7 @@ from the top of the sources.
 type options struct {
 	rounds int
 	uid    uint32
+	book   report.Book
 }
 
 // cache holds the fixtures.
@@ -43,12 +46,13 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each table (default 15 of start, 3 of the others)")
 	uid := flag.Uint("uid", 1501, "the user of the tasks when started by root")
+	out := flag.String("out", "", "also write tables.csv, tables.md and a picture of each table to this `directory`")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	o.uid = uint32(*uid)
+	o.uid, o.book = uint32(*uid), report.Book{Out: os.Stdout, Dir: *out}
 	suites := map[string]func(context.Context, *bench) error{"start": start, "import": imports, "memory": memory, "bandwidth": bandwidth}
 	names := flag.Args()
 	if len(names) == 0 {
@@ -65,6 +69,9 @@ func main() {
 }
 
 func run(o options, names []string, suites map[string]func(context.Context, *bench) error) error {
+	if err := o.book.Begin(report.Machine(context.Background(), "bin/sealift", "apptainer", "ch-run", "mpirun.openmpi", "mpirun.mpich")); err != nil {
+		return err
+	}
 	b, err := newBench(o)
 	if err != nil {
 		return err

@@ -3,51 +3,12 @@ package main
 import (
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sealift/sealift/e2e/bench/proc"
 )
-
-// TestTable proves that ratios are those of medians, to the rows that there are.
-func TestTable(t *testing.T) {
-	tab := &table{title: "title", unit: "seconds"}
-	for i, n := range []float64{5, 1, 3} {
-		tab.add("mine", n)
-		tab.add(separate, []float64{9, 6, 2}[i])
-	}
-	if got, ok := tab.median("mine"); got != 3 || !ok {
-		t.Error(got, ok)
-	}
-	text := tab.String()
-	for _, want := range []string{"title: seconds, 3 runs each", "/ " + separate, "mine                       1.000     3.000     5.000                 0.50\n"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
-		}
-	}
-	if strings.Contains(text, "/ "+joined) {
-		t.Error(text)
-	}
-	if empty := (&table{}).String(); empty != "" {
-		t.Error(empty)
-	}
-}
-
-func TestTurns(t *testing.T) {
-	var order []string
-	err := takeTurns(3, []contender{{name: "a"}, {name: "b"}}, func(c contender) error {
-		order = append(order, c.name)
-		return nil
-	})
-	if want := strings.Split("abbaab", ""); err != nil || !slices.Equal(order, want) {
-		t.Errorf("%v, %v", order, err)
-	}
-	if takeTurns(1, []contender{{}}, func(contender) error { return os.ErrInvalid }) == nil {
-		t.Error("no error")
-	}
-}
 
 // TestStep proves that tasks see the variables of one step, that failures are told, and
 // that what is left of a step is waited for.

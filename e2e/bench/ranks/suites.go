@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/e2e/bench/report"
 	"github.com/sealift/sealift/e2e/fixture"
 )
 
@@ -50,18 +51,17 @@ func start(_ context.Context, b *bench) error {
 	// Their first tasks have to live until all others have joined.
 	list := slices.DeleteFunc(b.contenders(file, dir), func(c contender) bool { return c.name == joined || c.name == peerJoined })
 	fmt.Printf("%s and %s are left out of starts: tasks that end at once cannot join\n", joined, peerJoined)
-	t := &table{title: fmt.Sprintf("start-up of /bin/true by %d tasks", starting), unit: "seconds"}
+	t := newTable(fmt.Sprintf("start-up of /bin/true by %d tasks", starting), "seconds")
 	warm := func(c contender) error { _, err := b.time(c, starting, "/bin/true"); return err }
-	err = takeTurns(1, list, warm)
+	err = report.TakeTurns(1, list, warm)
 	if err == nil {
-		err = takeTurns(b.rounds(15), list, func(c contender) error {
+		err = report.TakeTurns(b.rounds(15), list, func(c contender) error {
 			took, err := b.time(c, starting, "/bin/true")
-			t.add(c.name, took.Seconds())
+			t.Row(c.name).Add(report.Sample{Number: took.Seconds()})
 			return err
 		})
 	}
-	show(t)
-	return err
+	return errors.Join(err, b.options.book.Show(t))
 }
 
 // imports times imports by all tasks of a step: with cold caches, and again.
@@ -81,12 +81,12 @@ func imports(ctx context.Context, b *bench) error {
 		return err
 	}
 	title := fmt.Sprintf("numpy and scipy imported by %d tasks", importing)
-	cold, warm := &table{title: title + ", cold", unit: "seconds"}, &table{title: title + ", warm", unit: "seconds"}
+	cold, warm := newTable(title+", cold", "seconds"), newTable(title+", warm", "seconds")
 	payload := []string{"python3", "-c", "import numpy, scipy.linalg, scipy.stats"}
 	if os.Geteuid() != 0 {
 		fmt.Println("cold is left out: only root can drop the page cache")
 	}
-	err = takeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
+	err = report.TakeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
 		if os.Geteuid() == 0 {
 			if err := dropCaches(); err != nil {
 				return err
@@ -95,16 +95,15 @@ func imports(ctx context.Context, b *bench) error {
 			if err != nil {
 				return err
 			}
-			cold.add(c.name, took.Seconds())
+			cold.Row(c.name).Add(report.Sample{Number: took.Seconds()})
 		} else if _, err := b.time(c, importing, payload...); err != nil {
 			return err
 		}
 		took, err := b.time(c, importing, payload...)
-		warm.add(c.name, took.Seconds())
+		warm.Row(c.name).Add(report.Sample{Number: took.Seconds()})
 		return err
 	})
-	show(cold, warm)
-	return err
+	return errors.Join(err, b.options.book.Show(cold, warm))
 }
 
 // dropCaches has the kernel forget what it has read of disks.
@@ -124,20 +123,19 @@ func memory(_ context.Context, b *bench) error {
 		return err
 	}
 	title := fmt.Sprintf("of %d tasks, without the payloads", sleeping)
-	pss := &table{title: "memory (PSS) " + title, unit: "MB"}
-	rss := &table{title: "memory (RSS) " + title, unit: "MB"}
-	processes := &table{title: "processes " + title, unit: "number"}
-	namespaces := &table{title: "user namespaces " + title, unit: "number"}
-	err = takeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
+	pss := newTable("memory (PSS) "+title, "MB")
+	rss := newTable("memory (RSS) "+title, "MB")
+	processes := newTable("processes "+title, "number")
+	namespaces := newTable("user namespaces "+title, "number")
+	err = report.TakeTurns(b.rounds(3), b.contenders(file, dir), func(c contender) error {
 		u, err := b.use(c)
-		pss.add(c.name, float64(u.pss)/1e6)
-		rss.add(c.name, float64(u.rss)/1e6)
-		processes.add(c.name, float64(u.processes))
-		namespaces.add(c.name, float64(u.namespaces))
+		pss.Row(c.name).Add(report.Sample{Number: float64(u.pss) / 1e6})
+		rss.Row(c.name).Add(report.Sample{Number: float64(u.rss) / 1e6})
+		processes.Row(c.name).Add(report.Sample{Number: float64(u.processes)})
+		namespaces.Row(c.name).Add(report.Sample{Number: float64(u.namespaces)})
 		return err
 	})
-	show(pss, rss, processes, namespaces)
-	return err
+	return errors.Join(err, b.options.book.Show(pss, rss, processes, namespaces))
 }
 
 // use has all tasks sleep, and returns what is in use meanwhile.

@@ -12,6 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 CFG      = github.com/sealift/sealift/buildcfg
 LDFLAGS  = -s -w -X $(CFG).Version=$(VERSION) -X $(CFG).SysconfDir=$(SYSCONFDIR) $(if $(LIBEXEC),-X $(CFG).LibexecDir=$(LIBEXEC))
 FUZZTIME ?= 30s # of each fuzz target
+OUT     ?= bin/bench# where tables and pictures of benchmarks go; PEERS is a directory of programs more to measure
 BIN     ?= bin
 PACKAGES = $(abspath $(BIN))/packages
 PACK     = buildcfg/packages/make.sh $(PACKAGES) $(VERSION)
@@ -75,7 +76,8 @@ tree: ; rm -rf $(PACKAGES)/root && $(MAKE) install DESTDIR=$(PACKAGES)/root PREF
 tar deb rpm: tree ; $(PACK) $@
 release: all # pure Go and no helper: everybody's are the same, to the byte
 	for arch in amd64 arm64; do $(MAKE) CGO_ENABLED=0 GOARCH=$$arch NATIVE=$(abspath $(BIN)/sealift) tar deb rpm || exit 1; done
-bench: all box ; CGO_ENABLED=0 $(GO) run ./e2e/bench && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks
+bench: export PATH := $(PATH)$(if $(PEERS),:$(PEERS))
+bench: all box ; CGO_ENABLED=0 $(GO) run ./e2e/bench -out $(OUT) && CGO_ENABLED=0 $(GO) run ./e2e/bench/ranks -out $(OUT)/ranks
 sweep: ; SEALIFT_TEST_SWEEP=all $(GO) test $(TAGS) -count=1 -v -timeout 4h -run '^TestSweep$$' ./e2e # each fault at each call
 cover: ; $(GO) test $(TAGS) -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 clean: ; rm -rf $(BIN) e2e/.fixtures coverage.out

@@ -82,8 +82,24 @@ func Check(f *os.File, uid uint32) error {
 // Path returns the path of b, for messages.
 func (b Base) Path() string { return filepath.Join(b.Parent, b.Name) }
 
-// Open opens the directory sub of b; create makes what is missing.
+// ErrNotOurs is that a directory is there which is not the user's alone.
+var ErrNotOurs = errors.New("a directory of this user's containers cannot be trusted")
+
+// attempts is how often a directory is made that others remove at once.
+const attempts = 100
+
+// Open opens the directory sub of b; create makes what is missing. It may be ErrNotOurs.
 func (b Base) Open(sub string, create bool) (*os.Root, error) {
+	for n := 1; ; n++ {
+		root, err := b.open(sub, create)
+		// Who has used it last removes it when it is empty.
+		if !create || n == attempts || !errors.Is(err, fs.ErrNotExist) {
+			return root, err
+		}
+	}
+}
+
+func (b Base) open(sub string, create bool) (*os.Root, error) {
 	dir := b.Path()
 	uid := b.uid
 	if create {
@@ -96,7 +112,7 @@ func (b Base) Open(sub string, create bool) (*os.Root, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("the directory of instances cannot be trusted: %w", err),
+		return nil, hint.Wrap(fmt.Errorf("%w: %w", ErrNotOurs, err),
 			"remove %s, or have its owner do so; or set XDG_RUNTIME_DIR to a directory of yours with mode 0700", dir)
 	}
 	defer f.Close()

@@ -39,15 +39,18 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		return err
 	}
 	g, err := shares.Of(p, &a.share, c, s.set, a.source, fmt.Sprint(a.verify, a.hold != nil, a.imageCache))
+	alone := func() error {
+		s.begin(c.Plan.Clone, facts)
+		defer s.close()
+		commands.Serve(p, c.Plan.Process.Env)
+		return s.foreground(ctx, c)
+	}
 	switch {
 	case err != nil && a.share.Must():
 		return err
 	case err != nil:
 		p.Detail("the tasks of this job step do not share this container: %v", err)
-		s.begin(c.Plan.Clone, facts)
-		defer s.close()
-		commands.Serve(p, c.Plan.Process.Env)
-		return s.foreground(ctx, c)
+		return alone()
 	case a.share.Server != nil:
 		go warm(s.set.Image, c.Plan.Process)
 		return g.Serve(ctx, a.share.Server, func(held *spec.Container) func(string, int, []plan.Op) error {
@@ -56,7 +59,11 @@ func together(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.F
 		})
 	}
 	m, err := g.Join()
-	if err != nil {
+	switch {
+	case shares.NoPlace(err) && !a.share.Must():
+		p.Warn("the tasks of this job step do not share a container, and MPI may not work: %v", err)
+		return alone()
+	case err != nil:
 		return err
 	}
 	defer m.Close()

@@ -7,6 +7,7 @@
 package shares
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -116,6 +117,9 @@ type Member struct {
 	Container *spec.Container
 	own       []string
 }
+
+// NoPlace says that tasks have nowhere to meet, as somebody else is there.
+func NoPlace(err error) bool { return errors.Is(err, userdir.ErrNotOurs) }
 
 // Join makes this process a task of the group. It must be closed.
 func (g *Group) Join() (*Member, error) {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/pem"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/e2e/bounded"
 	"github.com/sealift/sealift/image/oci/conn"
 )
 
@@ -239,6 +241,19 @@ func TestHugeAnswers(t *testing.T) {
 	if _, err := r.Manifest(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "more than 4194304 bytes") {
 		t.Errorf("error %v", err)
 	}
+	// What counts is what gzip makes of an answer, here a thousand times as much.
+	s.fault = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.CopyN(z, &zeros{}, 1<<30) // until the client has had enough
+		_ = z.Close()
+		return true
+	}
+	bounded.Do(t, func() {
+		if _, err := r.Manifest(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "more than 4194304 bytes") {
+			t.Errorf("error %v", err)
+		}
+	})
 	s.fault = func(w http.ResponseWriter, q *http.Request) bool {
 		for i := range 1000 {
 			w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 200))

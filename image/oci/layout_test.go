@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,10 +145,24 @@ func TestDocuments(t *testing.T) {
 			m["layers"] = []object{with(p.add(layerType, one[0].blob), key, value)}
 		})
 	}
+	// An index whose one entry has the name of the index itself, which cannot be its digest.
+	circle := func(p place) place {
+		d := digestOf([]byte("?"))
+		entry := object{"mediaType": indexType, "digest": d.String(), "size": 0}
+		text, err := json.Marshal(object{"schemaVersion": 2, "mediaType": indexType, "manifests": []object{entry}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry["size"] = len(text)
+		p[d.path()] = text
+		return p.layout(entry)
+	}
 	for name, c := range map[string]struct {
 		make func(place) place
 		want string
 	}{
+		"index in a circle":     {circle, "blob is sha256:"},
+		"a million entries":     {file("index.json", `{"manifests":[`+strings.Repeat("{},", 1e6)+"{}]}"), "no digest"},
 		"both kinds":            {manifest(func(_ place, m object) { m["manifests"] = []object{} }), "not either an index"},
 		"neither kind":          {manifest(func(_ place, m object) { delete(m, "layers") }), "not either an index"},
 		"other media type":      {manifest(func(_ place, m object) { m["mediaType"] = indexType }), "is of media type"},

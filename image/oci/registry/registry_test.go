@@ -126,7 +126,7 @@ func TestParseReference(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "//", "UPPER", "a/../b", "h.example/a/./b", "h.example:99999x/a", "a:b:c", "a@sha256:ab", "a@md5:" + sum, "a b", "a\n", "a:",
-		"user@h.example/a", "h.example/x@sha256:" + strings.Repeat("g", 64), "http://h.example/x", "a//b", "-x/y",
+		"user@h.example/a", "[fe80::1%eth0]:5000/x", "[fe80::1%25eth0]/x", "h.example/x@sha256:" + strings.Repeat("g", 64), "http://h.example/x", "a//b", "-x/y",
 	} {
 		if r, err := ParseReference(text); err == nil || !strings.Contains(hint.Of(err), "write [HOST") {
 			t.Errorf("%q: %v, %v", text, r, err)

@@ -75,7 +75,7 @@ func (s *scaling) measure(curve *report.Curve, n int, rounds int, ways []way) er
 		return err
 	})
 	if err == nil {
-		err = s.book.Show(t)
+		err = s.book.Note(t)
 	}
 	curve.Add(float64(n), t)
 	return err

@@ -28,16 +28,25 @@ func (b *Book) Begin(machine string) error {
 
 func (b *Book) file(name string) string { return filepath.Join(b.Dir, name) }
 
-// Show prints tables and adds them to the files. Those without rows it passes over.
+// Note prints a table and adds its samples to the files. One without rows it passes over.
+func (b *Book) Note(t *Table) error {
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	t.Load, _, _ = strings.Cut(first("/proc/loadavg"), " ")
+	_, err := fmt.Fprint(b.Out, t.Text())
+	if err == nil && b.Dir != "" {
+		err = b.add("tables.csv", t.CSV())
+	}
+	return err
+}
+
+// Show notes tables, with a picture of each.
 func (b *Book) Show(tables ...*Table) error {
 	for _, t := range tables {
-		if len(t.Rows) == 0 {
-			continue
-		}
-		t.Load, _, _ = strings.Cut(first("/proc/loadavg"), " ")
-		_, err := fmt.Fprint(b.Out, t.Text())
-		if err == nil && b.Dir != "" {
-			err = errors.Join(b.add("tables.csv", t.CSV()), b.picture(t.Title, t.Markdown(), t.SVG()))
+		err := b.Note(t)
+		if err == nil && b.Dir != "" && len(t.Rows) > 0 {
+			err = b.picture(t.Title, t.Markdown(), t.SVG())
 		}
 		if err != nil {
 			return err
@@ -46,7 +55,7 @@ func (b *Book) Show(tables ...*Table) error {
 	return nil
 }
 
-// Draw adds a curve, whose tables have been shown.
+// Draw adds a curve, whose tables have been noted.
 func (b *Book) Draw(c *Curve) error {
 	if b.Dir == "" || len(c.Tables) == 0 {
 		return nil

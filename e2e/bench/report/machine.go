@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -52,19 +53,27 @@ func first(path string) string {
 	return line
 }
 
-// version returns the first words of a program that have a digit when it is asked for its
-// version, nothing if it is not there.
+// said are lines that name a version, the surest first.
+var said = []*regexp.Regexp{regexp.MustCompile(`(?i)version[: ]+\S*\d`), regexp.MustCompile(`\d\.\d`)}
+
+// version returns the line in which a program says its version, nothing if it is not there.
 func version(ctx context.Context, program string) string {
 	if _, err := exec.LookPath(program); err != nil {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	var text strings.Builder
 	for _, flag := range []string{"--version", "-version"} {
-		out, _ := exec.CommandContext(ctx, program, flag).CombinedOutput() // some of them fail with it
-		for line := range strings.Lines(string(out)) {
-			if strings.ContainsAny(line, "0123456789") && !strings.Contains(line, "nvalid") && !strings.Contains(line, "nrecognized") {
-				return strings.TrimSpace(line)
+		cmd := exec.CommandContext(ctx, program, flag)
+		cmd.Env = append(os.Environ(), "USER=bench") // ch-run wants it
+		out, _ := cmd.CombinedOutput()               // of which some fail
+		text.Write(out)
+	}
+	for _, like := range said {
+		for line := range strings.Lines(text.String()) {
+			if like.MatchString(line) && !strings.Contains(line, "License") {
+				return strings.Join(strings.Fields(line), " ")
 			}
 		}
 	}

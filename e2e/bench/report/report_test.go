@@ -172,7 +172,7 @@ func TestTurns(t *testing.T) {
 
 func TestMachine(t *testing.T) {
 	text := Machine(context.Background(), "/bin/sh-that-is-not-there", "bash")
-	for _, want := range []string{"processors: ", "memory: ", "kB", "kernel: ", "bash: ", "version"} {
+	for _, want := range []string{"processors: ", "memory: ", "kB", "kernel: ", "bash: ", "GNU bash, version "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

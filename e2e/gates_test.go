@@ -27,7 +27,6 @@ var gated = map[string]string{
 
 // audited are the files that may make such a call, and why.
 var audited = map[string]string{
-	"cmd/sealift/images/images.go os.TempDir":      "an unpacked image that is only looked at goes where the system has it",
 	"cmd/sealift/manual/commands.go os.WriteFile":  "manual pages, in the directory that whoever installs them names",
 	"image/oci/export/layout.go os.WriteFile":      "the last file of a layout, in a directory that was made for it and that nobody else may write to",
 	"image/output/unnamed.go os.CreateTemp":        "where there are no files without names; the name goes at once",

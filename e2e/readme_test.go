@@ -92,6 +92,6 @@ func TestTroubleshooting(t *testing.T) {
 
 const troubleshooting = `# Messages and remedies
 
-What Sealift says to do is printed as a hint below the error. This is all of it, made from the sources: an ellipsis
-stands for what only the error itself can tell. Where a container does not start, ` + "`sealift doctor`" + ` says more.
+What Sealift says to do is printed as a hint below the error. These are the hints whose messages the sources spell: an
+ellipsis stands for what only the error itself can tell, and errors of the kernel while a container is made have more. Where a container does not start, ` + "`sealift doctor`" + ` says more.
 `

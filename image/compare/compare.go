@@ -74,9 +74,7 @@ func (c *comparison) both(at string, older, newer *tree.Node) error {
 	if len(what) > 0 {
 		c.found = append(c.found, File{at, what, older, newer})
 	}
-	names := slices.Concat(slices.Collect(maps.Keys(older.Entries)), slices.Collect(maps.Keys(newer.Entries)))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	for _, name := range union(older.Entries, newer.Entries) {
 		below, before, after := path.Join(at, name), older.Entries[name], newer.Entries[name]
 		switch {
 		case before == nil:
@@ -90,6 +88,13 @@ func (c *comparison) both(at string, older, newer *tree.Node) error {
 		}
 	}
 	return nil
+}
+
+// union returns the names that are in one map or the other, in order.
+func union[V any](a, b map[string]V) []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // all notes what one of them has at a path and below.

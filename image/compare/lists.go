@@ -2,7 +2,6 @@ package compare
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/sealift/sealift/image/metadata"
@@ -30,18 +29,13 @@ func Metadata(older, newer metadata.Attributes) (found []Text) {
 	note("startscript", older.Startscript, newer.Startscript)
 	note("test", older.Test, newer.Test)
 	note("help", older.Helpfile, newer.Helpfile)
-	each(older.Environment, newer.Environment, func(name, before, after string) { note("environment "+name, before, after) })
-	each(older.Labels, newer.Labels, func(name, before, after string) { note("label "+name, before, after) })
-	return found
-}
-
-// each calls f for every name of both, in order.
-func each(older, newer map[string]string, f func(name, before, after string)) {
-	names := slices.Concat(slices.Collect(maps.Keys(older)), slices.Collect(maps.Keys(newer)))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		f(name, older[name], newer[name])
+	for _, name := range union(older.Environment, newer.Environment) {
+		note("environment "+name, older.Environment[name], newer.Environment[name])
 	}
+	for _, name := range union(older.Labels, newer.Labels) {
+		note("label "+name, older.Labels[name], newer.Labels[name])
+	}
+	return found
 }
 
 // Package is a difference of the lists of packages. Old or New, versions, is empty of one

@@ -3,10 +3,8 @@ package actions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/launch"
@@ -142,42 +139,9 @@ func (s *start) finish(ctx context.Context, r *spec.Request, facts *host.Facts, 
 	for _, note := range c.Notes {
 		s.Info("%s", note)
 	}
-	s.Detail("%s", about(s.set.Image))
+	s.Detail("%s", s.set.Image.About())
 	s.Trace(a.box.String() + c.Plan.String())
 	return c, nil
-}
-
-// about tells what image is used.
-func about(img *image.File) string {
-	text := fmt.Sprintf("the image is %s, %s", img.Info().Title(filepath.Clean), img.Kind())
-	if img.Arch() != "" {
-		text += " for " + img.Arch()
-	}
-	if img.Encrypted() {
-		text += ", encrypted"
-	}
-	return text
-}
-
-// show prints what is to be known of a container.
-func show(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags) error {
-	set, err := openAll(ctx, p, r, facts, path, a)
-	if err != nil {
-		return errors.Join(err, set.Close()) // it may be there in part
-	}
-	defer set.Close() // which was only read
-	if r.GPU, err = a.devices.Find(ctx, p, facts); err != nil {
-		return err
-	}
-	c, err := compute(r, facts, set)
-	if err != nil {
-		return err
-	}
-	text, err := a.show(c)
-	if err != nil {
-		return err
-	}
-	return p.Print(text)
 }
 
 // start is a container on its way.

@@ -61,6 +61,9 @@ An image is ` + images.Sources + `.
   sealift diff --files --json a.sif b.sif | jq -r '.files[].path'`,
 		Args: cobra.MatchAll(ui.AtLeast(2), ui.AtMost(2)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.FromEnvironment(c.Flags()); err != nil {
+				return err
+			}
 			return ui.Interruptible(c.Context(), func(ctx context.Context) error { return diff(ctx, p, o, f, args[0], args[1]) })
 		},
 	}

@@ -8,7 +8,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -77,7 +76,7 @@ func (o *Opener) Open(ctx context.Context, name, temp string) (*contents.Source,
 // withFiles calls f with the files of the image that name says. Signals end the
 // program as they come, since nothing would be left.
 func (o *Opener) withFiles(ctx context.Context, name string, f func(contents.FS) error) error {
-	s, err := o.Open(ctx, name, os.TempDir())
+	s, err := o.Open(ctx, name, o.process.TempDir(""))
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,14 @@ const ExplainName = "explain-failure"
 // searched where the starter is.
 const HostCommandName = "sealift-hostcmd"
 
+// The names of keyrings, which are Apptainer's: of the keys that a user trusts, of those that
+// they sign with, and of those that a site trusts for its users.
+const (
+	PublicRing = "pgp-public"
+	SecretRing = "pgp-secret"
+	SiteRing   = "global-pgp-public"
+)
+
 // Dirs returns where the other programs are looked for: beside the file executable, which
 // is the running program, in ../libexec/sealift from there, as in an installed tree that
 // was moved, and in LibexecDir. PATH plays no part.

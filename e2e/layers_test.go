@@ -86,7 +86,7 @@ var layers = map[string][]string{
 	"cmd/sealift/policies": {
 		"cmd/sealift/bars", "cmd/sealift/caches", "image/cache", "image/trust/remember",
 		"image", "image/oci", "image/sif", "image/trust/merkle",
-		"cmd/sealift/keys", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
+		"cmd/sealift/keys", "cmd/sealift/rulefiles", "cmd/sealift/ui", "cmd/sealift/verdicts", "image/trust/gate", "image/trust/keyring", "image/trust/pem", "image/trust/policy",
 	},
 	"image/oci/mirrors":  {"image/conffile"},
 	"image/oci/registry": {"image/oci/conn", "image/oci/mirrors", "image/oci/wire"},
@@ -107,7 +107,7 @@ var layers = map[string][]string{
 	"image/library":          {"image/oci/registry", "image/oci/wire"},
 	"image/library/endpoint": {"image/output"},
 	"image/web":              {"image/oci/registry", "image/oci/wire", "image/squashfs/format"},
-	"image/trust/keyring":    {"image/output"},
+	"image/trust/keyring":    {"buildcfg", "image/output"},
 	"image/trust/pem":        {},
 	"image/trust": {
 		"image/trust/payload",
@@ -245,7 +245,10 @@ var layers = map[string][]string{
 	"cmd/sealift/bars":      {"cmd/sealift/ui"},
 	"cmd/sealift/paths":     {"image"},
 	"cmd/sealift/rulefiles": {"buildcfg", "cmd/sealift/ui"},
-	"cmd/sealift/root":      {"buildcfg", "cmd/sealift/ui", "runtime/host"},
+	"cmd/sealift/verdicts": {
+		"buildcfg", "cmd/sealift/caches", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/cache", "image/sif", "image/trust/merkle",
+	},
+	"cmd/sealift/root": {"buildcfg", "cmd/sealift/ui", "runtime/host"},
 	"cmd/sealift/images": {
 		"cmd/sealift/cryptkeys", "cmd/sealift/paths", "cmd/sealift/remotes", "cmd/sealift/ui", "image", "image/contents", "image/metadata", "image/oci", "image/oci/compression",
 		"image/oci/export", "image/output", "image/sandbox", "image/documents", "image/scif", "image/squashfs/codec", "image/squashfs/writer",
@@ -269,7 +272,7 @@ var layers = map[string][]string{
 	},
 	"cmd/sealift/actions": {
 		"cmd/sealift/gpus", "cmd/sealift/fromhost", "cmd/sealift/shares",
-		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/rulefiles", "cmd/sealift/ui", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
+		"cmd/sealift/limits", "cmd/sealift/paths", "cmd/sealift/ui", "cmd/sealift/verdicts", "image", "image/crypt", "image/squashfs", "runtime/host", "runtime/identity", "runtime/imagefs",
 		"runtime/launch", "runtime/spec", "runtime/volume", "starter/plan",
 	},
 	"cmd/sealift/sources": {
@@ -302,6 +305,7 @@ var layers = map[string][]string{
 		"image/trust/hkp",
 	},
 	"cmd/sealift/keys": {
+		"cmd/sealift/rulefiles",
 		"buildcfg", "cmd/sealift/endpoints", "cmd/sealift/remotes", "cmd/sealift/ui", "image/output", "image/trust/hkp", "image/trust/keyring",
 	},
 	"cmd/sealift/trusts": {
@@ -322,7 +326,7 @@ var layers = map[string][]string{
 		"image/oci/registry", "runtime/host",
 	},
 	"cmd/sealift-hostcmd":    {"runtime/hostcmd"},
-	"cmd/sealift":            {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/rulefiles", "cmd/sealift/ui"},
+	"cmd/sealift":            {"buildcfg", "cmd/sealift/actions", "cmd/sealift/root", "cmd/sealift/ui"},
 	"cmd/sealift/wrappers":   {"cmd/sealift/ui", "image/output", "runtime/wrapper"},
 	"cmd/sealift/containers": {"cmd/sealift/actions", "cmd/sealift/instances", "cmd/sealift/sources", "cmd/sealift/ui", "cmd/sealift/wrappers"},
 	"cmd/sealift-full": {

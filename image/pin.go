@@ -11,12 +11,8 @@ import (
 	"github.com/sealift/sealift/image/trust/merkle"
 )
 
-const (
-	// maxPinned is how many bytes of objects are pinned.
-	maxPinned = 16 << 20
-	// headerSize is the size of a SIF file's header in bytes.
-	headerSize = 128
-)
+// maxPinned is how many bytes of objects are pinned.
+const maxPinned = 16 << 20
 
 // pins reads a SIF file, of which parts are kept in memory: so they cannot become others
 // between who verifies them and who uses them, whoever writes to the file.
@@ -42,7 +38,7 @@ type (
 // in bytes, goes.
 func pin(f io.ReaderAt, size, room int64) (*sif.Image, *pins, error) {
 	p := &pins{f: f}
-	if err := p.add(span{0, min(size, headerSize)}); err != nil {
+	if err := p.add(span{0, min(size, sif.HeaderSize)}); err != nil {
 		return nil, nil, err
 	}
 	img, err := sif.Open(p, size)

@@ -85,7 +85,7 @@ func wantView(t testing.TB, f *File, before []byte) {
 	t.Helper()
 	want, err := os.ReadFile(f.Path())
 	must(t, err)
-	known := []span{{0, headerSize}, {f.SIF().Header().TableOffset, f.SIF().Header().TableSize}}
+	known := []span{{0, sif.HeaderSize}, {f.SIF().Header().TableOffset, f.SIF().Header().TableSize}}
 	for _, o := range f.SIF().Objects() {
 		if o.Type == sif.FileSystem || used(o) {
 			known = append(known, span{o.Offset, o.Size})

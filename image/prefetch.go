@@ -33,11 +33,11 @@ func (f *File) Prefetch() error {
 
 // Decode decodes the start, at most limit bytes, of the first of the named files
 // that is in the image, so that a server of the image has it at hand: the kernel
-// asks for a program one piece at a time. It only fills a cache; an error shows
-// when the file is read.
-func (f *File) Decode(names []string, limit int64) {
+// asks for a program one piece at a time. It returns which that is, empty where there is
+// none. It only fills a cache; an error shows when the file is read.
+func (f *File) Decode(names []string, limit int64) (name string) {
 	if f.squash == nil {
-		return
+		return ""
 	}
 	for _, name := range names {
 		file, err := f.info.FS.Open(strings.TrimPrefix(path.Clean("/"+name), "/"))
@@ -53,9 +53,10 @@ func (f *File) Decode(names []string, limit int64) {
 		var one [1]byte
 		for off := int64(0); off < min(info.Size(), limit); off += int64(f.squash.Super().BlockSize) {
 			if _, err := at.ReadAt(one[:], off); err != nil {
-				return
+				break
 			}
 		}
-		return
+		return name
 	}
+	return ""
 }

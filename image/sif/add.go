@@ -219,7 +219,7 @@ func (i *Image) plan(written *overlay.File) (*update, error) {
 	u := &update{}
 	for _, e := range written.Extents {
 		switch {
-		case e.Off == 0 && len(e.Data) == headerSize:
+		case e.Off == 0 && len(e.Data) == HeaderSize:
 			u.header = e
 		case e.Off == i.h.tableOffset && len(e.Data) == len(i.h.table):
 		default:
@@ -268,7 +268,7 @@ func (i *Image) cleanTable() []byte {
 // the library goes on from the old one, which need not be right.
 func (i *Image) recount(written *overlay.File) {
 	header, table := written.At(0), written.At(i.h.tableOffset)
-	if len(header) != headerSize {
+	if len(header) != HeaderSize {
 		return
 	}
 	free := uint64(0)

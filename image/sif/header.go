@@ -15,7 +15,8 @@ import (
 
 // Sizes and limits of the format; all numbers in it are little-endian.
 const (
-	headerSize     = 128
+	// HeaderSize is the size of the header in bytes.
+	HeaderSize     = 128
 	descriptorSize = 585
 	maxDescriptors = 65536
 
@@ -37,7 +38,7 @@ const (
 
 // header is what the global header says about the rest of the file.
 type header struct {
-	raw                    [headerSize]byte
+	raw                    [HeaderSize]byte
 	id                     [16]byte
 	created                int64
 	free, total            int64
@@ -47,7 +48,7 @@ type header struct {
 	table                  []byte // as it is in the file
 }
 
-// parseHeader reads the first headerSize bytes of a file of the given size and
+// parseHeader reads the first HeaderSize bytes of a file of the given size and
 // checks every field against that size.
 func parseHeader(b []byte, size int64) (*header, error) {
 	if string(b[MagicOffset:MagicOffset+len(Magic)]) != Magic {
@@ -58,7 +59,7 @@ func parseHeader(b []byte, size int64) (*header, error) {
 	}
 	n := func(off int) int64 { return int64(binary.LittleEndian.Uint64(b[off:])) }
 	h := &header{
-		raw: [headerSize]byte(b), id: [16]byte(b[48:64]), created: n(64), free: n(freeAt), total: n(88),
+		raw: [HeaderSize]byte(b), id: [16]byte(b[48:64]), created: n(64), free: n(freeAt), total: n(88),
 		tableOffset: n(96), tableSize: n(104), dataOffset: n(112), dataSize: n(dataSizeAt), fileEnd: size,
 	}
 	if h.total < 0 || h.total > maxDescriptors {
@@ -71,7 +72,7 @@ func parseHeader(b []byte, size int64) (*header, error) {
 		return nil, fmt.Errorf("the table of %d descriptors cannot have %d bytes", h.total, h.tableSize)
 	}
 	var ok bool
-	if h.tableEnd, ok = end(h.tableOffset, h.tableSize); !ok || h.tableOffset < headerSize {
+	if h.tableEnd, ok = end(h.tableOffset, h.tableSize); !ok || h.tableOffset < HeaderSize {
 		return nil, fmt.Errorf("the descriptor table cannot be at byte %d", h.tableOffset)
 	}
 	if h.tableEnd > size {

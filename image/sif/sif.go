@@ -83,11 +83,11 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 }
 
 func load(r io.ReaderAt, size int64) (*Image, error) {
-	if size < headerSize {
-		return nil, truncated("the header", headerSize, size)
+	if size < HeaderSize {
+		return nil, truncated("the header", HeaderSize, size)
 	}
-	b := make([]byte, headerSize)
-	if _, err := io.ReadFull(io.NewSectionReader(r, 0, headerSize), b); err != nil {
+	b := make([]byte, HeaderSize)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, HeaderSize), b); err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
 	h, err := parseHeader(b, size)

@@ -251,7 +251,7 @@ func TestEveryField(t *testing.T) {
 		0, -1, 1, 127, 128, 4095, 4096, 1 << 31, 1 << 32, 1 << 40, math.MaxInt64, math.MinInt64, size - 1, size, size + 1,
 	}
 	var offsets []int
-	for off := 0; off < headerSize; off++ {
+	for off := 0; off < HeaderSize; off++ {
 		offsets = append(offsets, off)
 	}
 	for _, field := range []int{0, 4, 5, 9, 13, 17, 25, 33, 41, 49, 57, 65, 73, 201, 205, 209} {
@@ -347,7 +347,7 @@ func FuzzOpen(f *testing.F) {
 	small := reference(f, partition(sif.FsSquash, sif.PartPrimSys, "arm64"))
 	f.Add(small)
 	f.Add(typical(f))
-	f.Add(small[:headerSize])
+	f.Add(small[:HeaderSize])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) { bounded.Do(t, func() { checkOracle(t, b) }) })
 }

@@ -31,7 +31,7 @@ func (v *verifier) judge(s *Signature, m message, results []integrity.VerifyResu
 		return
 	}
 	if s.Format == PGP {
-		if s.State, s.Err = v.keyState(s.Signers[0]); s.Err != nil {
+		if s.State, s.Err = v.timely(s.Signers[0], m); s.Err != nil {
 			return
 		}
 	}
@@ -60,6 +60,15 @@ func (v *verifier) signers(s *Signature, r integrity.VerifyResult) {
 			s.Signers = append(s.Signers, Signer{Name: k.Name, Fingerprint: k.Fingerprint(), Ring: -1})
 		}
 	}
+}
+
+// timely finds a signature or a key that is not in order though the library takes it, which
+// knows no other time than now.
+func (v *verifier) timely(signer Signer, m message) (State, error) {
+	if err := keyring.Lasts(m.armor, v.o.Now); err != nil {
+		return v.messageState(Signature{Signers: []Signer{signer}}, err)
+	}
+	return v.keyState(signer)
 }
 
 // keyState finds a key that is not in order though the library takes it.

@@ -40,6 +40,8 @@ type message struct {
 	ids []uint32
 	// text is what is signed.
 	text []byte
+	// armor is the signature of a message.
+	armor string
 	// keyIDs are what an envelope says of the keys.
 	keyIDs []string
 }
@@ -110,6 +112,7 @@ func parseClear(text string) (message, error) {
 	if err := checkArmor(armor[:after]); err != nil {
 		return m, fmt.Errorf("message: %w", err)
 	}
+	m.armor = beginArmor + armor[:after+len(endArmor)]
 	if digest, legacy := strings.CutPrefix(content, legacyStart); legacy {
 		m.legacy = true
 		if _, err := hex.DecodeString(digest); err != nil {

@@ -64,3 +64,20 @@ func TestFutureT51(t *testing.T) {
 	addSignature(t, f, old, clear(t, old, payload, &packet.Config{Time: func() time.Time { return later }}))
 	wantFailure(t, verify(t, f, Options{Keys: ring(t, old)}), Expired, "")
 }
+
+// TestLifetime: a signature ends when it says itself, by the time that is asked about.
+func TestLifetime(t *testing.T) {
+	k := newKey(t, "Alice", packet.Config{})
+	f := typical(t)
+	unsigned := bytesOf(t, f)
+	sign(t, f, k, SignOptions{})
+	payload, _ := content(t, f)
+	f = fileOf(t, unsigned)
+	addSignature(t, f, k, clear(t, k, payload, &packet.Config{SigLifetimeSecs: 3600}))
+	for after, want := range map[time.Duration]State{0: Good, 50 * time.Minute: Good, 2 * time.Hour: Expired} {
+		r := verify(t, f, Options{Keys: ring(t, k), Now: time.Now().Add(after)})
+		if got := r.Signatures[0].State; got != want {
+			t.Errorf("after %v: %s (%v), want %s", after, got, r.Signatures[0].Err, want)
+		}
+	}
+}

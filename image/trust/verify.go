@@ -199,7 +199,7 @@ func (v *verifier) runUnread(s *Signature, m message) {
 	}
 	s.State, s.Err = Good, nil
 	if s.Format == PGP {
-		s.State, s.Err = v.keyState(s.Signers[0])
+		s.State, s.Err = v.timely(s.Signers[0], m)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sealift/sealift/cmd/sealift/gpus"
-	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/cmd/sealift/verdicts"
 	"github.com/sealift/sealift/image"
 	"github.com/sealift/sealift/image/crypt"
 )
@@ -52,8 +52,8 @@ type Got struct {
 // happened yet: a program that has them can do it all.
 var ErrParts = errors.New("it takes the whole program")
 
-// None are no parts: images are files and directories here, no rules are about them, and
-// they are not encrypted; all else is ErrParts.
+// None are no parts: images are files and directories here, there are no rules or what they say
+// of these is remembered, and they are not encrypted; all else is ErrParts.
 type None struct {
 	// Speak is called when a container can be started, and what was said until then.
 	Speak func()
@@ -76,12 +76,14 @@ func (None) Get(_ context.Context, _ *ui.Process, name string) (*Got, error) {
 	return nil, nil
 }
 
-// Hold returns nil where there are no rules.
+// Hold returns nil where there are no rules, and else what knows the images that they allowed
+// not long ago.
 func (None) Hold(_ context.Context, p *ui.Process, _ string, always bool) (image.Hold, error) {
-	if always || rulefiles.Of(p).Any() {
-		return nil, ErrParts
+	hold := verdicts.Hold(p, ErrParts)
+	if always {
+		hold = image.Always(hold)
 	}
-	return nil, nil
+	return hold, nil
 }
 
 // Key returns what finds no key.

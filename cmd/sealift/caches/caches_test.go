@@ -127,7 +127,7 @@ func TestTypes(t *testing.T) {
 	}
 	_, err := ofTypes([]string{"blob", "blobs"})
 	if err == nil || err.Error() != `unknown type "blobs" of cache entries` ||
-		hint.Of(err) != "the types are all, blob, digest, document, file, gpu, ipfs, layer, library, net, oci, oci-tmp, oras, shub, sif, tree" {
+		hint.Of(err) != "the types are all, blob, digest, document, file, gpu, ipfs, layer, library, net, oci, oci-tmp, oras, shub, sif, tree, verdict" {
 		t.Errorf("%v: %s", err, hint.Of(err))
 	}
 }

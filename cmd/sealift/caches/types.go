@@ -13,7 +13,7 @@ import (
 const everything = "all"
 
 // kinds are our own types: the kinds of entries.
-var kinds = []string{"sif", "file", "document", "layer", "digest", "tree", machinesKind}
+var kinds = []string{"sif", "file", "document", "layer", "digest", "tree", "verdict", machinesKind}
 
 // sources are Apptainer's types of images, by the transports that they come
 // through.

@@ -13,14 +13,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/trust/keyring"
 )
@@ -35,18 +34,15 @@ func (r *Rings) Add(flags *pflag.FlagSet) {
 }
 
 // Usual returns where the keyrings of a command without the flag are.
-func Usual(p *ui.Process) Rings {
-	_, dir := p.Setting("KEYSDIR")
-	return Rings{dir}
-}
+func Usual(p *ui.Process) Rings { return Rings{rulefiles.KeysDir(p)} }
 
 // userDir returns the directory of the user's keyrings, Apptainer's.
 func (r *Rings) userDir(p *ui.Process) (string, error) {
 	if r.dir != "" {
 		return r.dir, nil
 	}
-	if dir := p.ConfigDir(); dir != "" {
-		return filepath.Join(dir, "keys"), nil
+	if dir := rulefiles.KeysDir(p); dir != "" {
+		return dir, nil
 	}
 	return "", hint.New("there is no directory for keyrings, as HOME is not set", "use --keysdir")
 }
@@ -65,7 +61,7 @@ func (r *Rings) Secret(p *ui.Process) (keyring.File, error) {
 
 // Site returns the keyring of the keys that the site trusts: its own or else
 // Apptainer's.
-func Site() keyring.File { return site([]string{buildcfg.SysconfDir, "/etc/apptainer"}) }
+func Site() keyring.File { return site(rulefiles.SiteDirs()) }
 
 // site takes the first of directories that has a keyring.
 func site(dirs []string) keyring.File {

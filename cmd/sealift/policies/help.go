@@ -51,6 +51,12 @@ is read whole: Sealift holds the tree against the files when it signs; who signs
 with another program signs whatever tree there is. Apptainer's ecl.toml, in
 /etc/sealift or /etc/apptainer, is a third file.
 
+That an image with a hash tree was allowed is remembered too, for a day, so that
+neither rules nor signatures cost a start: while every byte of the rules, the
+keyrings and the keys, whom these belong to and who may write there, the path of
+the image, its signatures and its other objects are as they were. A key that you
+remove or revoke counts from the next start on.
+
 Rules protect you from the images of others; they do not bind you. In
 particular a rule that denies a single file is no barrier: the same file may
 have another name (a hard link), or be copied. Deny all, and allow or verify

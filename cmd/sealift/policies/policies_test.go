@@ -299,7 +299,7 @@ func (l *level) plain(name string, until time.Time) {
 	open, err := x509.MarshalPKIXPublicKey(public)
 	must(l, err)
 	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-2 * time.Hour), NotAfter: until,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, c, c, public, private)
@@ -486,13 +486,13 @@ func TestLocateCovered(t *testing.T) {
 			if there {
 				must(t, os.WriteFile(path, nil, 0o600))
 			}
-			got, err := locate(f)
+			got, err := rulefiles.Locate(f)
 			if err == nil || !strings.Contains(err.Error(), "a.sif is not at the path") || !strings.Contains(hint.Of(err), "copy it") {
 				t.Errorf("%q, %v, hint %q", got, err, hint.Of(err))
 			}
 		}
 		must(t, syscall.Unmount(dir, 0))
-		if got, err := locate(f); err != nil || filepath.Base(got) != "a.sif" {
+		if got, err := rulefiles.Locate(f); err != nil || filepath.Base(got) != "a.sif" {
 			t.Errorf("%q, %v", got, err)
 		}
 	})
@@ -510,7 +510,7 @@ func TestLocate(t *testing.T) {
 	defer f.Close()
 	wants := func(want string) {
 		t.Helper()
-		if got, err := locate(f); err != nil || got != want {
+		if got, err := rulefiles.Locate(f); err != nil || got != want {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}
@@ -525,14 +525,14 @@ func TestLocate(t *testing.T) {
 	odd, err := os.Open(path + "2 (deleted)")
 	must(t, err)
 	defer odd.Close()
-	if got, err := locate(odd); err != nil || got != path+"2 (deleted)" {
+	if got, err := rulefiles.Locate(odd); err != nil || got != path+"2 (deleted)" {
 		t.Errorf("%q, %v", got, err)
 	}
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
 	defer w.Close()
-	if got, err := locate(r); err == nil {
+	if got, err := rulefiles.Locate(r); err == nil {
 		t.Errorf("a pipe is at %q", got)
 	}
 }

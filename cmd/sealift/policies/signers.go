@@ -9,14 +9,16 @@ import (
 	"github.com/sealift/sealift/image/trust/policy"
 )
 
-// plain returns the key that a signer's files hold.
-func plain(s policy.Signer, now time.Time, read func(path string) ([]byte, error)) (*pem.PublicKey, error) {
+// plain returns the key that a signer's files hold. It lasts if it is theirs until later, whatever
+// becomes of other files, such as the system's of whom it trusts.
+func plain(s policy.Signer, now, later time.Time, read func(path string) ([]byte, error)) (key *pem.PublicKey, lasts bool, err error) {
 	if s.Key != "" {
 		text, err := read(s.Key)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		return pem.ParsePublic(s.Name, text)
+		key, err = pem.ParsePublic(s.Name, text)
+		return key, true, err
 	}
 	var lists [3][]*x509.Certificate
 	for i, path := range []string{s.Certificate, s.Intermediates, s.Roots} {
@@ -25,15 +27,17 @@ func plain(s policy.Signer, now time.Time, read func(path string) ([]byte, error
 		}
 		text, err := read(path)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if lists[i], err = pem.ParseCertificates(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, false, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	c := pem.Chain{Leaf: lists[0][0], Intermediates: lists[1], Roots: lists[2]}
 	if _, err := c.Verify(now); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return c.Public()
+	_, atLast := c.Verify(later)
+	key, err = c.Public()
+	return key, atLast == nil && s.Roots != "", err
 }

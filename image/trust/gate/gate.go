@@ -95,37 +95,51 @@ func denied(rules []*policy.Rule) error {
 // one of a name elsewhere, or of wherever its file is if that is empty.
 func (g *Gate) Hold(ctx context.Context, name string) image.Hold {
 	return func(f *os.File, img *sif.Image) (*merkle.Reader, error) {
-		s := policy.Subject{Source: policy.Source(name)}
-		if name == "" {
-			var err error
-			if s.Path, err = g.Locate(f); err != nil {
-				return nil, fmt.Errorf("where it is: %w", err)
-			}
-		}
-		rules := g.Policy.Rules(s)
-		if len(rules) == 0 {
-			return nil, nil
-		}
-		if img == nil {
-			return nil, unsigned(rules)
-		}
-		if err := denied(rules); err != nil {
-			return nil, err
-		}
-		return g.hold(ctx, img, rules)
+		r, _, err := g.Decide(ctx, name, time.Time{}, f, img)
+		return r, err
 	}
 }
 
-// hold verifies a SIF file, and judges it by the rules.
-func (g *Gate) hold(ctx context.Context, img *sif.Image, rules []*policy.Rule) (*merkle.Reader, error) {
+// Decide is Hold. It also says whether the rules allow the same image until later, unless that
+// is zero: they do all the while if they do so now and then, since what makes a signature good
+// is good from one time to another. An image that they want to know does not last unless it has a
+// hash tree, by which it can be known again.
+func (g *Gate) Decide(ctx context.Context, name string, later time.Time, f *os.File, img *sif.Image) (r *merkle.Reader, lasts bool, err error) {
+	s := policy.Subject{Source: policy.Source(name)}
+	if name == "" {
+		if s.Path, err = g.Locate(f); err != nil {
+			return nil, false, fmt.Errorf("where it is: %w", err)
+		}
+	}
+	rules := g.Policy.Rules(s)
+	switch {
+	case len(rules) == 0:
+		return nil, !later.IsZero(), nil
+	case img == nil:
+		return nil, false, unsigned(rules)
+	}
+	if err := denied(rules); err != nil {
+		return nil, false, err
+	}
 	held, err := g.open(ctx, img, rules)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	o := trust.Options{Now: g.Now}
-	if o.Keys, err = g.Keys(); err != nil {
-		return nil, err
+	keys, err := g.Keys()
+	if err == nil {
+		err = g.judge(ctx, held, rules, keys, g.Now)
 	}
+	if err != nil {
+		return nil, false, err
+	}
+	own, err := merkle.FromImage(img)
+	lasts = err == nil && !later.IsZero() && held.tree != nil && held.tree.Root == own.Root && g.judge(ctx, held, rules, keys, later) == nil
+	return held.reader, lasts, nil
+}
+
+// judge verifies the signatures of a SIF file at a time, and judges it by the rules.
+func (g *Gate) judge(ctx context.Context, held *held, rules []*policy.Rule, keys keyring.Rings, now time.Time) (err error) {
+	o := trust.Options{Keys: keys, Now: now}
 	for _, k := range g.Plain {
 		o.Plain = append(o.Plain, k)
 	}
@@ -134,13 +148,13 @@ func (g *Gate) hold(ctx context.Context, img *sif.Image, rules []*policy.Rule) (
 		list, ok := found[r.Legacy]
 		if !ok {
 			if list, err = g.signatures(ctx, held, o, r.Legacy); err != nil {
-				return nil, err
+				return err
 			}
 			found[r.Legacy] = list
 		}
 		if err := r.Judge(list); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return held.reader, nil
+	return nil
 }

@@ -12,15 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 	"github.com/sealift/sealift/image/output"
-)
-
-// Names of Apptainer's files, in a user's directory and in the site's.
-const (
-	publicName = "pgp-public"
-	secretName = "pgp-secret"
-	siteName   = "global-pgp-public"
 )
 
 // maxFile bounds a file of keys in bytes: some 100,000 short keys, or 25,000 of
@@ -38,13 +32,17 @@ type File struct {
 }
 
 // Public is the file of the keys that a user trusts, in a directory.
-func Public(dir string) File { return File{filepath.Join(dir, publicName), false, 0o600, 0o700} }
+func Public(dir string) File {
+	return File{filepath.Join(dir, buildcfg.PublicRing), false, 0o600, 0o700}
+}
 
 // Secret is the file of the keys that a user signs with.
-func Secret(dir string) File { return File{filepath.Join(dir, secretName), true, 0o600, 0o700} }
+func Secret(dir string) File {
+	return File{filepath.Join(dir, buildcfg.SecretRing), true, 0o600, 0o700}
+}
 
 // Site is the file of the keys that a site trusts for its users.
-func Site(dir string) File { return File{filepath.Join(dir, siteName), false, 0o644, 0o755} }
+func Site(dir string) File { return File{filepath.Join(dir, buildcfg.SiteRing), false, 0o644, 0o755} }
 
 // Read reads the file; one that is missing is empty. It is refused if others than
 // the user and root may have changed it, or may read secret keys.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
+	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
@@ -124,19 +125,19 @@ func TestForeignHands(t *testing.T) {
 		secret     bool
 		do         func(dir string) error
 	}{
-		{"file of a group", "others may write there", false, mode(publicName, 0o620)},
-		{"file of all", "others may write there", false, mode(publicName, 0o602)},
+		{"file of a group", "others may write there", false, mode(buildcfg.PublicRing, 0o620)},
+		{"file of all", "others may write there", false, mode(buildcfg.PublicRing, 0o602)},
 		{"directory of all", "others may write there", false, mode(".", 0o777)},
-		{"readable secrets", "others may read the secret keys", true, mode(secretName, 0o640)},
+		{"readable secrets", "others may read the secret keys", true, mode(buildcfg.SecretRing, 0o640)},
 		{"link", "symbolic link", false, func(dir string) error {
-			path := filepath.Join(dir, publicName)
+			path := filepath.Join(dir, buildcfg.PublicRing)
 			return errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path))
 		}},
 		{"directory", "not a regular file", false, func(dir string) error {
-			path := filepath.Join(dir, publicName)
+			path := filepath.Join(dir, buildcfg.PublicRing)
 			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
 		}},
-		{"another user", "belongs to user 4242", false, func(dir string) error { return os.Chown(filepath.Join(dir, publicName), 4242, -1) }},
+		{"another user", "belongs to user 4242", false, func(dir string) error { return os.Chown(filepath.Join(dir, buildcfg.PublicRing), 4242, -1) }},
 		{"another user's directory", "belongs to user 4242", false, func(dir string) error { return os.Chown(dir, 4242, -1) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,8 +2,13 @@ package keyring
 
 import (
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	pgp "github.com/ProtonMail/go-crypto/openpgp/errors"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // Unknown is the State of a key that a ring lacks.
@@ -30,6 +35,28 @@ func StateOf(err error) State {
 		return Weak
 	}
 	return Valid
+}
+
+// Lasts returns an error if a signature, in armour, has expired at a time by what it says itself
+// (RFC 9580, 5.2.3.18).
+func Lasts(signature string, until time.Time) error {
+	block, err := armor.Decode(strings.NewReader(signature))
+	if err != nil {
+		return err
+	}
+	p, err := packet.Read(block.Body)
+	if err != nil {
+		return err
+	}
+	s, ok := p.(*packet.Signature)
+	if !ok {
+		return fmt.Errorf("it is a %T", p)
+	}
+	life := s.SigLifetimeSecs // none and 0 are for ever
+	if life != nil && *life > 0 && until.After(s.CreationTime.Add(time.Duration(*life)*time.Second)) {
+		return pgp.ErrSignatureExpired
+	}
+	return nil
 }
 
 // Name returns the first user as NAME (COMMENT) <EMAIL>, empty where the key

@@ -1,0 +1,120 @@
+package verdicts
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/image/cache"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A verdict counts from when it was made until its end, and no clock that is wrong makes it longer.
+func TestTimes(t *testing.T) {
+	now := time.Now()
+	v := Verdict{From: now, Until: now.Add(Lifetime)}
+	for after, want := range map[time.Duration]bool{
+		-time.Second: false, 0: true, time.Hour: true, Lifetime: true, Lifetime + 1: false, 400 * 24 * time.Hour: false,
+	} {
+		if got := v.holds(now.Add(after)); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
+	}
+	if (&Verdict{}).holds(now) {
+		t.Error("one without times holds")
+	}
+}
+
+// What is odd about a file is an error, lest what was looked at be less than what is read.
+func TestLook(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if f, err := Look(path); err != nil || f != (File{Path: path}) {
+		t.Errorf("a missing file: %+v, %v", f, err)
+	}
+	must(t, os.WriteFile(path, []byte("x"), 0o600))
+	first, err := Look(path)
+	if err != nil || first.Digest != "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" || first.Target != first.Name {
+		t.Errorf("%+v, %v", first, err)
+	}
+	must(t, os.Symlink("file", path+".link"))
+	if f, err := Look(path + ".link"); err != nil || f.Digest != first.Digest || f.Target != first.Target || f.Name == first.Name {
+		t.Errorf("by a link: %+v, %v", f, err)
+	}
+	must(t, os.Symlink("nowhere", path+".none"))
+	for name, path := range map[string]string{"dangling": path + ".none", "below a file": path + "/x", "directory": dir} {
+		if f, err := Look(path); err == nil {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	must(t, os.Truncate(path, maxFile+1))
+	if _, err := Look(path); err == nil || !strings.Contains(err.Error(), "has more than 4194304 bytes") {
+		t.Errorf("a large file: %v", err)
+	}
+}
+
+// An entry that is no verdict is none, and a new one takes its place; as many starts at once as
+// there may be keep one.
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o700))
+	p := &ui.Process{Environ: []string{"SEALIFT_CACHEDIR=" + dir}}
+	store, err := caches.Find(p, func() {})
+	must(t, err)
+	defer store.Close()
+	c := Case{Place: "/a.sif"}
+	for _, text := range []string{"", "{", `{"From": 1}`, strings.Repeat(" ", maxVerdict+1)} {
+		if err := store.Remove(c.id()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		e, err := store.Make(t.Context(), c.id(), cache.Content{Write: func(f *os.File) error { _, err := f.WriteString(text); return err }})
+		must(t, err)
+		must(t, e.Close())
+		if v, err := recall(store, c.id()); err == nil {
+			t.Errorf("%.20q is %+v", text, v)
+		}
+		ended := make(chan error)
+		const many = 8
+		v := Verdict{From: time.Now(), Until: time.Now().Add(time.Hour)}
+		for range many {
+			go func() { ended <- Keep(t.Context(), p, c, v) }()
+		}
+		for range many {
+			if err := <-ended; err != nil {
+				t.Errorf("%.20q: %v", text, err)
+			}
+		}
+		got, err := recall(store, c.id())
+		if err != nil || !got.Until.Equal(v.Until) {
+			t.Errorf("%.20q: %+v, %v", text, got, err)
+		}
+		again := Verdict{From: v.From.Add(time.Minute), Until: v.Until.Add(time.Hour)}
+		must(t, Keep(t.Context(), p, c, again))
+		if got, err = recall(store, c.id()); err != nil || !got.Until.Equal(v.Until) {
+			t.Errorf("one that holds is replaced: %+v, %v", got, err)
+		}
+		again.From, again.Until = v.Until.Add(time.Hour), v.Until.Add(2*time.Hour)
+		must(t, Keep(t.Context(), p, c, again))
+		if got, err = recall(store, c.id()); err != nil || !got.Until.Equal(again.Until) {
+			t.Errorf("one of yesterday is not replaced: %+v, %v", got, err)
+		}
+	}
+	gone := Verdict{From: time.Now(), Until: time.Now().Add(time.Hour), Files: []File{{Path: dir + "/none", Digest: "0"}}}
+	c.Place = "/b.sif"
+	must(t, Keep(t.Context(), p, c, gone))
+	if v, err := recall(store, c.id()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("one whose file has changed is kept: %+v, %v", v, err)
+	}
+}

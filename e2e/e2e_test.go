@@ -187,7 +187,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("E2E_UPDATE") != "",
 		Condition:     condition(env),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": cmdStatus, "clean": cmdClean, "format": cmdFormat,
+			"status": cmdStatus, "clean": cmdClean, "format": cmdFormat, "fields": cmdFields,
 		},
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")

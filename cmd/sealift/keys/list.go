@@ -28,7 +28,7 @@ func (m *commands) list() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return m.p.Print(indented(described(f, r.Keys())))
+				return m.p.PrintJSON(described(f, r.Keys()))
 			}
 			kind := "Public"
 			if secret {
@@ -104,12 +104,6 @@ func described(f keyring.File, keys []*keyring.Key) ringJSON {
 		})
 	}
 	return r
-}
-
-// indented is JSON of what can be no error.
-func indented(v any) string {
-	text, _ := ui.JSON(v, "  ") // of text and numbers
-	return text
 }
 
 // found is a list of a key server, as Apptainer prints it.

@@ -153,7 +153,7 @@ a fingerprint. Anybody may upload a key in any name: the list proves nothing.`,
 				return err
 			}
 			if asJSON {
-				return m.p.Print(indented(list))
+				return m.p.PrintJSON(list)
 			}
 			return m.p.Print(found(list, long))
 		}),

@@ -48,7 +48,7 @@ func TestDecode(t *testing.T) {
 	defer f.Close()
 	program, err := f.FS().Open("program")
 	must(t, err)
-	f.Decode([]string{"/nowhere", "/program"}, 1<<20)
+	f.DecodeProgram([]string{"/nowhere", "/program"}, 1<<20)
 	must(t, os.Truncate(path, 0))
 	got := make([]byte, 10) // not a whole block, which would not be kept
 	for off := int64(0); off < int64(len(text))-10; off += 70_000 {

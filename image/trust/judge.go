@@ -65,17 +65,12 @@ func (v *verifier) signers(s *Signature, r integrity.VerifyResult) {
 // timely finds a signature or a key that is not in order though the library takes it, which
 // knows no other time than now.
 func (v *verifier) timely(signer Signer, m message) (State, error) {
-	if err := keyring.Lasts(m.armor, v.o.Now); err != nil {
-		return v.messageState(Signature{Signers: []Signer{signer}}, err)
-	}
-	return v.keyState(signer)
-}
-
-// keyState finds a key that is not in order though the library takes it.
-func (v *verifier) keyState(signer Signer) (State, error) {
 	k, _ := v.o.Keys.Find(signer.Fingerprint)
 	if k == nil {
 		return Weak, fmt.Errorf("the key %s is in no ring", signer.Fingerprint)
+	}
+	if err := k.Lasts(m.armor, v.o.Now); err != nil {
+		return v.messageState(Signature{Signers: []Signer{signer}}, err)
 	}
 	return ofKey(k.State(v.o.Now), signer)
 }

@@ -81,3 +81,29 @@ func TestLifetime(t *testing.T) {
 		}
 	}
 }
+
+// TestSubkeyLifetime: a signature by a subkey ends with that, by the time that is asked about.
+func TestSubkeyLifetime(t *testing.T) {
+	e, err := openpgp.NewEntity("Alice", "", "alice@example.org", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
+	must(t, err)
+	must(t, e.AddSigningSubkey(&packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: 3600}))
+	k := keyOf(t, e)
+	f := typical(t)
+	unsigned := bytesOf(t, f)
+	sign(t, f, k, SignOptions{})
+	payload, _ := content(t, f)
+	var b strings.Builder
+	w, err := clearsign.Encode(&b, e.Subkeys[len(e.Subkeys)-1].PrivateKey, nil)
+	must(t, err)
+	_, err = w.Write([]byte(payload))
+	must(t, err)
+	must(t, w.Close())
+	f = fileOf(t, unsigned)
+	addSignature(t, f, k, b.String())
+	for after, want := range map[time.Duration]State{0: Good, 50 * time.Minute: Good, 2 * time.Hour: Expired} {
+		r := verify(t, f, Options{Keys: ring(t, k), Now: time.Now().Add(after)})
+		if got := r.Signatures[0].State; got != want {
+			t.Errorf("after %v: %s (%v), want %s", after, got, r.Signatures[0].Err, want)
+		}
+	}
+}

@@ -81,7 +81,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 
 // alone makes a container that shares nothing. The starter is started first, and gets ready
 // while the image is opened and the plan computed; but not before what may ask for a
-// passphrase, as signals are the payload's from then on.
+// passphrase, as signals are the payload's from then on, nor before the rules decide, which it may
+// take the whole program to know.
 func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands) (err error) {
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -92,11 +93,12 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
-	if a.keyed {
+	early := a.keyed || a.hold != nil
+	if early {
 		if err := open(); err != nil {
-			return err
+			return errors.Join(err, s.set.Close())
 		}
-		s.secret = s.set.Image.Encrypted()
+		s.secret = a.keyed && s.set.Image.Encrypted()
 	}
 	if b := a.background; b != nil {
 		s.job.Stdin, s.job.Stdout, s.job.Stderr = nil, b.Out, b.Err
@@ -111,7 +113,7 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 			s.resend()
 		}
 	}()
-	if !a.keyed {
+	if !early {
 		if err := open(); err != nil {
 			return err
 		}

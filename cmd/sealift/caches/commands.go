@@ -42,7 +42,7 @@ func typeFlag(c *cobra.Command, types *[]string, what string) {
 }
 
 func listCommand(p *ui.Process) *cobra.Command {
-	var verbose, all bool
+	var verbose, all, asJSON bool
 	var types []string
 	c := &cobra.Command{
 		Use: "list [flags]", Short: "List what is in the cache, the last used first", Args: ui.AtMost(0),
@@ -57,12 +57,16 @@ func listCommand(p *ui.Process) *cobra.Command {
 			return with(p, func(c *cache.Cache) error {
 				list, err := entries(p, c)
 				list = slices.DeleteFunc(list, func(i cache.Info) bool { return !want(i) })
+				if asJSON {
+					return errors.Join(p.PrintJSON(described(list)), err)
+				}
 				return errors.Join(p.Print(table(list, verbose)+totals(list)), err)
 			})
 		},
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the whole keys")
 	c.Flags().BoolVarP(&all, "all", "a", false, "list all types, whatever --type says")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: a list of objects kind, key, size, used and more")
 	typeFlag(c, &types, "list")
 	return c
 }
@@ -85,6 +89,27 @@ func table(list []cache.Info, verbose bool) string {
 	}
 	_ = w.Flush() // to memory
 	return b.String()
+}
+
+// entry is an entry of the cache as JSON has it: sizes are in bytes, and site says that it is in
+// a cache that is only read.
+type entry struct {
+	Kind        string    `json:"kind"`
+	Key         string    `json:"key"`
+	Size        int64     `json:"size"`
+	Created     time.Time `json:"created"`
+	Used        time.Time `json:"used"`
+	Site        bool      `json:"site"`
+	Description string    `json:"description"`
+}
+
+// described are entries for JSON, the last used first.
+func described(list []cache.Info) []entry {
+	entries := []entry{}
+	for _, i := range byUse(list) {
+		entries = append(entries, entry{i.Kind, i.Key, i.Size, i.Created, i.Used, i.Below, i.Description})
+	}
+	return entries
 }
 
 // totals tells how much the user's own entries take.
@@ -137,16 +162,12 @@ func printSize(p *ui.Process, n int64) error {
 	if err != nil {
 		return err
 	}
-	text, err := ui.JSON(struct {
+	return p.PrintJSON(struct {
 		Directory string   `json:"directory"`
 		Bytes     int64    `json:"bytes"`
 		Limit     int64    `json:"limit"`
 		Below     []string `json:"below,omitempty"`
-	}{dir, n, o.MaxBytes, o.Below}, "  ")
-	if err != nil {
-		return err
-	}
-	return p.Print(text)
+	}{dir, n, o.MaxBytes, o.Below})
 }
 
 // with calls f with the cache.

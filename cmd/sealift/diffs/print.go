@@ -15,11 +15,7 @@ import (
 // print prints differences, as JSON or for people.
 func (d *differences) print(p *ui.Process, asJSON bool) error {
 	if asJSON {
-		text, err := ui.JSON(d, "  ")
-		if err != nil {
-			return err
-		}
-		return p.Print(text)
+		return p.PrintJSON(d)
 	}
 	return p.Buffered(func(w io.Writer) error {
 		if d.Metadata != nil {

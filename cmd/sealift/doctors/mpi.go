@@ -67,11 +67,7 @@ func showMPI(p *ui.Process, r mpi.Report, asJSON bool) error {
 		b.WriteString("\nTo start ranks:\n  " + ui.Clean(r.Start) + "\n")
 	}
 	if asJSON {
-		text, err := ui.JSON(r, "  ")
-		if err != nil {
-			return err
-		}
-		return ui.Gone(p.Print(text))
+		return ui.Gone(p.PrintJSON(r))
 	}
 	return ui.Gone(p.Print(b.String()))
 }

@@ -111,8 +111,9 @@ func (m *commands) changeServers(ctx context.Context, args []string, change func
 }
 
 func (m *commands) listServers() *cobra.Command {
-	return &cobra.Command{
-		Use: "list [REMOTE]", Short: "List the key servers of all remotes, or of one", Args: ui.AtMost(1),
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list [flags] [REMOTE]", Short: "List the key servers of all remotes, or of one", Args: ui.AtMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := m.read()
 			if err != nil {
@@ -125,36 +126,68 @@ func (m *commands) listServers() *cobra.Command {
 				}
 				names = args
 			}
-			var b strings.Builder
+			list := []servers{}
 			for _, name := range names {
-				m.describe(cmd.Context(), &b, c, name)
+				list = append(list, m.serversOf(cmd.Context(), c, name))
+			}
+			if asJSON {
+				return m.p.PrintJSON(list)
+			}
+			var b strings.Builder
+			for i := range list {
+				list[i].describe(&b)
 			}
 			return m.p.Print(b.String() + "\n(* = system endpoint, ^ = default endpoint)\n")
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: a list of objects remote, default, global and servers, with uri and secure")
+	return c
 }
 
-// describe lists the key servers of a remote, as Apptainer does.
-func (m *commands) describe(ctx context.Context, b *strings.Builder, c *endpoint.Config, name string) {
+// servers are those of keys of a remote, in their order, as JSON has them.
+type servers struct {
+	Remote  string   `json:"remote"`
+	Default bool     `json:"default"`
+	Global  bool     `json:"global"`
+	Servers []server `json:"servers"`
+}
+
+type server struct {
+	URI    string `json:"uri"`
+	Secure bool   `json:"secure"`
+}
+
+// serversOf finds the key servers of a remote, which may have to be asked for them.
+func (m *commands) serversOf(ctx context.Context, c *endpoint.Config, name string) servers {
 	r := c.Remotes[name]
-	marks := ""
-	if r.System {
-		marks = "*"
-	}
-	if name == c.Active {
-		marks += "^"
-	}
-	fmt.Fprintf(b, "\n%s %s\n", ui.Clean(name), marks)
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	s := servers{name, name == c.Active, r.System, []server{}}
 	used, err := keyserversOf(ctx, m.via, r)
 	if err != nil {
 		m.p.Warn("key servers of the remote %s: %v", name, err)
-		used = nil
+		return s
 	}
-	for i, k := range used {
-		lock := "🔒"
-		if u, err := endpoint.ParseKeyserver(k.URI); err != nil || u.Scheme != "https" || k.Insecure {
-			lock = ""
+	for _, k := range used {
+		u, err := endpoint.ParseKeyserver(k.URI)
+		s.Servers = append(s.Servers, server{k.URI, err == nil && u.Scheme == "https" && !k.Insecure})
+	}
+	return s
+}
+
+// describe lists the key servers of a remote, as Apptainer does.
+func (s *servers) describe(b *strings.Builder) {
+	marks := ""
+	if s.Global {
+		marks = "*"
+	}
+	if s.Default {
+		marks += "^"
+	}
+	fmt.Fprintf(b, "\n%s %s\n", ui.Clean(s.Remote), marks)
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for i, k := range s.Servers {
+		lock := ""
+		if k.Secure {
+			lock = "🔒"
 		}
 		fmt.Fprintf(w, " \t#%d\t%s\t%s\n", i+1, ui.Clean(k.URI), lock)
 	}

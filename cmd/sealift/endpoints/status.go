@@ -21,16 +21,43 @@ import (
 )
 
 func (m *commands) list() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List the remotes", Args: ui.AtMost(0),
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list [flags]", Short: "List the remotes", Args: ui.AtMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			c, err := m.read()
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return m.p.PrintJSON(described(c))
+			}
 			return m.p.Print(table(c))
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: a list of objects name, uri, default, global, exclusive, secure, token")
+	return c
+}
+
+// remote is one as JSON has it; token says that there is one.
+type remote struct {
+	Name      string `json:"name"`
+	URI       string `json:"uri"`
+	Default   bool   `json:"default"`
+	Global    bool   `json:"global"`
+	Exclusive bool   `json:"exclusive"`
+	Secure    bool   `json:"secure"`
+	Token     bool   `json:"token"`
+}
+
+// described are the remotes for JSON.
+func described(c *endpoint.Config) []remote {
+	list := []remote{}
+	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {
+		r := c.Remotes[name]
+		list = append(list, remote{name, r.URI, name == c.Active, r.System, r.Exclusive, !r.Insecure, r.Token != ""})
+	}
+	return list
 }
 
 // table has a line for each remote. A blank line is in front, as Apptainer's
@@ -45,21 +72,21 @@ func table(c *endpoint.Config) string {
 		}
 		return ""
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {
-		r := c.Remotes[name]
+	for _, r := range described(c) {
 		secure := "✓"
-		if r.Insecure {
+		if !r.Secure {
 			secure = "✗!"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", ui.Clean(name), ui.Clean(r.URI), tick(name == c.Active), tick(r.System), tick(r.Exclusive), secure)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", ui.Clean(r.Name), ui.Clean(r.URI), tick(r.Default), tick(r.Global), tick(r.Exclusive), secure)
 	}
 	_ = w.Flush() // to memory
 	return b.String()
 }
 
 func (m *commands) status() *cobra.Command {
-	return &cobra.Command{
-		Use: "status [NAME]", Short: "Ask a remote, or the one in use, for its services and whether it knows you", Args: ui.AtMost(1),
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "status [flags] [NAME]", Short: "Ask a remote, or the one in use, for its services and whether it knows you", Args: ui.AtMost(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			known, err := m.read()
 			if err != nil {
@@ -73,59 +100,99 @@ func (m *commands) status() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := m.p.Print(m.services(c.Context(), s)); err != nil {
-				return err
+			found := state{Services: m.services(c.Context(), s)}
+			err = m.identity(c.Context(), s, r.Token, &found)
+			if asJSON {
+				return errors.Join(m.p.PrintJSON(found), err)
 			}
-			return m.identity(c.Context(), s, r.Token)
+			return errors.Join(m.p.Print(found.table()), err)
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: services, each with name, answers, version and uri; loggedIn, user and email")
+	return c
 }
 
-// services has a line for each service, which is asked for its version.
-func (m *commands) services(ctx context.Context, s library.Services) string {
-	names := slices.Sorted(maps.Keys(s))
-	lines := make([]string, len(names))
+// state is that of a remote, as JSON has it.
+type state struct {
+	Services []service `json:"services"`
+	LoggedIn bool      `json:"loggedIn"`
+	User     string    `json:"user,omitempty"`
+	Email    string    `json:"email,omitempty"`
+
+	refused bool // the token that there is
+}
+
+// service is one of a remote; answers says that it told its version.
+type service struct {
+	Name    string `json:"name"`
+	Answers bool   `json:"answers"`
+	Version string `json:"version,omitempty"`
+	URI     string `json:"uri"`
+}
+
+// services asks each service for its version.
+func (m *commands) services(ctx context.Context, s library.Services) []service {
+	list := make([]service, len(s))
 	var asked sync.WaitGroup
-	for i, name := range names {
+	for i, name := range slices.Sorted(maps.Keys(s)) {
 		asked.Go(func() {
-			status := "OK"
 			version, err := library.Version(ctx, m.via, s[name])
-			if err != nil {
-				status = "N/A"
-			}
-			title := strings.ToUpper(name[:min(1, len(name))]) + name[min(1, len(name)):]
-			lines[i] = ui.Clean(fmt.Sprintf("%s\t%s\t%s\t%s\n", title, status, version, s[name]))
+			list[i] = service{name, err == nil, version, s[name]}
 		})
 	}
 	asked.Wait()
+	return list
+}
+
+// table has a line for each service, and then who one is.
+func (s *state) table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "SERVICE\tSTATUS\tVERSION\tURI\n", strings.Join(lines, ""))
+	fmt.Fprint(w, "SERVICE\tSTATUS\tVERSION\tURI\n")
+	for _, x := range s.Services {
+		status := "N/A"
+		if x.Answers {
+			status = "OK"
+		}
+		title := strings.ToUpper(x.Name[:min(1, len(x.Name))]) + x.Name[min(1, len(x.Name)):]
+		fmt.Fprint(w, ui.Clean(fmt.Sprintf("%s\t%s\t%s\t%s\n", title, status, x.Version, x.URI)))
+	}
 	_ = w.Flush() // to memory
+	switch {
+	case s.refused:
+	case !s.LoggedIn:
+		b.WriteString("\nNo authentication token set (logged out).\n")
+	default:
+		if s.User != "" {
+			fmt.Fprintf(&b, "\nLogged in as: %s <%s>\n", ui.Clean(s.User), ui.Clean(s.Email))
+		}
+		b.WriteString("\nValid authentication token set (logged in).\n")
+	}
 	return b.String()
 }
 
-// identity tells who the token says that one is. A token that is not accepted
+// identity finds who the token says that one is. A token that is not accepted
 // is an error.
-func (m *commands) identity(ctx context.Context, s library.Services, token string) error {
+func (m *commands) identity(ctx context.Context, s library.Services, token string, found *state) error {
 	if token == "" {
-		return m.p.Print("\nNo authentication token set (logged out).\n")
+		return nil
 	}
 	if err := s.CheckToken(ctx, m.via, token); err != nil {
+		found.refused = true
 		return hint.Wrap(err, "log in again: sealift remote login")
 	}
-	text := "\nValid authentication token set (logged in).\n"
-	if s["library"] != "" {
-		l, err := library.New(s["library"], token, m.via)
-		if err != nil {
-			return err
-		}
-		// Not every library knows users.
-		if u, err := l.User(ctx); err == nil && u.Name != "" {
-			text = fmt.Sprintf("\nLogged in as: %s <%s>\n%s", ui.Clean(u.Name), ui.Clean(u.Email), text)
-		}
+	found.LoggedIn = true
+	if s["library"] == "" {
+		return nil
 	}
-	return m.p.Print(text)
+	l, err := library.New(s["library"], token, m.via)
+	if err != nil {
+		return err
+	}
+	if u, err := l.User(ctx); err == nil { // not every library knows users
+		found.User, found.Email = u.Name, u.Email
+	}
+	return nil
 }
 
 func (m *commands) password() *cobra.Command {

@@ -55,11 +55,7 @@ func printSpace(ctx context.Context, p *ui.Process, path string, s space, asJSON
 			cut(report.Root, s.depth)
 			v = report.Root
 		}
-		text, err := ui.JSON(v, "  ")
-		if err != nil {
-			return err
-		}
-		return p.Print(text)
+		return p.PrintJSON(v)
 	}
 	return p.Buffered(func(w io.Writer) error {
 		stored := report.Root.Stored > 0

@@ -116,7 +116,7 @@ func (o *opened) addPlain(f *policy.File, owners []uint32) error {
 		key, lasts, err := plain(s, o.Now, o.later(), func(path string) ([]byte, error) {
 			before, err := verdicts.Look(path)
 			o.files, o.brief = append(o.files, before), o.brief || err != nil
-			return read(path, 0, owners)
+			return read(path, 0, owners) // whose error says more
 		})
 		if err != nil {
 			return hint.Wrap(fmt.Errorf("signer %q: %w", s.Name, err),

@@ -55,7 +55,8 @@ That an image with a hash tree was allowed is remembered too, for a day, so that
 neither rules nor signatures cost a start: while every byte of the rules, the
 keyrings and the keys, whom these belong to and who may write there, the path of
 the image, its signatures and its other objects are as they were. A key that you
-remove or revoke counts from the next start on.
+remove or revoke, and a rule that you change, count from the next start on. Also
+remembered is which paths the rules are about: other images start without them.
 
 Rules protect you from the images of others; they do not bind you. In
 particular a rule that denies a single file is no barrier: the same file may

@@ -32,24 +32,29 @@ func record(p *ui.Process) *recorder {
 // allowed.
 func (k *recorder) decider(o *opened) decider {
 	return func(ctx context.Context, f *os.File, img *sif.Image) (r *merkle.Reader, err error) {
-		v, lasts := verdicts.Verdict{From: time.Now()}, true
+		v := verdicts.Verdict{From: time.Now()}
 		before, told := k.before.Of(f, img)
+		elsewhere := true
 		if o != nil {
-			if r, lasts, err = o.Decide(ctx, "", o.later(), f, img); err != nil {
-				return nil, err
+			lasts := false
+			if r, lasts, err = o.Decide(ctx, "", o.later(), f, img); err != nil || !lasts {
+				return r, err
 			}
-			v = verdicts.Verdict{From: o.Now, Files: o.files, Links: o.links}
-			lasts = lasts && !o.brief
-		}
-		if !lasts {
-			return r, nil
+			v.From, v.Links = o.Now, o.links
+			v.Paths, elsewhere = o.Policy.Places()
+			elsewhere = elsewhere && v.Elsewhere(before.Place)
 		}
 		v.Until = v.From.Add(verdicts.Lifetime)
-		if r != nil {
-			v.Root = r.Root().Bytes()
+		switch {
+		case r != nil && o.brief:
+			return r, nil
+		case r != nil:
+			v.Root, v.Files, v.Paths = r.Root().Bytes(), o.files, nil
+		case !elsewhere:
+			v.Paths = nil
 		}
 		if told == nil {
-			told = k.keep(ctx, f, img, before, v)
+			told = k.keep(ctx, f, img, before, v, r == nil && elsewhere)
 		}
 		if told != nil {
 			k.p.Detail("what the rules say of the image is not remembered: %v", told)
@@ -58,8 +63,9 @@ func (k *recorder) decider(o *opened) decider {
 	}
 }
 
-// keep keeps a verdict unless something has changed that it follows from.
-func (k *recorder) keep(ctx context.Context, f *os.File, img *sif.Image, before verdicts.Case, v verdicts.Verdict) error {
+// keep keeps a verdict unless something has changed that it follows from; elsewhere is that it is
+// about all images that are not at its paths.
+func (k *recorder) keep(ctx context.Context, f *os.File, img *sif.Image, before verdicts.Case, v verdicts.Verdict, elsewhere bool) error {
 	grounds, err := verdicts.Examine(k.p)
 	if err != nil {
 		return err
@@ -67,6 +73,9 @@ func (k *recorder) keep(ctx context.Context, f *os.File, img *sif.Image, before 
 	after, err := grounds.Of(f, img)
 	if err != nil || !after.Is(before) {
 		return err
+	}
+	if elsewhere {
+		after = grounds.Elsewhere()
 	}
 	return verdicts.Keep(ctx, k.p, after, v)
 }

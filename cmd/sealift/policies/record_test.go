@@ -126,7 +126,7 @@ func TestVerdictsEnd(t *testing.T) {
 			l.p.Environ = append([]string{"SEALIFT_KEYSDIR=" + l.dir}, l.p.Environ...)
 			return nil
 		},
-		"a list of Apptainer's for the user only": func(l *level, _ string) error {
+		"another directory": func(l *level, _ string) error {
 			l.p.Environ = append([]string{"SEALIFT_CONFIGDIR=" + l.path("c")}, l.p.Environ...)
 			l.write("c/trust.toml", deny)
 			return nil
@@ -161,8 +161,8 @@ func TestVerdictsEnd(t *testing.T) {
 			l := newLevel(t)
 			path := l.recorded()
 			must(t, change(l, path))
-			if _, err := l.known(path); err == nil {
-				t.Error("it is allowed still")
+			if _, err := l.known(path); err == nil || err != errUnknown && name != "header" && name != "descriptor" {
+				t.Errorf("it is allowed still, or %v", err)
 			}
 		})
 	}
@@ -272,31 +272,66 @@ func TestVerdictsOfCertificates(t *testing.T) {
 }
 
 // Images that no rule is about start as if there were none.
-func TestVerdictsWithoutRules(t *testing.T) {
+func TestVerdictsElsewhere(t *testing.T) {
 	for name, rules := range map[string]string{"none for it": "[[rule]]\npath = \"/elsewhere\"\naction = \"deny\"\n", "none at all": ""} {
 		l := newLevel(t)
 		l.p.Environ = append(l.p.Environ, "SEALIFT_CONFIGDIR="+l.dir)
 		l.write("trust.toml", rules)
+		f, img := l.newImage(true)
+		ask := verdicts.Hold(l.p, errUnknown)
+		if _, err := ask(f, img); err != errUnknown {
+			t.Errorf("%s, before: %v", name, err)
+		}
+		hold, err := Hold(t.Context(), l.p, "", false, false)
+		must(t, err)
+		r, err := hold(f, img)
+		if r != nil || err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		for _, tree := range []bool{true, false} {
 			f, img := l.newImage(tree)
 			for _, img := range []*sif.Image{img, nil} { // nil is another format
-				hold, err := Hold(t.Context(), l.p, "", false, false)
-				must(t, err)
-				ask := verdicts.Hold(l.p, errUnknown)
-				if _, err := ask(f, img); err != errUnknown {
-					t.Errorf("%s, before: %v", name, err)
-				}
-				r, err := hold(f, img)
-				must(t, err)
-				again, err := ask(f, img)
-				if r != nil || again != nil || err != nil {
+				if r, err := ask(f, img); r != nil || err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
 		}
+		must(t, l.eachVerdict(func(string) error { return nil }))
+		l.write("trust.toml", fmt.Sprintf("[[rule]]\npath = %q\naction = \"deny\"\n", f.Name()))
+		if _, err := ask(f, img); err != errUnknown {
+			t.Errorf("%s, with another rule: %v", name, err)
+		}
 		must(t, os.Remove(l.path("trust.toml")))
 		if verdicts.Hold(l.p, errUnknown) != nil {
 			t.Errorf("%s: without rules an image is judged", name)
+		}
+	}
+}
+
+// One that a rule allows is not elsewhere, nor are others of a place.
+func TestVerdictsOfAllowed(t *testing.T) {
+	l := newLevel(t)
+	l.p.Environ = append(l.p.Environ, "SEALIFT_CONFIGDIR="+l.dir)
+	f, img := l.newImage(true)
+	other, otherImage := l.newImage(true)
+	for _, rest := range []string{"allow", "deny"} {
+		l.write("trust.toml", fmt.Sprintf("[default]\naction = %q\n[[rule]]\npath = %q\naction = \"allow\"\n[[rule]]\npath = %q\naction = \"deny\"\n",
+			rest, f.Name(), other.Name()))
+		hold, err := Hold(t.Context(), l.p, "", false, false)
+		must(t, err)
+		if r, err := hold(f, img); r != nil || err != nil {
+			t.Errorf("%v", err)
+		}
+		ask := verdicts.Hold(l.p, errUnknown)
+		if r, err := ask(f, img); r != nil || err != nil {
+			t.Errorf("what is allowed: %v", err)
+		}
+		if _, err := ask(other, otherImage); err != errUnknown {
+			t.Errorf("what is denied: %v", err)
+		}
+		third, thirdImage := l.newImage(true)
+		if _, err := ask(third, thirdImage); err != errUnknown {
+			t.Errorf("of which nobody has asked: %v", err)
 		}
 	}
 }

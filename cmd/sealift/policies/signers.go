@@ -3,6 +3,7 @@ package policies
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealift/sealift/image/trust/pem"
@@ -34,10 +35,16 @@ func plain(s policy.Signer, now, later time.Time, read func(path string) ([]byte
 		}
 	}
 	c := pem.Chain{Leaf: lists[0][0], Intermediates: lists[1], Roots: lists[2]}
-	if _, err := c.Verify(now); err != nil {
+	chains, err := c.Verify(now)
+	if err != nil {
 		return nil, false, err
 	}
-	_, atLast := c.Verify(later)
+	atLast, _ := c.Verify(later) // none where it fails
+	lasts = s.Roots != "" && slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool {
+		return slices.ContainsFunc(atLast, func(other []*x509.Certificate) bool {
+			return slices.EqualFunc(chain, other, (*x509.Certificate).Equal)
+		})
+	})
 	key, err = c.Public()
-	return key, atLast == nil && s.Roots != "", err
+	return key, lasts, err
 }

@@ -17,7 +17,15 @@ import (
 // search is the command's request.
 type search struct {
 	flags
-	query library.Query
+	query  library.Query
+	asJSON bool
+}
+
+// found is an image or a repository, as JSON has it; what is said of it, libraries know.
+type found struct {
+	Reference    string   `json:"reference"`
+	Description  string   `json:"description,omitempty"`
+	Fingerprints []string `json:"fingerprints,omitempty"`
 }
 
 func searchCommand(p *ui.Process) *cobra.Command {
@@ -45,6 +53,7 @@ repositories whose names begin with the path. Not every registry lists them.`,
 	addArch(flags, &f.query.Arch, "", "SEARCH_ARCH")
 	flags.BoolVar(&f.query.Signed, "signed", false, "of a library, signed images only")
 	ui.Bind(flags, "signed", "SEARCH_SIGNED")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON: a list of objects reference, description, fingerprints")
 	f.add(flags)
 	return c
 }
@@ -54,48 +63,68 @@ func (f *search) run(ctx context.Context, p *ui.Process, text string) error {
 	if !ok {
 		scheme, rest = schemeLibrary, text
 	}
-	find := func(ctx context.Context, client *registry.Client) (string, error) {
+	find := func(ctx context.Context, client *registry.Client) ([]found, error) {
 		return f.inRegistry(ctx, client, scheme, rest)
 	}
+	show := lines
 	switch scheme {
 	case schemeLibrary:
 		f.query.Text = rest
-		find = func(ctx context.Context, client *registry.Client) (string, error) {
+		find, show = func(ctx context.Context, client *registry.Client) ([]found, error) {
 			return f.inLibrary(ctx, p, client)
-		}
+		}, f.asApptainer
 	case schemeDocker, schemeORAS:
 	default:
 		return hint.New(fmt.Sprintf("%s:// cannot be searched", scheme), "use docker://, oras:// or library://")
 	}
-	found := ""
-	if err := ui.Interruptible(ctx, func(ctx context.Context) (err error) {
-		found, err = find(ctx, f.remotes.Client(p))
+	list := []found{}
+	if err := ui.Interruptible(ctx, func(ctx context.Context) error {
+		more, err := find(ctx, f.remotes.Client(p))
+		list = append(list, more...)
 		return err
 	}); err != nil {
 		return fmt.Errorf("search %s: %w", text, err)
 	}
-	if found == "" {
+	if f.asJSON {
+		return p.PrintJSON(list)
+	}
+	shown := show(list)
+	if shown == "" {
 		p.Info("%s: nothing found", text)
 	}
-	return p.Print(found)
+	return p.Print(shown)
 }
 
-// inLibrary returns what a library finds, as Apptainer prints it.
-func (f *search) inLibrary(ctx context.Context, p *ui.Process, client *registry.Client) (string, error) {
+// lines has one for each.
+func lines(list []found) string {
+	var b strings.Builder
+	for _, found := range list {
+		b.WriteString(line(found.Reference) + "\n")
+	}
+	return b.String()
+}
+
+// inLibrary returns what a library finds.
+func (f *search) inLibrary(ctx context.Context, p *ui.Process, client *registry.Client) (list []found, err error) {
 	c, err := f.library.Libraries(p, client, f.remotes.Plain)(ctx, library.Reference{}, "")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	list, err := c.Search(ctx, f.query)
-	if err != nil {
-		return "", err
+	images, err := c.Search(ctx, f.query)
+	for _, i := range images {
+		list = append(list, found{i.Reference.String(), i.Description, i.Fingerprints})
 	}
+	return list, err
+}
+
+// asApptainer is what a library found, as Apptainer prints it.
+func (f *search) asApptainer(list []found) string {
 	if len(list) == 0 {
-		return fmt.Sprintf("No container images found for %s matching %q.\n\n", f.query.Arch, f.query.Text), nil
+		return fmt.Sprintf("No container images found for %s matching %q.\n\n", f.query.Arch, f.query.Text)
 	}
 	items := make([]string, len(list))
 	for i, found := range list {
-		item := "\t" + line(found.Reference.String())
+		item := "\t" + line(found.Reference)
 		if found.Description != "" {
 			item += "\n\t\t" + line(found.Description)
 		}
@@ -105,46 +134,45 @@ func (f *search) inLibrary(ctx context.Context, p *ui.Process, client *registry.
 		items[i] = item
 	}
 	slices.Sort(items)
-	return fmt.Sprintf("Found %d container images for %s matching %q:\n\n%s\n\n", len(list), f.query.Arch, f.query.Text, strings.Join(items, "\n\n")), nil
+	return fmt.Sprintf("Found %d container images for %s matching %q:\n\n%s\n\n", len(list), f.query.Arch, f.query.Text, strings.Join(items, "\n\n"))
 }
 
 // line makes text of others safe to print, on one line.
 func line(text string) string { return strings.Join(strings.Fields(ui.Clean(text)), " ") }
 
 // inRegistry returns the images of a repository or, where it has none, the
-// repositories whose names begin with a path, a line each.
-func (f *search) inRegistry(ctx context.Context, client *registry.Client, scheme, text string) (string, error) {
+// repositories whose names begin with a path.
+func (f *search) inRegistry(ctx context.Context, client *registry.Client, scheme, text string) (images []found, err error) {
 	host, prefix, _ := strings.Cut(text, "/")
 	named := strings.ContainsAny(host, ".:") || host == "localhost" // else it is Docker Hub's
 	whole := !named || prefix != "" && !strings.HasSuffix(prefix, "/")
-	var lines strings.Builder
 	var noTags error
 	if whole {
 		ref, err := repositoryOf(text)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		var tags []string
 		tags, noTags = client.Tags(ctx, ref)
 		slices.Sort(tags)
 		for _, tag := range tags {
-			fmt.Fprintf(&lines, "%s://%s/%s:%s\n", scheme, ref.Host, ref.Repository, line(tag))
+			images = append(images, found{Reference: fmt.Sprintf("%s://%s/%s:%s", scheme, ref.Host, ref.Repository, tag)})
 		}
 		if len(tags) > 0 || !named {
-			return lines.String(), noTags
+			return images, noTags
 		}
 	}
 	list, err := client.Catalog(ctx, host)
 	if err != nil && whole {
-		return "", noTags // the name of a repository, as far as one can know
+		return nil, noTags // the name of a repository, as far as one can know
 	}
 	slices.Sort(list)
 	for _, name := range list {
 		if strings.HasPrefix(name, prefix) {
-			fmt.Fprintf(&lines, "%s://%s/%s\n", scheme, host, line(name))
+			images = append(images, found{Reference: fmt.Sprintf("%s://%s/%s", scheme, host, name)})
 		}
 	}
-	return lines.String(), err
+	return images, err
 }
 
 // repositoryOf reads the name of a repository.

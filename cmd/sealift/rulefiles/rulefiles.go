@@ -2,7 +2,8 @@
 // of the site and of the user, and Apptainer's ecl.toml; where the keys are that rules mean;
 // and where the image is that they are asked about.
 //
-// Input: the process's environment; an open image. Output: paths. It reads no file.
+// Input: the process's environment; an open image. Output: paths. It reads names and links, and
+// no file.
 package rulefiles
 
 import (

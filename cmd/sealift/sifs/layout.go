@@ -40,7 +40,7 @@ cannot be looked at.`,
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if asJSON {
-				err = printJSON(p, r)
+				err = p.PrintJSON(r)
 			} else {
 				err = p.Print(findings(r))
 			}

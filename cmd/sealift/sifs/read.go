@@ -29,7 +29,7 @@ their bytes are, and their types. A link that ends with (G) is to a group.`,
 				for _, o := range img.Objects() {
 					objects = append(objects, describe(o))
 				}
-				return printJSON(p, objects)
+				return p.PrintJSON(objects)
 			})
 		},
 	}
@@ -47,7 +47,7 @@ partition, which list shows.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return withImage(args[0], func(img *sif.Image) error {
 				if asJSON {
-					return printJSON(p, headerOf(img.Header()))
+					return p.PrintJSON(headerOf(img.Header()))
 				}
 				return p.Print(ui.Clean(headerText(img.Header())))
 			})
@@ -64,7 +64,7 @@ func infoCommand(p *ui.Process) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return withObject(args, func(_ *sif.Image, o sif.Object) error {
 				if asJSON {
-					return printJSON(p, describe(o))
+					return p.PrintJSON(describe(o))
 				}
 				return p.Print(ui.Clean(info(o)))
 			})
@@ -238,12 +238,4 @@ func readable(n int64) string {
 		unit++
 	}
 	return fmt.Sprintf("%.0f %ciB", v, "KMGTPE"[unit])
-}
-
-func printJSON(p *ui.Process, v any) error {
-	text, err := ui.JSON(v, "  ")
-	if err != nil {
-		return err
-	}
-	return p.Print(text)
 }

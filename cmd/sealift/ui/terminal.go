@@ -79,6 +79,15 @@ func (t Terminal) Print(text string) error {
 	return err
 }
 
+// PrintJSON prints v as lines of JSON.
+func (t Terminal) PrintJSON(v any) error {
+	text, err := JSON(v, "  ")
+	if err != nil {
+		return err
+	}
+	return t.Print(text)
+}
+
 // Buffered calls f with a buffer of results, and writes what is left in it.
 func (t Terminal) Buffered(f func(w io.Writer) error) error {
 	w := bufio.NewWriterSize(t.Out, 64<<10)

@@ -3,7 +3,6 @@ package verdicts
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"github.com/sealift/sealift/buildcfg"
 	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
-	"github.com/sealift/sealift/image/cache"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust/merkle"
 )
@@ -38,16 +36,22 @@ type Grounds struct {
 // Examine returns them as they are now.
 func Examine(p *ui.Process) (g Grounds, err error) {
 	g = Grounds{Version: buildcfg.Version, User: os.Getuid()}
-	for list, paths := range map[*[]File][]string{&g.Rules: rulefiles.Of(p).All(), &g.Keys: rulefiles.Rings(p)} {
-		for _, path := range paths {
-			f, err := Look(path)
-			if err != nil {
-				return g, err
-			}
-			*list = append(*list, f)
-		}
+	if g.Rules, err = lookAll(rulefiles.Of(p).All()); err != nil {
+		return g, err
 	}
-	return g, nil
+	g.Keys, err = lookAll(rulefiles.Rings(p))
+	return g, err
+}
+
+func lookAll(paths []string) (list []File, err error) {
+	for _, path := range paths {
+		f, err := Look(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // File is a file: what is in it, and who may change that.
@@ -86,6 +90,9 @@ func Look(path string) (File, error) {
 	if err != nil {
 		return found, err
 	}
+	if !target.Mode().IsRegular() { // to read from it may take for ever
+		return found, fmt.Errorf("%s is not a regular file", path)
+	}
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return found, err
@@ -100,6 +107,9 @@ func Look(path string) (File, error) {
 	return found, err
 }
 
+// Elsewhere is the case of images that no rule is about.
+func (g Grounds) Elsewhere() Case { return Case{Grounds: g} }
+
 // Case is what a verdict follows from.
 type Case struct {
 	Grounds
@@ -110,6 +120,9 @@ type Case struct {
 	Partition uint32
 	Objects   string
 }
+
+// Is says whether another case is the same.
+func (c Case) Is(other Case) bool { return c.digest() == other.digest() }
 
 // Of is the case of an open image, as image.Hold has it.
 func (g Grounds) Of(f *os.File, img *sif.Image) (c Case, err error) {
@@ -153,14 +166,4 @@ func digest(img *sif.Image, tree *merkle.Tree) (string, error) {
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// Is says whether another case is the same.
-func (c Case) Is(other Case) bool { return c.id() == other.id() }
-
-// id is the name of a verdict in the cache.
-func (c Case) id() cache.ID {
-	text, _ := json.Marshal(c) // of strings and numbers
-	sum := sha256.Sum256(text)
-	return cache.ID{Kind: Kind, Key: hex.EncodeToString(sum[:])}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,6 +60,13 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
+	must(t, syscall.Mkfifo(path+".fifo", 0o600))
+	writer, err := os.OpenFile(path+".fifo", os.O_RDWR, 0) // who never says anything
+	must(t, err)
+	defer writer.Close()
+	if f, err := Look(path + ".fifo"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %+v, %v", f, err)
+	}
 	must(t, os.Truncate(path, maxFile+1))
 	if _, err := Look(path); err == nil || !strings.Contains(err.Error(), "has more than 4194304 bytes") {
 		t.Errorf("a large file: %v", err)
@@ -75,14 +83,14 @@ func TestKeep(t *testing.T) {
 	must(t, err)
 	defer store.Close()
 	c := Case{Place: "/a.sif"}
-	for _, text := range []string{"", "{", `{"From": 1}`, strings.Repeat(" ", maxVerdict+1)} {
+	for _, text := range []string{"", "{", `{"From": 1}`, `{"Of": "another"}`, strings.Repeat(" ", maxVerdict+1)} {
 		if err := store.Remove(c.id()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 		e, err := store.Make(t.Context(), c.id(), cache.Content{Write: func(f *os.File) error { _, err := f.WriteString(text); return err }})
 		must(t, err)
 		must(t, e.Close())
-		if v, err := recall(store, c.id()); err == nil {
+		if v, err := recall(store, c); err == nil {
 			t.Errorf("%.20q is %+v", text, v)
 		}
 		ended := make(chan error)
@@ -96,25 +104,50 @@ func TestKeep(t *testing.T) {
 				t.Errorf("%.20q: %v", text, err)
 			}
 		}
-		got, err := recall(store, c.id())
+		got, err := recall(store, c)
 		if err != nil || !got.Until.Equal(v.Until) {
 			t.Errorf("%.20q: %+v, %v", text, got, err)
 		}
 		again := Verdict{From: v.From.Add(time.Minute), Until: v.Until.Add(time.Hour)}
 		must(t, Keep(t.Context(), p, c, again))
-		if got, err = recall(store, c.id()); err != nil || !got.Until.Equal(v.Until) {
+		if got, err = recall(store, c); err != nil || !got.Until.Equal(v.Until) {
 			t.Errorf("one that holds is replaced: %+v, %v", got, err)
 		}
 		again.From, again.Until = v.Until.Add(time.Hour), v.Until.Add(2*time.Hour)
 		must(t, Keep(t.Context(), p, c, again))
-		if got, err = recall(store, c.id()); err != nil || !got.Until.Equal(again.Until) {
+		if got, err = recall(store, c); err != nil || !got.Until.Equal(again.Until) {
 			t.Errorf("one of yesterday is not replaced: %+v, %v", got, err)
 		}
+	}
+	// One place has one entry, whatever else becomes otherwise.
+	c.Version = "another"
+	if v, err := recall(store, c); err != errUnknown {
+		t.Errorf("of another version: %+v, %v", v, err)
+	}
+	v := Verdict{From: time.Now(), Until: time.Now().Add(time.Hour)}
+	must(t, Keep(t.Context(), p, c, v))
+	if list, err := store.List(); err != nil || len(list) != 1 || !strings.HasSuffix(list[0].Description, " of /a.sif") {
+		t.Errorf("there are %+v; %v", list, err)
 	}
 	gone := Verdict{From: time.Now(), Until: time.Now().Add(time.Hour), Files: []File{{Path: dir + "/none", Digest: "0"}}}
 	c.Place = "/b.sif"
 	must(t, Keep(t.Context(), p, c, gone))
-	if v, err := recall(store, c.id()); !errors.Is(err, fs.ErrNotExist) {
+	if v, err := recall(store, c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("one whose file has changed is kept: %+v, %v", v, err)
+	}
+}
+
+// A verdict about what is elsewhere is not about a path, nor about what is below.
+func TestElsewhere(t *testing.T) {
+	v := Verdict{Paths: []string{"/a/b", "/c/", "/d/e.sif"}}
+	for place, want := range map[string]bool{
+		"/a": true, "/a/b": false, "/a/b/x.sif": false, "/a/bx": true, "/c/x": false, "/cx": true, "/d/e.sif": false, "/d/f.sif": true,
+	} {
+		if got := v.Elsewhere(place); got != want {
+			t.Errorf("%s: %v, want %v", place, got, want)
+		}
+	}
+	if (&Verdict{Paths: []string{"/"}}).Elsewhere("/a") || !(&Verdict{}).Elsewhere("/a") {
+		t.Error("of all, or none")
 	}
 }

@@ -93,8 +93,7 @@ program), flags, image and command.`,
 				return err
 			}
 			if asJSON {
-				text, err := ui.JSON(append([]found{}, all...), "  ")
-				return errors.Join(err, p.Print(text))
+				return p.PrintJSON(append([]found{}, all...))
 			}
 			var b strings.Builder
 			w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -37,9 +38,10 @@ func StateOf(err error) State {
 	return Valid
 }
 
-// Lasts returns an error if a signature, in armour, has expired at a time by what it says itself
-// (RFC 9580, 5.2.3.18).
-func Lasts(signature string, until time.Time) error {
+// Lasts returns an error if a signature by the key, in armour, counts no more at a time: by what
+// it says itself (RFC 9580, 5.2.3.18), or because the subkey that made it has expired or was
+// revoked. It does not look at the primary key, as State does.
+func (k *Key) Lasts(signature string, until time.Time) error {
 	block, err := armor.Decode(strings.NewReader(signature))
 	if err != nil {
 		return err
@@ -55,6 +57,20 @@ func Lasts(signature string, until time.Time) error {
 	life := s.SigLifetimeSecs // none and 0 are for ever
 	if life != nil && *life > 0 && until.After(s.CreationTime.Add(time.Duration(*life)*time.Second)) {
 		return pgp.ErrSignatureExpired
+	}
+	e, err := k.entity()
+	if err != nil {
+		return err
+	}
+	for i := range e.Subkeys {
+		sub := &e.Subkeys[i]
+		switch made := s.IssuerKeyId != nil && *s.IssuerKeyId == sub.PublicKey.KeyId || bytes.Equal(s.IssuerFingerprint, sub.PublicKey.Fingerprint); {
+		case !made:
+		case sub.Revoked(until):
+			return pgp.ErrKeyRevoked
+		case sub.Sig == nil || sub.PublicKey.KeyExpired(sub.Sig, until) || sub.Sig.SigExpired(until):
+			return pgp.ErrKeyExpired
+		}
 	}
 	return nil
 }

@@ -111,6 +111,19 @@ func (p *Policy) Rules(s Subject) (list []*Rule) {
 	return list
 }
 
+// Places returns the paths that rules name, as they are written and as Resolve found them; only is
+// that the files let all other images be used that are files here.
+func (p *Policy) Places() (paths []string, only bool) {
+	only = true
+	for _, f := range p.files {
+		only = only && f.fallback.Action == Allow
+		for _, r := range f.rules {
+			paths = append(paths, r.path...)
+		}
+	}
+	return paths, only
+}
+
 // Resolve replaces paths that rules name by what they are without symbolic links,
 // since images are known so. real returns that; a path that it returns nothing
 // for stays as it is written.

@@ -32,13 +32,21 @@ func (c *Cache) list() (list []Info, err error) {
 		if err != nil {
 			return err
 		}
-		if at := noted(dir, id.Key); at.After(e.info.Used) {
-			e.info.Used = at
-		}
+		e.info.Used = lastUse(e.info.Used, noted(dir, id.Key))
 		list = append(list, e.info)
 		return e.Close()
 	})
 	return list, err
+}
+
+// lastUse is the later of the times of an entry and of its note. An entry of the
+// future was made by a clock that was wrong: its note knows better.
+func lastUse(entry, note time.Time) time.Time {
+	future := entry.After(time.Now().Add(time.Hour))
+	if note.After(entry) || future && !note.IsZero() {
+		return note
+	}
+	return entry
 }
 
 // noted returns when an entry with a note was last used.
@@ -96,10 +104,7 @@ func (c *Cache) scan() ([]item, error) {
 		if err := unix.Fstatat(int(dir.Fd()), id.Key, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return &fs.PathError{Op: "stat", Path: dir.Name() + "/" + id.Key, Err: err}
 		}
-		used := time.Unix(st.Mtim.Unix())
-		if at := noted(dir, id.Key); at.After(used) {
-			used = at
-		}
+		used := lastUse(time.Unix(st.Mtim.Unix()), noted(dir, id.Key))
 		items = append(items, item{id, st.Size, used})
 		return nil
 	})

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/buildcfg/hint"
 )
 
 // maxDepth is how many directories a removal holds open. A deeper one is moved
@@ -85,7 +87,7 @@ func (r *remover) remove(d *os.File, name, path string, depth int) error {
 		return nil
 	}
 	if err != unix.EISDIR {
-		return pathError("remove", path, err)
+		return stays(path, err)
 	}
 	sub, err := openBelow(fd, name)
 	if err != nil {
@@ -95,9 +97,18 @@ func (r *remover) remove(d *os.File, name, path string, depth int) error {
 	if depth >= maxDepth {
 		err = r.moveUp(fd, name)
 	} else if err = r.empty(sub, path, depth+1); err == nil {
-		err = pathError("remove", path, unix.Unlinkat(fd, name, unix.AT_REMOVEDIR))
+		err = stays(path, unix.Unlinkat(fd, name, unix.AT_REMOVEDIR))
 	}
 	return errors.Join(err, sub.Close())
+}
+
+// stays tells of what cannot be removed, though its directory's modes allow it.
+func stays(path string, err error) error {
+	named := pathError("remove", path, err)
+	if err == unix.EPERM {
+		return hint.Wrap(named, "if lsattr shows that it or its directory is immutable, remove it after chattr -i")
+	}
+	return named
 }
 
 // moveUp makes a directory an entry of the root, whose next pass removes it.

@@ -15,9 +15,9 @@ import (
 	"github.com/sealift/sealift/buildcfg/hint"
 )
 
-// abandoned is the age from which an unlocked leftover is removed. It covers
-// the moment between the making of a file and its lock, and clocks of network
-// file systems that differ.
+// abandoned is the age from which an unlocked leftover is removed, or by how much
+// it is of the future, as where a clock was wrong. It covers the moment between
+// the making of a file and its lock, and clocks of network file systems that differ.
 const abandoned = time.Hour
 
 // Dir is a temporary directory of this process, mode 0700, locked while open.
@@ -186,6 +186,6 @@ func isLeftover(fd int, st *unix.Stat_t) bool {
 	kind := st.Mode & unix.S_IFMT
 	return (kind == unix.S_IFREG || kind == unix.S_IFDIR) &&
 		st.Uid == uint32(os.Geteuid()) &&
-		time.Since(time.Unix(st.Mtim.Unix())) > abandoned &&
+		time.Since(time.Unix(st.Mtim.Unix())).Abs() > abandoned &&
 		unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil
 }

@@ -176,6 +176,8 @@ func TestSweep(t *testing.T) {
 	must(t, os.MkdirAll(dir+"/job-old/sub", 0o755))
 	write(t, dir+"/job-old/sub/file", "", 0o600)
 	must(t, os.Mkdir(dir+"/job-new", 0o700))
+	must(t, os.Mkdir(dir+"/job-future", 0o700)) // by a clock that was wrong
+	must(t, os.Chtimes(dir+"/job-future", old, time.Now().AddDate(10, 0, 0)))
 	must(t, os.Mkdir(dir+"/other-old", 0o700))
 	must(t, unix.Mkfifo(dir+"/job-fifo", 0o600))
 	must(t, os.Symlink(victim, dir+"/job-link"))

@@ -1,9 +1,11 @@
 package account
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 )
 
 const passwdFile = `root:x:0:0:root:/root:/bin/bash
@@ -61,6 +63,39 @@ func TestAddGroups(t *testing.T) {
 	}
 	if got := AddGroups("", "alice", nil, []uint32{1}); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestMillionT85: a million accounts are gone through once, whatever is among them.
+func TestMillionT85(t *testing.T) {
+	var b strings.Builder
+	for i := range 1_000_000 {
+		fmt.Fprintf(&b, "u%d:x:%d:%d::/:\n", i, i+1_000_000, i)
+		if i%1000 == 0 {
+			b.WriteString("\x00:\x00:0\x00:\n")
+		}
+	}
+	text := b.String()
+	start := time.Now()
+	if u, found := Find(text, 1_999_999); !found || u.Name != "u999999" {
+		t.Errorf("%+v, %v", u, found)
+	}
+	if u, found := Find(text, 7); found {
+		t.Errorf("%+v", u)
+	}
+	if names := GroupNames(text, []uint32{1_000_000, 1_999_999, 5}); len(names) != 2 || names[1_999_999] != "u999999" {
+		t.Errorf("%v", names)
+	}
+	added := AddUser(text, User{Name: "u500000", Home: "/h", Shell: "/bin/sh"}, 1_999_998, 5)
+	if u, found := Find(added, 1_999_998); !found || u.Name != "u500000" || u.Home != "/h" {
+		t.Errorf("%+v, %v", u, found)
+	}
+	added = AddGroups(text, "me", map[uint32]string{1_999_997: "u7"}, []uint32{1_999_997})
+	if names := GroupNames(added, []uint32{1_999_997}); names[1_999_997] != "u7" {
+		t.Errorf("%v", names)
+	}
+	if took := time.Since(start); took > 20*time.Second { // it takes a second; squared, it would take days
+		t.Errorf("it took %v", took)
 	}
 }
 

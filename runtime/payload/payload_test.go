@@ -148,6 +148,52 @@ func TestCheckApp(t *testing.T) {
 		"build it with %apprun and other sections of applications; it has none")
 }
 
+// TestOddScriptsT84: scripts of applications that are no files, or lead to none within
+// the container, are missing, and are not opened to find out.
+func TestOddScriptsT84(t *testing.T) {
+	link := func(to string) *fstest.MapFile { return file(to, fs.ModeSymlink|0o777) }
+	for name, odd := range map[string]*fstest.MapFile{
+		"a FIFO": file("", fs.ModeNamedPipe|0o755), "a socket": file("", fs.ModeSocket|0o755), "a device": file("", fs.ModeDevice|fs.ModeCharDevice|0o666),
+		"a disk": file("", fs.ModeDevice|0o666), "a directory": file("", fs.ModeDir|0o755), "a link to nothing": link("/nowhere"),
+		"a link to itself": link("runscript"), "a link to a FIFO": link("/pipe"), "a link to a directory": link(".."),
+		"a link to a file of the host": link("../../../../../../../host/secret"), "an absolute one": link("/host/secret"),
+	} {
+		img := never{t, fstest.MapFS{
+			"pipe": file("", fs.ModeNamedPipe|0o755), "bin/sh": file("", 0o755), "scif/apps/foo/scif/runscript": odd, ".singularity.d/runscript": odd,
+		}}
+		f := Files{Tree: view.New(img, fstest.MapFS{"host/secret": file("#!/bin/sh\n", 0o755)}), Image: img}
+		if err := f.CheckApp("foo"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, app := range []string{"foo", ""} {
+			got, err := f.Script(Runscript(), app, nil)
+			var coded interface{ ExitCode() int }
+			if f.Has(Runscript(), app) || f.Evaluates(Runscript(), app) || !errors.As(err, &coded) || coded.ExitCode() != 127 || hint.Of(err) == "" {
+				t.Errorf("%s, application %q: %q, %v", name, app, got, err)
+			}
+		}
+	}
+	// A link within the image is as good as a file.
+	img := fstest.MapFS{"bin/app": file("#!/bin/sh\n", 0o755), "scif/apps/foo/scif/runscript": link("../../../../../../bin/app")}
+	if got, err := files(img).Script(Runscript(), "foo", nil); err != nil || !slices.Equal(got, []string{"/scif/apps/foo/scif/runscript"}) {
+		t.Errorf("a link within the image: %q, %v", got, err)
+	}
+}
+
+// never is an image of which no file but directories may be opened.
+type never struct {
+	t *testing.T
+	fstest.MapFS
+}
+
+func (n never) Open(name string) (fs.File, error) {
+	f := n.MapFS[name]
+	if f != nil && !f.Mode.IsRegular() && !f.Mode.IsDir() && f.Mode&fs.ModeSymlink == 0 {
+		n.t.Errorf("%s was opened", name)
+	}
+	return n.MapFS.Open(name)
+}
+
 // unreadable has a directory that cannot be listed.
 type unreadable struct{ fstest.MapFS }
 

@@ -77,7 +77,7 @@ func (f Files) Script(s Script, app string, args []string) ([]string, error) {
 // ENTRYPOINT and CMD. They have a shell evaluate their arguments a second time,
 // unless a variable keeps them from it.
 func (f Files) Evaluates(s Script, app string) bool {
-	if app != "" {
+	if app != "" || !f.Has(s, app) {
 		return false
 	}
 	at, err := f.Tree.Resolve(s.path(app))

@@ -92,6 +92,32 @@ func TestHostileScripts(t *testing.T) {
 	}
 }
 
+// TestStageNamesT72: the name of a stage is a name among stages, and no path.
+func TestStageNamesT72(t *testing.T) {
+	for _, name := range []string{"..", "../x", "/", "/etc", "a/../../b", ".", "x\\y", "{}", "$HOME", "-f", strings.Repeat("n", 5000)} {
+		s := newSite(t)
+		write(t, s.path("x"), "untouched")
+		s.env.Run = inUpper(t, func(_ build.Exec, upper string) {
+			write(t, upper+"/made", "stage")
+			if err := os.Symlink("/", upper+"/top"); err != nil {
+				t.Error(err)
+			}
+		})
+		text := fromArchive + "Stage: " + name + "\n%post\n x\nBootstrap: scratch\n%files from " + name + "\n /made /from-stage\n /top/etc/passwd /passwd\n"
+		if err := s.build(t, text, build.Options{}); err != nil {
+			t.Errorf("%.20q: %v", name, err)
+			continue
+		}
+		f := s.open(t, "out.sif")
+		if read(t, f, "from-stage") != "stage" || read(t, f, "passwd") != "root" {
+			t.Errorf("%.20q: files are not the stage's", name)
+		}
+		if got, err := os.ReadFile(s.path("x")); string(got) != "untouched" || err != nil || s.names(t) != "base.tar out.sif x" {
+			t.Errorf("%.20q: there is %s, and %q (%v)", name, s.names(t), got, err)
+		}
+	}
+}
+
 func TestLabelsOfPostAreBounded(t *testing.T) {
 	s := newSite(t)
 	s.env.Run = inUpper(t, func(_ build.Exec, upper string) { write(t, upper+"/.build.labels", strings.Repeat("x", 1<<20+1)) })

@@ -60,7 +60,7 @@ func Find(ctx context.Context, c *registry.Client, ref registry.Reference, docum
 	}
 	if len(m.Layers) == 1 && (m.Layers[0].MediaType == layerType || m.Layers[0].MediaType == oldLayerType) {
 		l := m.Layers[0]
-		if sum, ok := strings.CutPrefix(l.Digest, "sha256:"); !ok || len(sum) != 2*sha256.Size || l.Size < 0 {
+		if sum, ok := strings.CutPrefix(l.Digest, "sha256:"); !ok || len(sum) != 2*sha256.Size || strings.Trim(sum, "0123456789abcdef") != "" || l.Size < 0 {
 			return nil, fmt.Errorf("manifest %s: its layer has the digest %.140q and %d bytes", raw.Digest, l.Digest, l.Size)
 		}
 		return &File{connect, l.Digest, l.Size}, nil

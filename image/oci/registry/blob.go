@@ -42,6 +42,14 @@ func (e *endpoint) askBlob(ctx context.Context, digest string, part http.Header,
 	}
 	q.Header = part.Clone() // what a transport adds, such as credentials, is for this endpoint
 	resp, err := e.client.Do(q)
+	if err == nil && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && q.Header.Get("Range") != "" {
+		// There may be no parts to be had, so all of it is asked for. If it is shorter
+		// than it should be, the answer to that tells.
+		wire.Discard(resp.Body)
+		q = q.Clone(ctx)
+		q.Header.Del("Range")
+		resp, err = e.client.Do(q)
+	}
 	if err == nil {
 		err = transport.CheckError(wire.Limited(resp), http.StatusOK, http.StatusPartialContent)
 	}

@@ -170,6 +170,9 @@ func isStatus(err error, statuses ...int) bool {
 	return errors.As(err, &a) && slices.Contains(statuses, a.status)
 }
 
+// noToken is what go-containerregistry says of an answer without one.
+const noToken = "no token in bearer response"
+
 // explain gives an answer of the registry its remedy.
 func explain(err error) error {
 	var untrusted *tls.CertificateVerificationError
@@ -180,6 +183,8 @@ func explain(err error) error {
 			"have it trusted by ca = \"/FILE\" in registries.conf, a file in /etc/containers/certs.d/HOST, or SSL_CERT_FILE")
 	case err != nil && strings.Contains(err.Error(), "Proxy Authentication Required"):
 		return hint.Wrap(err, "name the proxy with its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT")
+	case err != nil && strings.Contains(err.Error(), noToken): // the whole answer follows
+		return hint.New("the registry's token service sends no token", "tell who runs the registry")
 	case !errors.As(err, &e):
 		return unreachable(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/limits"
 	"github.com/sealift/sealift/cmd/sealift/shares"
 	"github.com/sealift/sealift/cmd/sealift/ui"
+	"github.com/sealift/sealift/cmd/sealift/verdicts"
 	"github.com/sealift/sealift/image/squashfs"
 	"github.com/sealift/sealift/runtime/host"
 	"github.com/sealift/sealift/runtime/launch"
@@ -81,8 +82,8 @@ func act(ctx context.Context, p *ui.Process, r *spec.Request, path string, a *ac
 
 // alone makes a container that shares nothing. The starter is started first, and gets ready
 // while the image is opened and the plan computed; but not before what may ask for a
-// passphrase, as signals are the payload's from then on, nor before the rules decide, which it may
-// take the whole program to know.
+// passphrase, as signals are the payload's from then on, nor before what it may take the whole
+// program to know.
 func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Facts, path string, a *actionFlags, commands *fromhost.Commands) (err error) {
 	namespaces, err := spec.Namespaces(*r, facts)
 	if err != nil {
@@ -93,7 +94,7 @@ func alone(ctx context.Context, p *ui.Process, r *spec.Request, facts *host.Fact
 		s.set, err = openAll(ctx, p, r, facts, path, a)
 		return err
 	}
-	early := a.keyed || a.hold != nil
+	early := a.keyed || a.hold != nil && !verdicts.Likely(p, path)
 	if early {
 		if err := open(); err != nil {
 			return errors.Join(err, s.set.Close())

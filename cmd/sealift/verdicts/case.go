@@ -115,8 +115,8 @@ type Case struct {
 	Grounds
 	Place string
 	SIF   bool
-	// Partition is the one that is meant, and Objects the digest of what signatures cover,
-	// if the image has a hash tree. One without is not held, and may be any.
+	// Partition is the one that is meant, 0 for the primary one, and Objects the digest of what
+	// signatures cover, if the image has a hash tree. One without is not held, and may be any.
 	Partition uint32
 	Objects   string
 }
@@ -137,7 +137,9 @@ func (g Grounds) Of(f *os.File, img *sif.Image) (c Case, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.Partition = tree.Partition.ID
+	if img.Selected() {
+		c.Partition = tree.Partition.ID
+	}
 	c.Objects, err = digest(img, tree)
 	return c, err
 }

@@ -23,6 +23,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,17 +93,45 @@ func (v *Verdict) holds(now time.Time) bool {
 	return true
 }
 
+// Likely says whether it is likely that Hold knows the image at a path, as far as that can be
+// told without opening anything: a verdict is there, or there are no rules.
+func Likely(p *ui.Process, path string) bool {
+	if !rulefiles.Of(p).Any() {
+		return true
+	}
+	dir, err := caches.Dir(p)
+	if err != nil || disabled(p) {
+		return false
+	}
+	place := path
+	if !filepath.IsAbs(place) {
+		place = filepath.Join(p.Cwd, place)
+	}
+	user := Grounds{User: os.Getuid()}
+	for _, c := range []Case{{Grounds: user, Place: rulefiles.Resolve(place)}, user.Elsewhere()} {
+		if _, err := os.Lstat(filepath.Join(dir, Kind, c.id().Key)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// disabled says whether the user wants nothing of the cache; a setting that is none is for those
+// to tell who know more flags.
+func disabled(p *ui.Process) bool {
+	_, setting := p.Setting("DISABLE_CACHE")
+	is, err := strconv.ParseBool(setting)
+	return setting != "" && (is || err != nil)
+}
+
 // Hold returns what allows the images that a verdict allows; nil where there are no rules. Of
 // other images its error is unknown, as it is of all where the user wants nothing of the cache.
 func Hold(p *ui.Process, unknown error) image.Hold {
 	if !rulefiles.Of(p).Any() {
 		return nil
 	}
-	_, setting := p.Setting("DISABLE_CACHE")
-	anew, err := strconv.ParseBool(setting)
-	disabled := setting != "" && (anew || err != nil)
 	return func(f *os.File, img *sif.Image) (*merkle.Reader, error) {
-		if disabled {
+		if disabled(p) {
 			return nil, unknown
 		}
 		// Whatever goes wrong is found out again, and told, by those who ask the rules.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/cmd/sealift/caches"
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/image/cache"
 )
@@ -135,6 +136,32 @@ func TestKeep(t *testing.T) {
 	if v, err := recall(store, c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("one whose file has changed is kept: %+v, %v", v, err)
 	}
+}
+
+// Where a verdict is, one is likely; and where none is needed.
+func TestLikely(t *testing.T) {
+	dir := t.TempDir()
+	p := &ui.Process{Environ: []string{"SEALIFT_CACHEDIR=" + dir, "SEALIFT_CONFIGDIR=" + dir + "/conf"}, Cwd: dir}
+	likely := func(path string, want bool) {
+		t.Helper()
+		if got := Likely(p, path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+	must(t, errors.Join(os.Chmod(dir, 0o700), os.Mkdir(dir+"/conf", 0o700), os.WriteFile(dir+"/a.sif", nil, 0o600), os.Symlink("a.sif", dir+"/b.sif")))
+	likely("a.sif", true)
+	must(t, os.WriteFile(dir+"/conf/trust.toml", nil, 0o600))
+	likely("a.sif", false)
+	g := Grounds{User: os.Getuid()}
+	v := Verdict{From: time.Now(), Until: time.Now().Add(time.Hour)}
+	must(t, Keep(t.Context(), p, Case{Grounds: g, Place: rulefiles.Resolve(dir + "/a.sif")}, v))
+	for path, want := range map[string]bool{"a.sif": true, dir + "/b.sif": true, "c.sif": false, "/etc/passwd": false} {
+		likely(path, want)
+	}
+	must(t, Keep(t.Context(), p, g.Elsewhere(), v))
+	likely("c.sif", true)
+	p.Environ = append(p.Environ, "SEALIFT_DISABLE_CACHE=true")
+	likely("a.sif", false)
 }
 
 // A verdict about what is elsewhere is not about a path, nor about what is below.

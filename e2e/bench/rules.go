@@ -41,7 +41,7 @@ func newRules(p program, work, image string) (*rules, error) {
 		text := fmt.Sprintf("[[signer]]\nname = \"bench\"\nkey = %q\n[[rule]]\npath = %q\naction = \"verify\"\nsigners = [\"bench\"]\ntree = %t\n",
 			public, image, tree)
 		err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "trust.toml"), []byte(text), 0o600))
-		return []string{"SEALIFT_CONFIGDIR=" + dir, "SEALIFT_CACHEDIR=" + filepath.Join(work, "cache")}, err
+		return []string{"SEALIFT_CONFIGDIR=" + dir, "SEALIFT_CACHEDIR=" + filepath.Join(work, "cache-"+name)}, err
 	}
 	r := &rules{}
 	if r.believed, err = environ("believed", true); err == nil {

@@ -167,12 +167,18 @@ func hold(p *ui.Process, f *os.File, img *sif.Image) (r *merkle.Reader, err erro
 		return nil, err
 	}
 	v, err := recall(store, c)
-	if err != nil || v.Root == nil && v.holds(time.Now()) {
+	if err == nil && !v.holds(time.Now()) {
+		err = errUnknown
+	}
+	if err != nil || v.Root == nil {
 		return nil, err
 	}
 	tree, err := merkle.FromImage(img)
-	if err != nil || string(tree.RootBytes()) != string(v.Root) || !v.holds(time.Now()) {
-		return nil, errors.Join(errUnknown, err)
+	if err == nil && string(tree.RootBytes()) != string(v.Root) {
+		err = errUnknown
+	}
+	if err != nil {
+		return nil, err
 	}
 	return tree.Reader(), nil
 }

@@ -20,9 +20,10 @@ import (
 	"github.com/sealift/sealift/e2e/bench/report"
 )
 
-const usage = `usage: ranks [flags] [start] [import] [memory] [bandwidth]
+const usage = `usage: ranks [flags] [start] [growth] [import] [memory] [bandwidth]
 
 start  the start-up of /bin/true in a small image, by 32 tasks at once
+growth the same by 1 to 256 tasks
 import numpy and scipy by 8 tasks at once, with cold caches (for root) and warm ones
 memory of all processes but the payloads, with 64 tasks (for root)
 bandwidth of messages between two ranks, of Open MPI and of MPICH, in containers and outside
@@ -44,7 +45,7 @@ const cache = "e2e/.fixtures"
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each table (default 15 of start, 3 of the others)")
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each table (default 15 of start, 5 of growth, 3 of the others)")
 	uid := flag.Uint("uid", 1501, "the user of the tasks when started by root")
 	out := flag.String("out", "", "also write tables.csv, tables.md and a picture of each table to this `directory`")
 	flag.Usage = func() {
@@ -53,10 +54,10 @@ func main() {
 	}
 	flag.Parse()
 	o.uid, o.book = uint32(*uid), report.Book{Out: os.Stdout, Dir: *out}
-	suites := map[string]func(context.Context, *bench) error{"start": start, "import": imports, "memory": memory, "bandwidth": bandwidth}
+	suites := map[string]func(context.Context, *bench) error{"start": start, "growth": growth, "import": imports, "memory": memory, "bandwidth": bandwidth}
 	names := flag.Args()
 	if len(names) == 0 {
-		names = []string{"start", "import", "memory", "bandwidth"}
+		names = []string{"start", "growth", "import", "memory", "bandwidth"}
 	}
 	if slices.ContainsFunc(names, func(s string) bool { return suites[s] == nil }) {
 		flag.Usage()

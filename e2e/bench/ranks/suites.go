@@ -19,6 +19,7 @@ const (
 	starting  = 32
 	importing = 8
 	sleeping  = 64
+	most      = 256
 )
 
 // small makes the small image: a file and a directory.
@@ -48,20 +49,47 @@ func start(_ context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	// Their first tasks have to live until all others have joined.
-	list := slices.DeleteFunc(b.contenders(file, dir), func(c contender) bool { return c.name == joined || c.name == peerJoined })
+	t, err := b.starts(b.starters(file, dir), starting, b.rounds(15))
+	return errors.Join(err, b.options.book.Show(t))
+}
+
+// growth times the same for more and more tasks.
+func growth(_ context.Context, b *bench) error {
+	file, dir, err := b.small()
+	if err != nil {
+		return err
+	}
+	list := b.starters(file, dir)
+	curve := &report.Curve{Title: "start-up of /bin/true, by tasks", Unit: "seconds", Size: "tasks at once"}
+	for n := 1; n <= most; n *= 4 {
+		t, err := b.starts(list, n, b.rounds(5))
+		if err = errors.Join(err, b.options.book.Note(t)); err != nil {
+			return err
+		}
+		curve.Add(float64(n), t)
+	}
+	return b.options.book.Draw(curve)
+}
+
+// starters are the contenders whose tasks may end at once: where tasks join, the first has to
+// live until all others have.
+func (b *bench) starters(file, dir string) []contender {
 	fmt.Printf("%s and %s are left out of starts: tasks that end at once cannot join\n", joined, peerJoined)
-	t := newTable(fmt.Sprintf("start-up of /bin/true by %d tasks", starting), "seconds")
-	warm := func(c contender) error { _, err := b.time(c, starting, "/bin/true"); return err }
-	err = report.TakeTurns(1, list, warm)
+	return slices.DeleteFunc(b.contenders(file, dir), func(c contender) bool { return c.name == joined || c.name == peerJoined })
+}
+
+// starts times the start of n tasks.
+func (b *bench) starts(list []contender, n, rounds int) (*report.Table, error) {
+	t := newTable(fmt.Sprintf("start-up of /bin/true by %d tasks", n), "seconds")
+	err := report.TakeTurns(1, list, func(c contender) error { _, err := b.time(c, n, "/bin/true"); return err })
 	if err == nil {
-		err = report.TakeTurns(b.rounds(15), list, func(c contender) error {
-			took, err := b.time(c, starting, "/bin/true")
+		err = report.TakeTurns(rounds, list, func(c contender) error {
+			took, err := b.time(c, n, "/bin/true")
 			t.Row(c.name).Add(report.Sample{Number: took.Seconds()})
 			return err
 		})
 	}
-	return errors.Join(err, b.options.book.Show(t))
+	return t, err
 }
 
 // imports times imports by all tasks of a step: with cold caches, and again.

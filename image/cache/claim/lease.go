@@ -145,13 +145,22 @@ func writeLease(dir *os.File, name string, p process) (fd int, err error) {
 	}
 	text := fmt.Sprintf("%s %s %s %s %d %s\n", strings.ToLower(rand.Text()), p.host, p.boot, p.space, p.pid, p.start)
 	if _, err = unix.Pwrite(fd, []byte(text), 0); err == nil {
-		err = unix.Fsync(fd)
+		err = fsync(fd)
 	}
 	if err != nil {
 		(&lock{dir, fd, name}).release()
 		return -1, err
 	}
 	return fd, nil
+}
+
+// fsync is fsync(2), also where signals interrupt it, as they do on NFS that is mounted so.
+func fsync(fd int) error {
+	for {
+		if err := unix.Fsync(fd); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // readLease opens the file anew each time, for that is when NFS asks the server

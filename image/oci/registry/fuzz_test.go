@@ -2,10 +2,12 @@ package registry
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +39,7 @@ func FuzzChallenge(f *testing.F) {
 		`Bearer realm="https://169.254.169.254/"`, `Bearer realm="file:///etc/passwd"`, `Bearer realm="//r.example"`, `Bearer realm="https://r.example:443/"`,
 		`Bearer realm=https://auth.example, error="insufficient_scope"`, `Digest a=b, Bearer realm="https://auth.example/",service="\"\\`,
 		"Bearer realm=\"https://r.example\x00.auth.example/\"", `Bearer realm="https://r.example@auth.example/"`,
+		`Bearer realm="https://1669%254/"`, `Bearer realm="https://r%C3%A9.example/"`,
 	} {
 		f.Add(c, "", token)
 		f.Add(c, "http://r.example/v2/", token)
@@ -88,7 +91,12 @@ func FuzzChallenge(f *testing.F) {
 
 // names says whether a challenge holds the address of a host, in any spelling.
 func names(challenge string, u *url.URL) bool {
-	return strings.Contains(strings.ReplaceAll(challenge, `\`, ""), u.Host)
+	plain := strings.ReplaceAll(challenge, `\`, "")
+	decoded := regexp.MustCompile("%[0-9A-Fa-f]{2}").ReplaceAllStringFunc(plain, func(code string) string {
+		b, _ := hex.DecodeString(code[1:])
+		return string(b)
+	})
+	return strings.Contains(plain, u.Host) || strings.Contains(decoded, u.Host)
 }
 
 // zeros is a body without an end.

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/sealift/sealift/image/trust/keyring"
 )
 
 // TestSubkeysT51 signs by a subkey of a known key, which that lets sign or does not.
@@ -25,18 +28,7 @@ func TestSubkeysT51(t *testing.T) {
 			must(t, err)
 			must(t, add(e))
 			k := keyOf(t, e)
-			f := typical(t)
-			unsigned := bytesOf(t, f)
-			sign(t, f, k, SignOptions{})
-			payload, _ := content(t, f)
-			var b strings.Builder
-			w, err := clearsign.Encode(&b, e.Subkeys[len(e.Subkeys)-1].PrivateKey, nil)
-			must(t, err)
-			_, err = w.Write([]byte(payload))
-			must(t, err)
-			must(t, w.Close())
-			f = fileOf(t, unsigned)
-			addSignature(t, f, k, b.String())
+			f := signedBySubkey(t, e, k)
 			r := verify(t, f, Options{Keys: ring(t, k)})
 			if name == "for signing" {
 				must(t, r.Verdict())
@@ -45,6 +37,24 @@ func TestSubkeysT51(t *testing.T) {
 			}
 		})
 	}
+}
+
+// signedBySubkey makes an image that is signed by the last subkey of a key.
+func signedBySubkey(t *testing.T, e *openpgp.Entity, k *keyring.Key) *os.File {
+	t.Helper()
+	f := typical(t)
+	unsigned := bytesOf(t, f)
+	sign(t, f, k, SignOptions{})
+	payload, _ := content(t, f)
+	var b strings.Builder
+	w, err := clearsign.Encode(&b, e.Subkeys[len(e.Subkeys)-1].PrivateKey, nil)
+	must(t, err)
+	_, err = w.Write([]byte(payload))
+	must(t, err)
+	must(t, w.Close())
+	f = fileOf(t, unsigned)
+	addSignature(t, f, k, b.String())
+	return f
 }
 
 // TestFutureT51: what is signed after now counts for nothing, whether the key is of today or
@@ -88,18 +98,7 @@ func TestSubkeyLifetime(t *testing.T) {
 	must(t, err)
 	must(t, e.AddSigningSubkey(&packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: 3600}))
 	k := keyOf(t, e)
-	f := typical(t)
-	unsigned := bytesOf(t, f)
-	sign(t, f, k, SignOptions{})
-	payload, _ := content(t, f)
-	var b strings.Builder
-	w, err := clearsign.Encode(&b, e.Subkeys[len(e.Subkeys)-1].PrivateKey, nil)
-	must(t, err)
-	_, err = w.Write([]byte(payload))
-	must(t, err)
-	must(t, w.Close())
-	f = fileOf(t, unsigned)
-	addSignature(t, f, k, b.String())
+	f := signedBySubkey(t, e, k)
 	for after, want := range map[time.Duration]State{0: Good, 50 * time.Minute: Good, 2 * time.Hour: Expired} {
 		r := verify(t, f, Options{Keys: ring(t, k), Now: time.Now().Add(after)})
 		if got := r.Signatures[0].State; got != want {

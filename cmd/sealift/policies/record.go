@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/ui"
 	"github.com/sealift/sealift/cmd/sealift/verdicts"
 	"github.com/sealift/sealift/image/sif"
@@ -33,7 +34,7 @@ func record(p *ui.Process) *recorder {
 func (k *recorder) decider(o *opened) decider {
 	return func(ctx context.Context, f *os.File, img *sif.Image) (r *merkle.Reader, err error) {
 		v := verdicts.Verdict{From: time.Now()}
-		before, told := k.before.Of(f, img)
+		before, told := caseOf(k.before, f, img)
 		elsewhere := true
 		if o != nil {
 			lasts := false
@@ -63,6 +64,15 @@ func (k *recorder) decider(o *opened) decider {
 	}
 }
 
+// caseOf is the case of an image where it is now.
+func caseOf(g verdicts.Grounds, f *os.File, img *sif.Image) (verdicts.Case, error) {
+	place, err := rulefiles.Locate(f)
+	if err != nil {
+		return verdicts.Case{}, err
+	}
+	return g.Of(place, img)
+}
+
 // keep keeps a verdict unless something has changed that it follows from; elsewhere is that it is
 // about all images that are not at its paths.
 func (k *recorder) keep(ctx context.Context, f *os.File, img *sif.Image, before verdicts.Case, v verdicts.Verdict, elsewhere bool) error {
@@ -70,7 +80,7 @@ func (k *recorder) keep(ctx context.Context, f *os.File, img *sif.Image, before 
 	if err != nil {
 		return err
 	}
-	after, err := grounds.Of(f, img)
+	after, err := caseOf(grounds, f, img) // it may be at another place by now
 	if err != nil || !after.Is(before) {
 		return err
 	}

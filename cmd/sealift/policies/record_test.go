@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealift/sealift/cmd/sealift/rulefiles"
 	"github.com/sealift/sealift/cmd/sealift/verdicts"
 	"github.com/sealift/sealift/image/sif"
 	"github.com/sealift/sealift/image/trust"
@@ -333,5 +334,29 @@ func TestVerdictsOfAllowed(t *testing.T) {
 		if _, err := ask(third, thirdImage); err != errUnknown {
 			t.Errorf("of which nobody has asked: %v", err)
 		}
+	}
+}
+
+// What is allowed where an image has been moved to is not remembered of where it was.
+func TestVerdictsOfMoved(t *testing.T) {
+	l := newLevel(t)
+	l.p.Environ = append(l.p.Environ, "SEALIFT_CONFIGDIR="+l.dir)
+	must(t, os.Mkdir(l.path("free"), 0o755))
+	l.write("trust.toml", fmt.Sprintf("[default]\naction = \"deny\"\n[[rule]]\npath = %q\naction = \"allow\"\n", l.path("free")))
+	f, img := l.newImage(true)
+	there := l.path("free/x.sif")
+	k := record(l.p)
+	o, err := openFor(l.p, false)
+	must(t, err)
+	o.Locate = func(f *os.File) (string, error) {
+		must(t, os.Rename(f.Name(), there))
+		return rulefiles.Locate(f)
+	}
+	if r, err := k.decider(o)(t.Context(), f, img); r != nil || err != nil {
+		t.Fatalf("%v", err)
+	}
+	must(t, os.Rename(there, f.Name()))
+	if _, err := verdicts.Hold(l.p, errUnknown)(f, img); err != errUnknown {
+		t.Errorf("where it was it is allowed: %v", err)
 	}
 }

@@ -124,12 +124,9 @@ type Case struct {
 // Is says whether another case is the same.
 func (c Case) Is(other Case) bool { return c.digest() == other.digest() }
 
-// Of is the case of an open image, as image.Hold has it.
-func (g Grounds) Of(f *os.File, img *sif.Image) (c Case, err error) {
-	c.Grounds, c.SIF = g, img != nil
-	if c.Place, err = rulefiles.Locate(f); err != nil {
-		return c, err
-	}
+// Of is the case of an open image at a place (rulefiles.Locate); img is as image.Hold has it.
+func (g Grounds) Of(place string, img *sif.Image) (c Case, err error) {
+	c = Case{Grounds: g, Place: place, SIF: img != nil}
 	tree, err := merkle.FromImage(img)
 	if errors.Is(err, merkle.ErrNoTree) {
 		return c, nil

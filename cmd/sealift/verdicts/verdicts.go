@@ -162,7 +162,7 @@ func hold(p *ui.Process, f *os.File, img *sif.Image) (r *merkle.Reader, err erro
 	if v, err := recall(store, g.Elsewhere()); err == nil && v.holds(time.Now()) && v.Elsewhere(place) {
 		return nil, nil
 	}
-	c, err := g.Of(f, img)
+	c, err := g.Of(place, img)
 	if err != nil {
 		return nil, err
 	}
